@@ -1,0 +1,56 @@
+# The commands a person needs: make install, make run, make test. The rest is for developers.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: install run test lint types contracts check bench lock clean python
+.DEFAULT_GOAL := help
+
+help: ## Show these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+python:
+	@test -n "$(PYTHON)" || { echo "dropslot needs Python 3.11 or newer, and this machine's python3 is $$(python3 --version 2>/dev/null || echo missing). Install python3.11 (Debian 12, Ubuntu 24.04 have it), or run: make PYTHON=/path/to/python3.11 install" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dropslot needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version)." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: requirements.lock pyproject.toml | python
+	@echo "Installing dropslot into $(VENV) (a minute on the first run)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/.installed requirements-dev.lock
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.installed ## Make the environment in .venv with the dropslot command in it
+
+run: $(VENV)/.installed ## Start a demonstration: a court pushes a file, you see what becomes of it
+	@$(BIN)/dropslot demo
+
+test: $(VENV)/.developed ## Run the whole test-suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.developed ## Check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.developed ## Check types
+	@$(BIN)/mypy
+
+contracts: $(VENV)/.developed ## Check who may import whom
+	@$(BIN)/lint-imports
+
+check: lint types contracts test ## All of the above
+
+bench: $(VENV)/.developed ## Measure against OpenSSH, the naive script and sqlite3
+	@$(BIN)/python -m bench
+
+lock: ## Renew the locked dependencies (needs uv)
+	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build -o requirements.lock pyproject.toml
+	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+clean: ## Remove the environment and the demonstration's data
+	rm -rf $(VENV) dropslot-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

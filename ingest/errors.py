@@ -1,0 +1,22 @@
+"""What makes a whole file unreadable.
+
+A bad row is a value (`ingest.answer.RowError`) and never raised; a bad file is an `IngestError`: shown to the agency
+with its hint, never retried. Anything else that leaves the engine is our bug.
+"""
+
+
+class IngestError(Exception):
+    """A file, or a template, that cannot be used: a stable `code`, a sentence, and a hint what to do.
+
+    The sentence may name columns, positions, sizes and row numbers of the agency's own file; it is shown to that
+    agency. It must never hold a cell's value.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()

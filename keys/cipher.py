@@ -1,0 +1,81 @@
+"""Sealing: AES-256-GCM under the master key, so that a copy of the database alone gives no secret away.
+
+What a sealed value looks like (bytes):
+
+    0       1             9          21                    end - 16    end
+    | version | key id      | nonce      | ciphertext          | tag       |
+    |    1    | 8           | 12, random | as long as plain    | 16        |
+
+The key id tells which master key sealed the value, so that several can be in use while one replaces the other; it is
+derived beside the sealing key (HKDF, RFC 5869) and says nothing about it. Header and purpose are authenticated, so a
+value cannot be moved to where another one belongs. Nonces are random: one master key may seal 2^32 values before it
+must be replaced (NIST SP 800-38D section 8.3).
+"""
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from keys.errors import KeysError
+from keys.secret import MASTER_BYTES, Secret
+
+VERSION = 1
+ID_BYTES = 8
+NONCE_BYTES = 12
+TAG_BYTES = 16
+HEADER_BYTES = 1 + ID_BYTES
+
+
+class Cipher:
+    """Seals and opens under one master key."""
+
+    def __init__(self, master: Secret) -> None:
+        """`master` is 32 bytes, see `keys.secret.load_or_create_master`."""
+        if len(master.reveal()) != MASTER_BYTES:
+            raise KeysError("invalid", f"A master key has {MASTER_BYTES} bytes.", "Restore the right one.")
+        self._aead = AESGCM(_derive(master, b"dropslot seal 1", 32))
+        self._header = bytes([VERSION]) + _derive(master, b"dropslot key id 1", ID_BYTES)
+
+    @property
+    def key_id(self) -> str:
+        """16 hex digits that name the master key; safe to show."""
+        return self._header[1:].hex()
+
+    def seal(self, plain: bytes, purpose: str) -> bytes:
+        """Encrypt `plain`; only `open` with the same `purpose` gives it back."""
+        nonce = os.urandom(NONCE_BYTES)
+        return self._header + nonce + self._aead.encrypt(nonce, plain, self._header + purpose.encode())
+
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """Decrypt what `seal` gave.
+
+        Raises KeysError `denied` when it was sealed with another master key, for another purpose, or was altered.
+        """
+        header, body = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
+        if len(body) < NONCE_BYTES + TAG_BYTES or header[:1] != self._header[:1]:
+            raise _altered()
+        if header != self._header:
+            raise KeysError(
+                "denied",
+                "This secret was sealed with another master key.",
+                "Restore the keys/master.key that belongs to this database.",
+            )
+        try:
+            return self._aead.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], header + purpose.encode())
+        except InvalidTag:
+            raise _altered() from None
+
+
+def _derive(master: Secret, info: bytes, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt=None, info=info).derive(master.reveal())
+
+
+def _altered() -> KeysError:
+    return KeysError(
+        "denied",
+        "A sealed secret in the database is damaged or is not where it belongs.",
+        "Restore the database from a backup.",
+    )

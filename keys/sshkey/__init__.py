@@ -1,0 +1,7 @@
+"""SSH keys: what a public key is, reading the files it comes in, making new pairs."""
+
+from keys.sshkey.pair import KINDS, generate
+from keys.sshkey.text import parse_public
+from keys.sshkey.wire import PublicKey, read_blob
+
+__all__ = ["KINDS", "PublicKey", "generate", "parse_public", "read_blob"]

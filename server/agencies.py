@@ -1,0 +1,107 @@
+"""The agencies: tenants with their own home, keys, profiles and records."""
+
+import re
+import zoneinfo
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Boolean, Column, Connection, Row, String, Table, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from server.db.metadata import Instant, metadata
+from server.errors import AppError, Code
+
+agencies = Table(
+    "agencies",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("slug", String(32), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("staging", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# A slug is a login name, a folder name and a word in commands, so it is kept plain in all three.
+SLUG = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+RESERVED = frozenset({"root", "admin", "dropslot"})
+
+
+@dataclass(frozen=True)
+class Agency:
+    """A tenant; `slug` is its login name, `timezone` the IANA name of the zone its court times are in."""
+
+    id: str
+    slug: str
+    name: str
+    timezone: str
+    staging: bool
+    enabled: bool
+    created_at: datetime
+
+
+def add_agency(conn: Connection, agency: Agency) -> Agency:
+    """Store a new agency. Raises `AppError` invalid for a bad slug, name or zone, conflict for a slug that is taken."""
+    _check(agency)
+    try:
+        conn.execute(insert(agencies).values(**vars(agency)))
+    except IntegrityError as error:
+        raise AppError(
+            Code.CONFLICT, f"There is an agency '{agency.slug}' already.", "Choose another slug, or use that agency."
+        ) from error
+    return agency
+
+
+def find_agency(conn: Connection, slug: str) -> Agency:
+    """The agency of that slug. Raises `AppError` not_found."""
+    found = look_up(conn, slug)
+    if found is None:
+        raise AppError(Code.NOT_FOUND, f"There is no agency '{slug}'.", "See: dropslot agency list")
+    return found
+
+
+def look_up(conn: Connection, slug: str) -> Agency | None:
+    """The agency of that slug, or None."""
+    row = conn.execute(select(agencies).where(agencies.c.slug == slug)).one_or_none()
+    return _agency(row) if row else None
+
+
+def agency_by_id(conn: Connection, agency_id: str) -> Agency:
+    """The agency of that id. Raises `AppError` not_found."""
+    row = conn.execute(select(agencies).where(agencies.c.id == agency_id)).one_or_none()
+    if row is None:
+        raise AppError(Code.NOT_FOUND, f"There is no agency with the id {agency_id}.")
+    return _agency(row)
+
+
+def list_agencies(conn: Connection) -> list[Agency]:
+    """All agencies by slug, disabled ones too."""
+    return [_agency(row) for row in conn.execute(select(agencies).order_by(agencies.c.slug))]
+
+
+def set_enabled(conn: Connection, slug: str, enabled: bool) -> Agency:
+    """Let the agency log in, or no longer. Raises `AppError` not_found."""
+    conn.execute(update(agencies).where(agencies.c.slug == slug).values(enabled=enabled))
+    return find_agency(conn, slug)
+
+
+def _agency(row: Row[tuple[object, ...]]) -> Agency:
+    return Agency(**row._mapping)
+
+
+def _check(agency: Agency) -> None:
+    if not SLUG.fullmatch(agency.slug) or agency.slug in RESERVED:
+        raise AppError(
+            Code.INVALID,
+            f"'{agency.slug}' cannot be a slug.",
+            "Use 3 to 32 small letters, digits and dashes, beginning with a letter; not root, admin or dropslot.",
+        )
+    if not agency.name.strip():
+        raise AppError(Code.INVALID, "The agency's name is empty.", "Give one with --name.")
+    if agency.timezone not in zoneinfo.available_timezones():
+        raise AppError(
+            Code.INVALID,
+            f"'{agency.timezone}' is no time zone.",
+            "Use a name such as America/New_York, America/Phoenix or Pacific/Honolulu.",
+        )

@@ -1,0 +1,222 @@
+"""What runs: `serve` on one machine, from the first check to the last process that stops; and each role by itself.
+
+    supervisor   holds the data directory, the listening sockets and the other processes
+    worker       arrivals through the engine into the database, answers back       (--workers of them)
+    scheduler    what nobody announced: reconciliation, sweeps, watching the homes (one)
+    sftp         the door: sessions of the agencies, files into the spool          (--sftp-processes of them)
+
+They start in the order in which they need each other, and stop in the order in which a file travels: no new sessions,
+running uploads end, the scheduler looks no more, the worker finishes its file, the database closes.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from server.clock import new_id, now
+from server.errors import AppError, Code
+from server.inbound.rounds import Rounds
+from server.intake.register import Registrar
+from server.logs import Log, open_log
+from server.services.keyring import KeyRing
+from server.settings import Settings, environment
+from server.sftp import Account, Door
+from server.state import State, hold_data, open_state
+from server.supervisor import Role, Supervisor, tell_ready
+from server.worker import work
+
+BACKLOG = 512
+
+
+@dataclass(frozen=True)
+class Child:
+    """What the supervisor gives to a child: descriptors to say ready on and to be told by, its socket, its number."""
+
+    ready_fd: int | None = None
+    lifeline_fd: int | None = None
+    socket_fd: int | None = None
+    number: int = 0
+
+
+def serve(settings: Settings) -> None:
+    """Run everything until SIGTERM or SIGINT; returns when all has stopped. Raises `AppError` if it cannot start."""
+    log = open_log(settings.log_level)
+    with hold_data(settings.data):
+        with open_state(settings) as state:
+            load_host_keys(state)
+        doors = listen(settings.sftp_host, settings.sftp_port, settings.sftp_processes)
+        uvloop.run(_supervise(settings, log, doors))
+
+
+async def _supervise(settings: Settings, log: Log, doors: Sequence[socket.socket]) -> None:
+    asked = _stop_signals()
+    supervisor = Supervisor(log, environment(settings))
+    for number in range(settings.workers):
+        await supervisor.start(Role("worker", ["serve", "--role", "worker", "--number", str(number)]))
+    await supervisor.start(Role("scheduler", ["serve", "--role", "scheduler"]))
+    for door in doors:
+        flags = ["--role", "sftp", "--socket-fd", str(door.fileno())]
+        await supervisor.start(Role("sftp", ["serve", *flags], [door.fileno()]))
+
+    port = doors[0].getsockname()[1]
+    with _announced(settings.data, port):
+        log.info("dropslot is ready", sftp_host=settings.sftp_host, sftp_port=port, data=str(settings.data))
+        await asked.wait()
+    log.info("dropslot is stopping", grace=settings.drain)
+    for door in doors:
+        door.close()
+    await supervisor.stop("sftp")
+    await supervisor.stop("scheduler")
+    await supervisor.stop("worker")
+    log.info("dropslot has stopped")
+
+
+def run_sftp(settings: Settings, child: Child) -> None:
+    """The door: until SIGTERM or the end of the supervisor, then drain."""
+    log = open_log(settings.log_level)
+    with open_state(settings) as state:
+        uvloop.run(_open_door(state, log, child))
+
+
+async def _open_door(state: State, log: Log, child: Child) -> None:
+    settings = state.settings
+    asked = _stop_signals(child.lifeline_fd)
+    registrar = Registrar(state.database, state.queue, log)
+    door = Door(settings, Gatekeeper(state), registrar, state.spool, state.journal, load_host_keys(state), log)
+    if child.socket_fd is None:
+        sock = listen(settings.sftp_host, settings.sftp_port, 1)[0]
+    else:
+        sock = socket.socket(fileno=child.socket_fd)
+    await door.start(sock)
+    tell_ready(child.ready_fd)
+    await asked.wait()
+    await door.drain(settings.drain)
+
+
+def run_worker(settings: Settings, child: Child) -> None:
+    """A worker: until SIGTERM or the end of the supervisor, then finish the file at hand."""
+    log = open_log(settings.log_level)
+    stopping = _stop_event(child.lifeline_fd)
+    with open_state(settings) as state:
+        tell_ready(child.ready_fd)
+        work(state, log, f"{socket.gethostname()}-worker-{child.number}", stopping)
+
+
+def run_scheduler(settings: Settings, child: Child) -> None:
+    """The scheduler: until SIGTERM or the end of the supervisor."""
+    log = open_log(settings.log_level)
+    stopping = _stop_event(child.lifeline_fd)
+    with open_state(settings) as state:
+        rounds = Rounds(state, log)
+        tell_ready(child.ready_fd)
+        rounds.walk(stopping)
+
+
+class Gatekeeper:
+    """The door's question "who is this?" answered from the database."""
+
+    def __init__(self, state: State) -> None:
+        self._keys = KeyRing(state.database)
+        self._settings = state.settings
+
+    async def admit(self, username: str, fingerprint: str) -> Account | None:
+        """The account of that user name and key, or None."""
+        agency = await self._keys.agency(username, fingerprint)
+        return Account(agency.id, agency.slug, self._settings.home(agency.slug)) if agency else None
+
+
+def load_host_keys(state: State) -> list[bytes]:
+    """The private host keys in OpenSSH's format, made on the first start."""
+    from keys.store import ensure_host_keys
+
+    with state.database.writing() as conn:
+        return [key.private.reveal() for key in ensure_host_keys(conn, state.cipher(), now(), new_id)]
+
+
+def listen(host: str, port: int, count: int) -> list[socket.socket]:
+    """`count` listening sockets on one port (0: the system chooses). Raises `AppError` if the port cannot be had.
+
+    They share the port by SO_REUSEPORT. That would also let a second dropslot join in unnoticed, so the port is first
+    bound without it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with _bound(family, host, port, shared=False) as probe:
+            probe.listen(1)
+            port = probe.getsockname()[1]
+        sockets = [_bound(family, host, port, shared=count > 1) for _ in range(count)]
+        for sock in sockets:
+            sock.listen(BACKLOG)
+    except OSError as error:
+        raise AppError(
+            Code.UNAVAILABLE,
+            f"The SFTP door cannot listen on {host} port {port} ({(error.strerror or str(error)).lower()}).",
+            "Stop what listens there (ss -ltnp shows it), or choose another port with --sftp-port.",
+        ) from error
+    return sockets
+
+
+def _bound(family: int, host: str, port: int, shared: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+@contextmanager
+def _announced(data: Path, port: int) -> Iterator[None]:
+    """`run/serve.json` says, while the server is ready, under which pid and port."""
+    path = data / "run" / "serve.json"
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps({"pid": os.getpid(), "sftp_port": port}))
+    beside.rename(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _stop_signals(lifeline_fd: int | None = None) -> asyncio.Event:
+    """Set by SIGTERM, SIGINT, or the end of the supervisor."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    if lifeline_fd is not None:
+
+        def ended() -> None:
+            loop.remove_reader(lifeline_fd)
+            asked.set()
+
+        loop.add_reader(lifeline_fd, ended)
+    return asked
+
+
+def _stop_event(lifeline_fd: int | None = None) -> threading.Event:
+    """The same for a process without an event loop."""
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    if lifeline_fd is not None:
+        descriptor = lifeline_fd
+
+        def watch() -> None:
+            os.read(descriptor, 1)
+            asked.set()
+
+        threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    return asked

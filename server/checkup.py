@@ -1,0 +1,84 @@
+"""Looks over an installation as an operator would, and says in sentences what it finds."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from ingest import inbox
+from keys.store import ensure_host_keys, list_keys
+from server.agencies import list_agencies
+from server.clock import new_id, now
+from server.state import State
+
+LEAST_FREE = 1024**3
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, and what to do if not."""
+
+    subject: str
+    good: bool
+    sentence: str
+    hint: str = ""
+
+
+def examine(state: State) -> list[Finding]:
+    """All findings, in the order in which a file meets their subjects."""
+    return [
+        Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}"),
+        _disk(state),
+        *_host_keys(state),
+        *_agencies(state),
+        _spool(state),
+        *_jobs(state),
+    ]
+
+
+def _disk(state: State) -> Finding:
+    free = shutil.disk_usage(state.settings.data).free
+    sentence = f"{state.settings.data} has {free / GIB:.1f} GiB free"
+    return Finding("disk", free >= LEAST_FREE, sentence, "Free some space: a full disk refuses uploads.")
+
+
+def _host_keys(state: State) -> Iterator[Finding]:
+    with state.database.writing() as conn:
+        keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
+    for key in keys:
+        yield Finding("host key", True, f"{key.public.algorithm} {key.public.fingerprint}")
+
+
+def _agencies(state: State) -> Iterator[Finding]:
+    with state.database.reading() as conn:
+        agencies = list_agencies(conn)
+        if not agencies:
+            yield Finding("agencies", False, "there is none", "Add one: dropslot agency add SLUG --name N --timezone TZ")
+        for agency in agencies:
+            usable = [key for key in list_keys(conn, agency.id) if key.revoked_at is None]
+            profiles = inbox.list_profiles(conn, agency.id)
+            hints = []
+            if not usable:
+                hints.append(f"It cannot log in; give it a key: dropslot key add {agency.slug} KEY.pub")
+            if not profiles:
+                hints.append(f"Nothing takes its files: dropslot profile add {agency.slug} NAME --template odyssey-ecr")
+            sentence = f"{len(usable)} key(s), {len(profiles)} profile(s)" + ("" if agency.enabled else ", disabled")
+            yield Finding(f"agency {agency.slug}", not hints or not agency.enabled, sentence, " ".join(hints))
+
+
+def _spool(state: State) -> Finding:
+    waiting = len(list(state.spool.all()))
+    broken = list(state.spool.broken())
+    sentence = f"{waiting} file(s) waiting" + (f", {len(broken)} that cannot be read: {', '.join(broken)}" if broken else "")
+    return Finding("spool", not broken, sentence, f"Look at them in {state.settings.spool}; nothing else can name them.")
+
+
+def _jobs(state: State) -> Iterator[Finding]:
+    dead = state.queue.dead()
+    if not dead:
+        yield Finding("jobs", True, "none is parked")
+    for job, reason in dead:
+        hint = f"Mend the cause, then: dropslot arrival retry {job.subject}"
+        yield Finding("job", False, f"arrival {job.subject} is parked after {job.attempts} tries ({reason})", hint)

@@ -1,0 +1,45 @@
+"""`dropslot arrival`: the files that came, and what became of each."""
+
+from typing import Annotated
+
+import typer
+
+from ingest import inbox
+from ingest.arrival import ArrivalState
+from server.agencies import find_agency, list_agencies
+from server.cli.output import Json, as_dict, print_list, print_one
+from server.errors import AppError, Code
+from server.state import open_state
+
+app = typer.Typer(help="List the files that came.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    agency: Annotated[str | None, typer.Option(help="Only of this agency.")] = None,
+    state: Annotated[ArrivalState | None, typer.Option(help="Only in this state.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1)] = 100,
+    as_json: Json = False,
+) -> None:
+    """List arrivals, newest first."""
+    with open_state(context.obj) as opened, opened.database.reading() as conn:
+        owner = find_agency(conn, agency).id if agency else None
+        slugs = {known.id: known.slug for known in list_agencies(conn)}
+        found = inbox.list_arrivals(conn, agency_id=owner, state=state, limit=limit)
+    rows = [{**as_dict(arrival), "agency": slugs.get(arrival.agency_id)} for arrival in found]
+    columns = ("id", "agency", "path", "state", "size", "source", "received_at", "detail")
+    print_list(rows, as_json, columns, "No file has come yet.")
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    arrival_id: Annotated[str, typer.Argument(metavar="ID", help="The arrival's id, from arrival list or doctor.")],
+    as_json: Json = False,
+) -> None:
+    """Run an arrival again whose job was parked after failing too often."""
+    with open_state(context.obj) as state:
+        if not state.queue.revive(arrival_id):
+            raise AppError(Code.NOT_FOUND, f"No job for {arrival_id} is parked.", "See: dropslot doctor")
+    print_one({"id": arrival_id, "state": "queued"}, as_json, f"Arrival {arrival_id} is queued again.")

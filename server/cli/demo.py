@@ -1,0 +1,186 @@
+"""`dropslot demo` (`make run`): a court pushes a file through the real door, and you see what becomes of it."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest import inbox
+from ingest.answer import Upload
+from ingest.arrival import Arrival
+from ingest.sample import write_ecr
+from keys.store import ensure_host_keys
+from server.agencies import look_up
+from server.cli.output import say
+from server.clock import new_id, now
+from server.errors import AppError, Code
+from server.receipts import receipt_names
+from server.services.provision import create_agency, create_profile, make_key
+from server.settings import Settings, environment
+from server.state import State, open_state
+
+SLUG = "demo-county"
+FILE = "demo_ecr.txt"
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the demonstration plays: the court's side of it lies in `folder`."""
+
+    settings: Settings
+    folder: Path
+
+    @property
+    def key(self) -> Path:
+        """The demonstration court's private key."""
+        return self.folder / "court_key"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The door's host keys, as the court knows them."""
+        return self.folder / "known_hosts"
+
+    def sftp(self, port: int, *more: str) -> list[str]:
+        """The command of the real OpenSSH client, with the host key checked."""
+        options = ("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "IdentitiesOnly=yes")
+        return ["sftp", "-P", str(port), "-i", str(self.key), *options, *more, f"{SLUG}@127.0.0.1"]
+
+
+def demo(
+    context: typer.Context,
+    rows: Annotated[int, typer.Option(help="Rows of the demonstration file.", min=10)] = 6000,
+    sftp_port: Annotated[int | None, typer.Option(help="Port of the SFTP door (0: the system chooses).  [2022]")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop when the file is answered.")] = False,
+) -> None:
+    """Start a server, push a realistic court file through it with OpenSSH's sftp, and show what came of it."""
+    given = {} if sftp_port is None else {"sftp_port": sftp_port}
+    settings = Settings(data=context.obj.data.absolute(), **given)
+    if shutil.which("sftp") is None:
+        raise AppError(Code.UNAVAILABLE, "OpenSSH's sftp is not installed.", "On Debian and Ubuntu: apt-get install openssh-client")
+    stage = Stage(settings, settings.data / "demo")
+    with open_state(settings) as state:
+        _provision(state, stage)
+        file = _make_file(stage, rows)
+        with _server(settings) as (process, port):
+            _write_known_hosts(state, stage, port)
+            _tell(state, stage, port, *_push(state, stage, port, file))
+            if not once:
+                process.wait()
+
+
+def _provision(state: State, stage: Stage) -> None:
+    stage.folder.mkdir(mode=0o700, exist_ok=True)
+    with state.database.writing() as conn:
+        if look_up(conn, SLUG) is None:
+            agency = create_agency(conn, state.settings.agencies, SLUG, "Demo County", "America/New_York", staging=True)
+            profile = inbox.Profile(new_id(), agency.id, "nightly-ecr", "odyssey-ecr")
+            create_profile(conn, SLUG, profile)
+        if not stage.key.exists():
+            private, _ = make_key(conn, SLUG, "demonstration")
+            descriptor = os.open(stage.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(private.reveal())
+
+
+def _make_file(stage: Stage, rows: int) -> Path:
+    file = stage.folder / FILE
+    write_ecr(file, rows=rows, seed=2022)
+    return file
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    log = settings.data / "logs" / "serve.log"
+    announced = settings.data / "run" / "serve.json"
+    say(f"Starting dropslot serve on {settings.data} (log: {log})")
+    command = [sys.executable, "-P", "-m", "server.cli", "serve"]
+    with log.open("ab") as out:
+        began = out.tell()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=out, env=environment(settings))
+    try:
+        until = time.monotonic() + PATIENCE
+        while not _is_ready(announced, process.pid):
+            if process.poll() is not None or time.monotonic() > until:
+                raise AppError(Code.UNAVAILABLE, f"The server did not start: {_last_words(log, began)}")
+            time.sleep(0.05)
+        yield process, json.loads(announced.read_text())["sftp_port"]
+    except KeyboardInterrupt:
+        say("\nStopping.")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_ready(announced: Path, pid: int) -> bool:
+    try:
+        return bool(json.loads(announced.read_text())["pid"] == pid)
+    except (OSError, ValueError):
+        return False
+
+
+def _last_words(log: Path, began: int) -> str:
+    lines = log.read_bytes()[began:].decode(errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("dropslot: ") if lines else f"see {log}"
+
+
+def _write_known_hosts(state: State, stage: Stage, port: int) -> None:
+    with state.database.writing() as conn:
+        keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
+    lines = [f"[127.0.0.1]:{port} {key.public.openssh()}\n" for key in keys]
+    stage.known_hosts.write_text("".join(lines))
+
+
+def _push(state: State, stage: Stage, port: int, file: Path) -> tuple[Arrival, Upload]:
+    say(f"Demo County pushes {file.name} ({sum(1 for _ in file.open('rb')) - 1} rows) with OpenSSH's sftp")
+    began = now()
+    batch = f"put {shlex.quote(str(file))} /upload/{file.name}\n"
+    done = subprocess.run(stage.sftp(port, "-b", "-"), input=batch, text=True, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise AppError(Code.UNAVAILABLE, f"sftp failed: {done.stderr.strip() or done.stdout.strip()}")
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with state.database.reading() as conn:
+            newest = inbox.list_arrivals(conn, limit=1)
+            if newest and newest[0].received_at >= began and newest[0].upload_id:
+                upload = inbox.find_upload(conn, newest[0].upload_id)
+                if upload.answered_at is not None:
+                    return newest[0], upload
+        time.sleep(0.05)
+    raise AppError(Code.UNAVAILABLE, "The file was accepted but not processed.", "See logs/serve.log in the data directory.")
+
+
+def _tell(state: State, stage: Stage, port: int, arrival: Arrival, upload: Upload) -> None:
+    json_name, text_name, error_name = receipt_names(upload.file, upload.id)
+    receipts = state.settings.home(SLUG) / "download" / "receipts"
+    totals = {what: sum(count[what] for count in upload.counts.values()) for what in ("created", "updated", "unchanged")}
+    say(f"\n  status    {upload.status}")
+    say(f"  rows      {upload.rows}")
+    for what, number in totals.items():
+        kinds = ", ".join(f"{count[what]} {kind}" for kind, count in upload.counts.items())
+        say(f"  {what:<9} {number}" + (f"  ({kinds})" if number else ""))
+    say(f"  skipped   {upload.skipped}")
+    say(f"  errors    {upload.error_rows}")
+    say(f"  seconds   {(upload.finished_at - arrival.received_at).total_seconds():.2f} from CLOSE to commit")
+    say(f"  receipt   {receipts / text_name}")
+    if (receipts / error_name).exists():
+        say(f"  bad rows  {receipts / error_name}")
+    if upload.notes:
+        say(f"  note      {' '.join(upload.notes)}")
+    say("\nThe same as the court sees it, and the way to push another file:\n")
+    say(f"  {shlex.join(stage.sftp(port))}")
+    say("  sftp> put FILE /upload/")
+    say("  sftp> ls /download/receipts\n")
+    data = shlex.quote(str(state.settings.data))
+    say(f"  dropslot --data {data} upload list        dropslot --data {data} record list events --agency {SLUG}")
+    say("\nThe server is running; Ctrl-C stops it.")

@@ -1,0 +1,24 @@
+"""`dropslot doctor`: is everything as it should be, and if not, what to do."""
+
+import sys
+
+import typer
+
+from server.cli.output import Json, print_json, say
+from server.checkup import examine
+from server.state import open_state
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Check this installation; exit status 1 if something needs a person."""
+    with open_state(context.obj) as state:
+        findings = examine(state)
+    healthy = all(finding.good for finding in findings)
+    if as_json:
+        print_json({"healthy": healthy, "findings": findings})
+    else:
+        for finding in findings:
+            say(f"{'ok  ' if finding.good else 'MEND'}  {finding.subject}: {finding.sentence}")
+            if finding.hint and not finding.good:
+                say(f"      {finding.hint}")
+    sys.exit(0 if healthy else 1)

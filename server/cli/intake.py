@@ -1,0 +1,107 @@
+"""`dropslot sweep` and `dropslot ingest`: files that do not come through the door."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest import inbox
+from ingest.answer import Upload, receipt_text
+from server.agencies import Agency, find_agency
+from server.cli.output import Json, as_dict, print_json, print_list, say
+from server.clock import new_id, now
+from server.errors import AppError, Code
+from server.inbound.reconcile import reconcile
+from server.inbound.sweep import sweep as sweep_homes
+from server.intake.register import Registrar
+from server.intake.spool import Manifest
+from server.logs import Log, open_log
+from server.receipts import receipt_names
+from server.state import State, open_state
+from server.worker import work_once
+
+PATIENCE = 600.0  # seconds to wait for a running server's worker that has taken the job first
+
+
+def sweep(context: typer.Context, as_json: Json = False) -> None:
+    """Look now for files that nobody announced, and for steps that a crash left undone."""
+    log = open_log("error")
+    with open_state(context.obj) as state:
+        registrar = Registrar(state.database, state.queue, log)
+        reconcile(state, registrar, log)
+        swept = sweep_homes(state, registrar, log)
+    rows = [as_dict(manifest) for manifest in swept.taken]
+    print_list(rows, as_json, ("id", "agency", "path", "size"), _nothing(swept.restless, context.obj.quiet_time))
+
+
+def _nothing(restless: int, quiet_time: float) -> str:
+    if restless:
+        return f"{restless} new file(s) changed in the last {quiet_time:g} seconds; they are taken once they are quiet."
+    return "No file was left behind."
+
+
+def ingest(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file to ingest; it is copied, not moved.")],
+    agency: Annotated[str, typer.Option(help="Whose file it is.")],
+    profile: Annotated[str, typer.Option(help="The profile whose template it goes through.")],
+    as_json: Json = False,
+) -> None:
+    """Ingest a file now, as if the agency had sent it, and print its receipt."""
+    if not file.is_file():
+        raise AppError(Code.INVALID, f"{file} is not a file.", "Name the file to ingest.")
+    log = open_log("error")
+    with open_state(context.obj) as state:
+        owner, upload = _ingest(state, log, file, agency, profile)
+        with state.database.reading() as conn:
+            errors = inbox.row_errors(conn, upload.id)
+    if as_json:
+        print_json({**as_dict(upload), "errors": upload.error_rows, "agency": owner.slug})
+    else:
+        at = f"/download/receipts/{receipt_names(upload.file, upload.id)[2]}" if errors else None
+        say(receipt_text(upload, errors, at).rstrip())
+    if upload.error is not None:
+        sys.exit(1)
+
+
+def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) -> tuple[Agency, Upload]:
+    with state.database.reading() as conn:
+        agency = find_agency(conn, slug)
+        profile = inbox.find_profile(conn, agency.id, profile_name)
+    at, status = now(), file.stat()
+    path = f"{profile.directory.rstrip('/')}/{file.name}"
+    manifest = Manifest(
+        id=new_id(at),
+        agency=slug,
+        path=path,
+        size=status.st_size,
+        source="cli",
+        session=None,
+        client=None,
+        opened_at=at,
+        closed_at=at,
+        not_before=at,
+        declared_size=None,
+        dev=0,
+        ino=0,
+    )
+    state.spool.accept_copy(manifest, file)
+    Registrar(state.database, state.queue, log).register(manifest, profile_id=profile.id)
+    return agency, _settled(state, log, manifest.id)
+
+
+def _settled(state: State, log: Log, arrival_id: str) -> Upload:
+    """Do the job here, unless a running server's worker was faster: then wait for it."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        work_once(state, log, f"cli-{new_id()}", arrival_id)
+        with state.database.reading() as conn:
+            arrival = inbox.find_arrival(conn, arrival_id)
+            if arrival.upload_id is not None:
+                return inbox.find_upload(conn, arrival.upload_id)
+        time.sleep(0.1)
+    raise AppError(
+        Code.UNAVAILABLE, "The file was accepted but is not processed yet.", "See it later with: dropslot arrival list"
+    )

@@ -1,0 +1,117 @@
+"""`dropslot key`: the public keys agencies log in with."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keys import store
+from keys.store import StoredKey
+from server.agencies import find_agency
+from server.cli.output import Json, print_list, print_one
+from server.clock import now
+from server.errors import AppError, Code
+from server.services.provision import enrol_key, make_key
+from server.state import open_state
+
+app = typer.Typer(help="Add, generate, list and revoke SSH keys.", no_args_is_help=True)
+
+KEY_FILE_BYTES = 64 * 1024
+
+Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
+Label = Annotated[str, typer.Option(help="A word to know the key by.")]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    agency: Slug,
+    file: Annotated[str, typer.Argument(help="File with a public key (OpenSSH or RFC 4716), or - for standard input.")],
+    label: Label = "",
+    as_json: Json = False,
+) -> None:
+    """Let the holder of a key log in as the agency."""
+    text = _read(file)
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        key = enrol_key(conn, agency, text, label)
+    print_one(_document(key), as_json, f"Key {key.fingerprint} ({key.algorithm}) may log in as {agency}.")
+
+
+@app.command()
+def generate(
+    context: typer.Context,
+    agency: Slug,
+    out: Annotated[Path, typer.Option(help="File for the private key, or - to print it; it is not kept here.")],
+    label: Label = "",
+    as_json: Json = False,
+) -> None:
+    """Make a new key pair for an agency: the public half is enrolled, the private half is written once."""
+    printed = str(out) == "-"
+    if printed and as_json:
+        raise AppError(Code.INVALID, "--out - and --json both want standard output.", "Name a file with --out.")
+    if not printed:
+        _check_free(out)
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        private, key = make_key(conn, agency, label)
+        if not printed:  # before the commit: a key whose private half was lost is not enrolled
+            _write_private(out, private.reveal())
+            Path(f"{out}.pub").write_text(key.openssh + "\n")
+    if printed:
+        sys.stdout.write(private.reveal().decode())
+        return
+    sentence = f"Private key in {out}, public key in {out}.pub. Hand the private key to the agency and delete it here."
+    print_one({**_document(key), "private_key": str(out), "public_key": f"{out}.pub"}, as_json, sentence)
+
+
+@app.command("list")
+def list_(context: typer.Context, agency: Slug, as_json: Json = False) -> None:
+    """List the keys of an agency, revoked ones too."""
+    with open_state(context.obj) as state, state.database.reading() as conn:
+        keys = store.list_keys(conn, find_agency(conn, agency).id)
+    columns = ("fingerprint", "algorithm", "bits", "label", "created_at", "revoked_at")
+    print_list([_document(key) for key in keys], as_json, columns, f"{agency} has no key yet.")
+
+
+@app.command()
+def revoke(
+    context: typer.Context,
+    agency: Slug,
+    key: Annotated[str, typer.Argument(help="Its id, its label, or the beginning of its fingerprint.")],
+    as_json: Json = False,
+) -> None:
+    """Let a key log in no longer, from now on."""
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        revoked = store.revoke_key(conn, find_agency(conn, agency).id, key, now())
+    print_one(_document(revoked), as_json, f"Key {revoked.fingerprint} is revoked.")
+
+
+def _read(file: str) -> bytes:
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(KEY_FILE_BYTES)
+        with Path(file).open("rb") as stream:
+            return stream.read(KEY_FILE_BYTES)
+    except OSError as error:
+        raise AppError(Code.INVALID, f"{file} cannot be read ({error.strerror}).", "Name a file with a public key.") from error
+
+
+def _check_free(out: Path) -> None:
+    for place in (out, Path(f"{out}.pub")):
+        if place.exists():
+            raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another file with --out.")
+
+
+def _write_private(out: Path, private: bytes) -> None:
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(private)
+    except OSError as error:
+        raise AppError(Code.INVALID, f"{out} cannot be written ({error.strerror}).", "Name another file with --out.") from error
+
+
+def _document(key: StoredKey) -> dict[str, object]:
+    names = ("id", "fingerprint", "algorithm", "bits", "label", "created_at", "revoked_at")
+    return {name: getattr(key, name) for name in names}

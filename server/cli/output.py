@@ -1,0 +1,93 @@
+"""What a command prints: one JSON document for programs, clear text for people."""
+
+import csv
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
+    sys.stdout.write("\n")
+
+
+def print_one(document: Mapping[str, object], as_json: bool, sentence: str = "") -> None:
+    """One thing: an object, or a sentence (or else a line per field)."""
+    if as_json:
+        print_json(document)
+    elif sentence:
+        say(sentence)
+    else:
+        width = max(map(len, document), default=0)
+        for key, value in document.items():
+            say(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
+
+
+def print_list(rows: Sequence[Mapping[str, object]], as_json: bool, columns: Sequence[str], empty: str) -> None:
+    """Several things: a list of objects, or a table of `columns`, or the sentence `empty` when there are none."""
+    if as_json:
+        print_json(list(rows))
+    elif not rows:
+        say(empty)
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            # An id or a path that is cut cannot be copied.
+            table.add_column(column.replace("_", " "), no_wrap=column in ("id", "slug", "state", "status"))
+        for row in rows:
+            table.add_row(*(_cell(row.get(column)) for column in columns))
+        _console().print(table)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """A CSV on standard output, with the cells neutralised that a spreadsheet would execute."""
+    writer = csv.writer(sys.stdout, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([_harmless(_cell(row.get(column))) for column in columns] for row in rows)
+
+
+def say(sentence: str) -> None:
+    """A line for people."""
+    sys.stdout.write(sentence + "\n")
+
+
+def as_dict(thing: Any) -> dict[str, object]:
+    """The fields of a dataclass instance, one level deep."""
+    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+
+
+def _console() -> Console:
+    # Piped into a file, a table must not be folded at 80 columns.
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 10_000)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return str(value)
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return as_dict(value)
+    return str(value)

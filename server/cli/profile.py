@@ -1,0 +1,59 @@
+"""`dropslot profile`: which files go through which template."""
+
+from typing import Annotated
+
+import typer
+
+from ingest import inbox
+from ingest.arrival import Profile
+from server.agencies import find_agency
+from server.cli.output import Json, as_dict, print_list, print_one
+from server.clock import new_id
+from server.services.provision import create_profile
+from server.state import open_state
+
+app = typer.Typer(help="Add and list profiles: a directory and words in the name lead to one template.", no_args_is_help=True)
+
+Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    agency: Slug,
+    name: Annotated[str, typer.Argument(help="A name for the profile.")],
+    template: Annotated[str, typer.Option(help="Upload Template, such as odyssey-ecr.")],
+    directory: Annotated[str, typer.Option(help="Directory of the agency's files.")] = "/upload",
+    keyword: Annotated[str | None, typer.Option(help="Only files with this word in their name.")] = None,
+    blockword: Annotated[str | None, typer.Option(help="No file with this word in its name.")] = None,
+    skip_same_name: Annotated[
+        bool, typer.Option("--skip-same-name", help="Take a file name once only, even with new content.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Add a profile to an agency."""
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        owner = find_agency(conn, agency).id
+        given = Profile(
+            id=new_id(),
+            agency_id=owner,
+            name=name,
+            template=template,
+            directory="/" + directory.strip("/"),
+            keyword=keyword,
+            blockword=blockword,
+            skip_same_name=skip_same_name,
+        )
+        profile = create_profile(conn, agency, given)
+    sentence = f"Profile {name}: files in {profile.directory} go through {template}."
+    print_one(as_dict(profile), as_json, sentence)
+
+
+@app.command("list")
+def list_(context: typer.Context, agency: Slug, as_json: Json = False) -> None:
+    """List an agency's profiles."""
+    with open_state(context.obj) as state, state.database.reading() as conn:
+        rows = [as_dict(profile) for profile in inbox.list_profiles(conn, find_agency(conn, agency).id)]
+    columns = ("name", "template", "directory", "keyword", "blockword", "skip_same_name")
+    empty = f"{agency} has no profile yet. Add one with: dropslot profile add {agency} NAME --template odyssey-ecr"
+    print_list(rows, as_json, columns, empty)

@@ -1,0 +1,79 @@
+"""The program: its commands, and what a person sees when one fails."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from ingest.errors import IngestError
+from keys.errors import KeysError
+from server.cli import agency, arrival, demo, doctor, intake, key, profile, record, serve, template, upload
+from server.errors import AppError
+from server.settings import Settings
+
+HELP = """dropslot: an SFTP server for courts that ingests what it receives.
+
+A first start:  dropslot agency add | dropslot key add | dropslot profile add | dropslot serve"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command("serve")(serve.serve)
+app.add_typer(agency.app, name="agency")
+app.add_typer(key.app, name="key")
+app.add_typer(template.app, name="template")
+app.add_typer(profile.app, name="profile")
+app.add_typer(arrival.app, name="arrival")
+app.add_typer(upload.app, name="upload")
+app.add_typer(record.app, name="record")
+app.command("sweep")(intake.sweep)
+app.command("ingest")(intake.ingest)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Option(help="Data directory.", show_default="$DROPSLOT_DATA or dropslot-data")] = None,
+) -> None:
+    """Read the settings; every command gets them."""
+    context.obj = Settings() if data is None else Settings(data=data)
+
+
+def main() -> NoReturn:
+    """Run the command of `sys.argv`; exit status 0 done, 1 refused or failed, 2 wrong usage."""
+    try:
+        app()
+    except (AppError, IngestError, KeysError) as error:
+        _fail(str(error))
+    except ValidationError as error:
+        _fail("; ".join(f"setting {_name(fault)}: {fault['msg']}" for fault in error.errors()), status=2)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone, as `head` does
+        sys.exit(1)
+    except Exception as error:
+        _fail(f"internal error ({type(error).__name__}). {_keep_traceback()}")
+    sys.exit(0)
+
+
+def _name(fault: object) -> str:
+    location = fault["loc"] if isinstance(fault, dict) else ()
+    return "DROPSLOT_" + "_".join(map(str, location)).upper()
+
+
+def _fail(sentence: str, status: int = 1) -> NoReturn:
+    sys.stderr.write(f"dropslot: {sentence}\n")
+    sys.exit(status)
+
+
+def _keep_traceback() -> str:
+    """Tracebacks are for us, not for whoever typed the command."""
+    place = Settings().data / "logs" / "errors.log"
+    try:
+        with place.open("a") as file:
+            traceback.print_exc(file=file)
+    except OSError:
+        return "This is a bug in dropslot; please report what you typed."
+    return f"This is a bug in dropslot; please report it with the end of {place}."

@@ -1,0 +1,47 @@
+"""`dropslot record`: the clients, contacts, cases and events that came out of the files."""
+
+import enum
+import itertools
+from typing import Annotated
+
+import typer
+
+from ingest import inbox
+from server.agencies import find_agency
+from server.cli.output import Json, print_csv, print_json, print_list, say
+from server.state import open_state
+
+app = typer.Typer(help="List the records of an agency.", no_args_is_help=True)
+
+
+class Kind(enum.StrEnum):
+    """The kinds of record."""
+
+    CLIENTS = "clients"
+    CONTACTS = "contacts"
+    CASES = "cases"
+    EVENTS = "events"
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    kind: Kind,
+    agency: Annotated[str, typer.Option(help="The agency's slug.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="All of them as CSV.")] = False,
+    limit: Annotated[int, typer.Option(help="At most so many in the table (JSON and CSV hold all).", min=1)] = 100,
+    as_json: Json = False,
+) -> None:
+    """List records: a table, or everything with --json or --csv."""
+    with open_state(context.obj) as state, state.database.reading() as conn:
+        columns = inbox.record_columns(kind)
+        rows = inbox.records(conn, kind, find_agency(conn, agency).id)
+        if as_csv:
+            print_csv(columns, rows)
+        elif as_json:
+            print_json(list(rows))
+        else:
+            shown = list(itertools.islice(rows, limit + 1))
+            print_list(shown[:limit], False, columns, f"{agency} has no {kind} yet.")
+            if len(shown) > limit:
+                say(f"... and more; see all with --csv, or raise --limit {limit}.")

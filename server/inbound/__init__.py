@@ -1,0 +1,1 @@
+"""Files that nobody announced, and steps that a crash left undone."""

@@ -1,0 +1,68 @@
+"""Finds what a crash, or a database that was away, left undone, and has it done.
+
+1. A file in the spool without a row is registered (registering is idempotent, so all of the spool is offered).
+2. An upload whose process died is torn: it is made visible as partial.
+3. An arrival that waits, and an upload whose answer was not delivered, get a job.
+4. Half-made files of the spool itself are swept out.
+"""
+
+from dataclasses import dataclass
+
+from ingest import inbox
+from server.clock import now
+from server.intake.register import TASK, Registrar
+from server.logs import Log
+from server.state import State
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """How many things were found undone, by kind."""
+
+    registered: int
+    torn: int
+    enqueued: int
+
+    def __bool__(self) -> bool:
+        return bool(self.registered or self.torn or self.enqueued)
+
+
+def reconcile(state: State, registrar: Registrar, log: Log) -> Reconciled:
+    """Do all of the above once. Raises `AppError` unavailable when the database is away."""
+    found = Reconciled(
+        registered=_register_spooled(state, registrar),
+        torn=_record_torn(state, registrar),
+        enqueued=_enqueue_waiting(state),
+    )
+    if found:
+        log.info("reconciled", registered=found.registered, torn=found.torn, enqueued=found.enqueued)
+    return found
+
+
+def _register_spooled(state: State, registrar: Registrar) -> int:
+    count = 0
+    for manifest in state.spool.pending(now()):
+        with state.database.reading() as conn:
+            arrival = inbox.look_up_arrival(conn, manifest.id)
+        if arrival is None or arrival.state == "partial":
+            registrar.register(manifest)
+            count += 1
+    return count
+
+
+def _record_torn(state: State, registrar: Registrar) -> int:
+    count = 0
+    for entry in state.journal.torn(state.settings.agencies):
+        with state.database.reading() as conn:
+            arrival = inbox.look_up_arrival(conn, entry.id)
+        if arrival is None:
+            registrar.record_torn(entry)
+            count += 1
+    return count
+
+
+def _enqueue_waiting(state: State) -> int:
+    with state.database.reading() as conn:
+        waiting = inbox.waiting(conn)
+        unanswered = [upload.arrival_id for upload in inbox.unanswered(conn)]
+    return sum(state.queue.enqueue(TASK, arrival_id) for arrival_id in [*waiting, *unanswered])

@@ -1,0 +1,60 @@
+"""The scheduler's rounds: reconcile often, sweep at start and every so often, and when something stirs in a home."""
+
+import threading
+import time
+from pathlib import Path
+
+from watchfiles import watch
+
+from server.errors import AppError
+from server.inbound.reconcile import reconcile
+from server.inbound.sweep import sweep
+from server.intake.register import Registrar
+from server.logs import Log
+from server.state import State
+
+RECONCILE_EVERY = 5.0
+LOOK_EVERY = 0.25
+
+
+class Rounds:
+    """Walks the rounds; all waits are seconds of the monotonic clock."""
+
+    def __init__(self, state: State, log: Log) -> None:
+        self._state = state
+        self._log = log
+        self._registrar = Registrar(state.database, state.queue, log)
+        self._reconcile_at = 0.0
+        self._sweep_at = 0.0
+        self._stirred = threading.Event()
+
+    def walk(self, stopping: threading.Event) -> None:
+        """Go round until `stopping` is set."""
+        watcher = threading.Thread(target=self._watch, args=(stopping,), name="watch", daemon=True)
+        watcher.start()
+        while not stopping.wait(LOOK_EVERY):
+            try:
+                self.round(time.monotonic())
+            except AppError as error:
+                self._log.error("round put off", code=error.code, reason=error.message)
+
+    def round(self, at: float) -> None:
+        """Do what is due at `at`."""
+        settings = self._state.settings
+        if self._stirred.is_set():
+            self._stirred.clear()
+            # What stirred may be a file that is still being written: look once it has been quiet long enough.
+            self._sweep_at = min(self._sweep_at, at + settings.quiet_time + LOOK_EVERY)
+        if at >= self._reconcile_at:
+            self._reconcile_at = at + RECONCILE_EVERY
+            reconcile(self._state, self._registrar, self._log)
+        if at >= self._sweep_at:
+            swept = sweep(self._state, self._registrar, self._log)
+            wait = settings.quiet_time + LOOK_EVERY if swept.restless else settings.sweep_every
+            self._sweep_at = at + min(wait, settings.sweep_every)
+
+    def _watch(self, stopping: threading.Event) -> None:
+        # watchfiles cannot tell a file that is whole from one that grows, so it only wakes the sweep.
+        for changes in watch(self._state.settings.agencies, stop_event=stopping, yield_on_timeout=False):
+            if any("/upload" in Path(place).as_posix() for _, place in changes):
+                self._stirred.set()

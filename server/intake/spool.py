@@ -1,0 +1,200 @@
+"""The spool: files that are whole and not yet ingested. Until the database has them, it is the truth.
+
+    spool/<id>.data    the content; a hard link of the file as it was sent, never changed in place by anyone
+    spool/<id>.json    its `Manifest`; renamed into place last, and that rename is the moment of acceptance
+
+Accepting is durable by default: data, manifest and directory are on the disk before it returns. Several acceptances at
+once share one `fsync` of the directory.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from server.clock import now
+from server.errors import AppError, Code
+from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.taken import Footprint
+
+Source = Literal["sftp", "sweep", "cli"]
+
+RUBBISH_AGE = 3600.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of an accepted file when it is accepted. Instants are UTC, sizes bytes.
+
+    `agency` is its slug, `path` what the agency calls it. Nobody may work on the file before `not_before`: until then
+    its sender may still take it back. `dev`, `ino` and `mtime_ns` are those of the file in the agency's home.
+    """
+
+    id: str
+    agency: str
+    path: str
+    size: int
+    source: Source
+    session: str | None
+    client: str | None
+    opened_at: datetime
+    closed_at: datetime
+    not_before: datetime
+    declared_size: int | None = None
+    dev: int | None = None
+    ino: int | None = None
+    mtime_ns: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """How the file in the agency's home is known again; None if it never lay there."""
+        if self.dev is None or self.ino is None or self.mtime_ns is None:
+            return None
+        return Footprint(self.dev, self.ino, self.size, self.mtime_ns)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; instants in ISO 8601."""
+        instants = {key: getattr(self, key).isoformat() for key in ("opened_at", "closed_at", "not_before")}
+        return {**asdict(self), **instants}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Manifest":
+        """The reverse of `to_json`; raises KeyError, TypeError or ValueError on anything else."""
+        instants = {key: datetime.fromisoformat(data[key]) for key in ("opened_at", "closed_at", "not_before")}
+        return cls(**{**data, **instants})
+
+
+class Spool:
+    """The directory of accepted files; any number of threads and processes may use it at once."""
+
+    def __init__(self, root: Path, durable: bool = True) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._durable = durable
+        self._sync = DirectorySync(root) if durable else None
+
+    def accept_link(self, manifest: Manifest, fd: int) -> None:
+        """Accept the open file `fd` by a second link to it: no copying, and no race can link another file.
+
+        Raises OSError if the disk refuses; then nothing is accepted. Accepting the same file under the same id again
+        renews its manifest.
+        """
+        data = self.data_path(manifest.id)
+        if self._durable:
+            os.fsync(fd)
+        self._link(fd, data)
+        self._commit(manifest, data)
+
+    def accept_copy(self, manifest: Manifest, path: Path) -> None:
+        """Accept a copy of the file at `path` (a file that did not come through the door).
+
+        Raises OSError if it cannot be read or written, `AppError` invalid if it is no plain file.
+        """
+        data = self.data_path(manifest.id)
+        beside = data.with_suffix(".copy")
+        try:
+            size = _copy(path, beside, self._durable)
+            beside.rename(data)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        self._commit(replace(manifest, size=size), data)
+
+    def retract(self, id_: str) -> None:
+        """The file is not accepted any more (its sender removed it); nothing happens if it is not there."""
+        self._manifest_path(id_).unlink(missing_ok=True)
+        self.data_path(id_).unlink(missing_ok=True)
+
+    def remove(self, id_: str) -> None:
+        """The file has been dealt with and is kept elsewhere."""
+        self.retract(id_)
+
+    def find(self, id_: str) -> Manifest | None:
+        """The manifest of that id, or None."""
+        return _read(self._manifest_path(id_))
+
+    def all(self) -> Iterator[Manifest]:
+        """All accepted files, oldest first; those whose manifest cannot be read are left out (see `broken`)."""
+        for file in sorted(self.root.glob("*.json")):
+            if manifest := _read(file):
+                yield manifest
+
+    def pending(self, at: datetime) -> Iterator[Manifest]:
+        """The accepted files that may be worked on at `at`, oldest first."""
+        return (manifest for manifest in self.all() if manifest.not_before <= at)
+
+    def broken(self) -> list[Path]:
+        """Manifests that cannot be read, or whose data is gone: an operator must see them."""
+        return [file for file in sorted(self.root.glob("*.json")) if _is_broken(file)]
+
+    def data_path(self, id_: str) -> Path:
+        """Where the content of that id lies."""
+        return self.root / f"{id_}.data"
+
+    def sweep_rubbish(self, age: float = RUBBISH_AGE) -> int:
+        """Delete what a crash left half made and that is older than `age` seconds; how many files that were."""
+        halves = [*self.root.glob("*.data"), *self.root.glob("*.copy"), *self.root.glob("*.tmp")]
+        rubbish = [file for file in halves if not file.with_suffix(".json").exists() and _is_older(file, age)]
+        for file in rubbish:
+            file.unlink(missing_ok=True)
+        return len(rubbish)
+
+    def _manifest_path(self, id_: str) -> Path:
+        return self.root / f"{id_}.json"
+
+    def _link(self, fd: int, data: Path) -> None:
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # With a directory fd Python calls linkat(2) with AT_SYMLINK_FOLLOW: the very file that is open.
+            os.link(f"/proc/self/fd/{fd}", data.name, dst_dir_fd=root, follow_symlinks=True)
+        except FileExistsError:
+            if not os.path.samestat(os.fstat(fd), data.stat()):
+                raise
+        finally:
+            os.close(root)
+
+    def _commit(self, manifest: Manifest, data: Path) -> None:
+        try:
+            write_json(self._manifest_path(manifest.id), manifest.to_json(), self._sync)
+        except OSError:
+            if not self._manifest_path(manifest.id).exists():
+                data.unlink(missing_ok=True)
+            raise
+
+
+def _copy(path: Path, target: Path, durable: bool) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as source, target.open("xb") as copy:
+        if not os.path.isfile(fd):
+            raise AppError(Code.INVALID, f"{path.name} is not a plain file.", "Name the file itself.")
+        shutil.copyfileobj(source, copy, 1024 * 1024)
+        copy.flush()
+        if durable:
+            os.fsync(copy.fileno())
+        return copy.tell()
+
+
+def _read(file: Path) -> Manifest | None:
+    try:
+        return Manifest.from_json(read_json(file))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_broken(file: Path) -> bool:
+    return (_read(file) is None and file.exists()) or not file.with_suffix(".data").exists()
+
+
+def _is_older(file: Path, age: float) -> bool:
+    with suppress(FileNotFoundError):
+        return now().timestamp() - file.stat().st_ctime > age
+    return False

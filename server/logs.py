@@ -1,0 +1,33 @@
+"""The log: one JSON object a line on standard error, or readable lines on a terminal.
+
+What goes into a line: ids, agency slugs, paths, counts, codes, durations. What never does: a secret, a person's name,
+a phone number, an address, a cell of a court's file.
+"""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+Log = structlog.stdlib.BoundLogger
+
+
+def open_log(level: str, stream: TextIO = sys.stderr) -> Log:
+    """Set up logging for this process and give its log."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries talk through the standard logging; only what an operator must see of it comes through.
+    logging.basicConfig(level=logging.ERROR, stream=stream, format="%(name)s: %(message)s", force=True)
+    logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
+    log: Log = structlog.get_logger()
+    return log

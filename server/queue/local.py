@@ -1,0 +1,138 @@
+"""The job queue for one machine: a table in the database.
+
+Claiming is one conditional UPDATE in a write transaction, so two workers never get the same job. Finished jobs are
+deleted; what happened is kept by those who did the work.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from server.clock import new_id, now
+from server.db import Database
+from server.db.metadata import Instant, metadata
+from server.queue.port import Job
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("task", String(32), nullable=False),
+    Column("subject", String(36), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(64)),
+    Column("lease_until", Instant),
+    Column("reason", String(500), nullable=False),
+    UniqueConstraint("task", "subject"),
+    Index(None, "state", "due_at"),
+)
+
+
+class LocalQueue:
+    """`JobQueue` on the embedded database; `clock` can be set by tests."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = now) -> None:
+        self._database = database
+        self._clock = clock
+
+    def enqueue(self, task: str, subject: str, delay: float = 0) -> bool:
+        """See `JobQueue.enqueue`."""
+        due = self._clock() + timedelta(seconds=delay)
+        row = {"id": new_id(), "task": task, "subject": subject, "state": "queued", "due_at": due}
+        try:
+            with self._database.writing() as conn:
+                conn.execute(insert(jobs).values(**row, attempts=0, reason=""))
+        except IntegrityError:
+            return False
+        return True
+
+    def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
+        """See `JobQueue.claim`."""
+        at = self._clock()
+        due = or_(
+            and_(jobs.c.state == "queued", jobs.c.due_at <= at),
+            and_(jobs.c.state == "running", jobs.c.lease_until < at),
+        )
+        wanted = due if subject is None else and_(due, jobs.c.subject == subject)
+        oldest = select(jobs.c.id).where(wanted).order_by(jobs.c.due_at, jobs.c.id).limit(1)
+        with self._database.reading() as conn:  # looking costs no write lock, and mostly there is nothing
+            if conn.execute(oldest).first() is None:
+                return None
+        taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease)}
+        statement = update(jobs).where(jobs.c.id == oldest.scalar_subquery())
+        with self._database.writing() as conn:
+            row = conn.execute(
+                statement.values(**taken, attempts=jobs.c.attempts + 1).returning(*_JOB)
+            ).one_or_none()
+        return _job(row) if row else None
+
+    def extend(self, job: Job, worker: str, lease: float) -> bool:
+        """See `JobQueue.extend`."""
+        mine = and_(jobs.c.id == job.id, jobs.c.worker == worker, jobs.c.state == "running")
+        until = self._clock() + timedelta(seconds=lease)
+        with self._database.writing() as conn:
+            return conn.execute(update(jobs).where(mine).values(lease_until=until)).rowcount == 1
+
+    def finish(self, job: Job) -> None:
+        """See `JobQueue.finish`."""
+        with self._database.writing() as conn:
+            conn.execute(delete(jobs).where(jobs.c.id == job.id))
+
+    def retry(self, job: Job, delay: float, reason: str) -> None:
+        """See `JobQueue.retry`."""
+        due = self._clock() + timedelta(seconds=delay)
+        self._set(job.id, state="queued", due_at=due, worker=None, lease_until=None, reason=reason[:500])
+
+    def bury(self, job: Job, reason: str) -> None:
+        """See `JobQueue.bury`."""
+        self._set(job.id, state="dead", worker=None, lease_until=None, reason=reason[:500])
+
+    def release(self, worker: str) -> int:
+        """See `JobQueue.release`."""
+        held = and_(jobs.c.worker == worker, jobs.c.state == "running")
+        with self._database.writing() as conn:
+            given = update(jobs).where(held).values(state="queued", worker=None, lease_until=None)
+            return conn.execute(given).rowcount
+
+    def revive(self, subject: str) -> bool:
+        """See `JobQueue.revive`."""
+        parked = and_(jobs.c.subject == subject, jobs.c.state == "dead")
+        with self._database.writing() as conn:
+            queued = update(jobs).where(parked).values(state="queued", attempts=0, due_at=self._clock(), reason="")
+            return conn.execute(queued).rowcount > 0
+
+    def dead(self) -> list[tuple[Job, str]]:
+        """See `JobQueue.dead`."""
+        parked = select(*_JOB, jobs.c.reason).where(jobs.c.state == "dead").order_by(jobs.c.id)
+        with self._database.reading() as conn:
+            return [(_job(row), row.reason) for row in conn.execute(parked)]
+
+    def _set(self, job_id: str, **values: Any) -> None:
+        with self._database.writing() as conn:
+            conn.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+
+
+_JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts)
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(row.id, row.task, row.subject, row.attempts)

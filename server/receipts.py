@@ -1,0 +1,94 @@
+"""Drops the answer to a file into its agency's `/download/receipts`, each file whole or not at all.
+
+The folder belongs to the agency, which may rename or delete in it at any moment; so it is opened without following a
+link, and files are written under a dot-name and renamed.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from ingest.answer import RowError, Upload, error_file, receipt, receipt_text
+from ingest.arrival import Arrival
+from server.errors import AppError, Code
+
+FOLDER = "receipts"
+NAME_BYTES = 255
+
+
+def receipt_names(file: str, answer_id: str) -> tuple[str, str, str]:
+    """Names of the receipt for programs, the receipt for people and the error file, for a file of that name.
+
+    A long file name is shortened so that each name fits into what a file system takes (255 bytes).
+    """
+    endings = (f".{answer_id}.receipt.json", f".{answer_id}.receipt.txt", f".{answer_id}.errors.csv")
+    room = NAME_BYTES - max(map(len, endings)) - 1
+    stem = file.encode()[:room].decode(errors="ignore")
+    json_name, text_name, error_name = (stem + ending for ending in endings)
+    return json_name, text_name, error_name
+
+
+def drop_receipt(home: Path, upload: Upload, errors: Sequence[RowError]) -> None:
+    """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict."""
+    json_name, text_name, error_name = receipt_names(upload.file, upload.id)
+    errors_at = f"/download/{FOLDER}/{error_name}" if errors else None
+    with _folder(home) as folder:
+        if errors:
+            _write(folder, error_name, error_file(upload, errors))
+        _write(folder, text_name, receipt_text(upload, errors, errors_at).encode())
+        _write(folder, json_name, _json(receipt(upload, errors, errors_at)))
+
+
+def drop_notice(home: Path, arrival: Arrival, at: datetime) -> None:
+    """Tell the agency what became of a file that no upload was made of (nothing takes it, or its name is blocked)."""
+    json_name, text_name, _ = receipt_names(arrival.name, arrival.id)
+    notice = {"file": arrival.path, "arrival": arrival.id, "status": arrival.state, "message": arrival.detail}
+    text = f"File:    {arrival.path}\nStatus:  {arrival.state}\n\n{arrival.detail}\nNothing was taken from this file.\n"
+    with _folder(home) as folder:
+        _write(folder, text_name, text.encode())
+        _write(folder, json_name, _json({**notice, "at": at.isoformat()}))
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+@contextmanager
+def _folder(home: Path) -> Iterator[int]:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        download = os.open(home / "download", flags)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(FOLDER, 0o755, dir_fd=download)
+            folder = os.open(FOLDER, flags, dir_fd=download)
+        finally:
+            os.close(download)
+    except NotADirectoryError as error:
+        raise AppError(
+            Code.CONFLICT, f"/download/{FOLDER} is not a folder.", "Rename that file; the receipts follow by themselves."
+        ) from error
+    except OSError as error:
+        raise AppError(Code.UNAVAILABLE, f"The receipts folder cannot be opened ({error.strerror}).") from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _write(folder: int, name: str, content: bytes) -> None:
+    beside = f".{name}"[: NAME_BYTES - 40] + ".tmp"
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        raise AppError(
+            Code.UNAVAILABLE, f"A receipt cannot be written ({error.strerror}).", "Check free space; it is tried again."
+        ) from error

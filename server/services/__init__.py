@@ -1,0 +1,1 @@
+"""What an operator does, whichever door it comes through."""

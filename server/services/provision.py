@@ -1,0 +1,67 @@
+"""Setting up an agency: its home, its keys, its templates and profiles."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from ingest.arrival import Profile
+from ingest.inbox import TemplateVersion, add_profile, add_template, find_template
+from keys.errors import KeysError
+from keys.secret import Secret
+from keys.sshkey import PublicKey, generate, parse_public
+from keys.store import StoredKey, add_key
+from server.agencies import Agency, add_agency, find_agency
+from server.clock import new_id, now
+from server.errors import AppError, Code
+
+HOME_FOLDERS = ("upload", "download")
+
+
+def create_agency(conn: Connection, agencies: Path, slug: str, name: str, timezone: str, staging: bool) -> Agency:
+    """Store an agency and make its home. Raises `AppError` as `add_agency` does, unavailable if the home fails."""
+    agency = Agency(new_id(), slug, name.strip(), timezone, staging, enabled=True, created_at=now())
+    add_agency(conn, agency)
+    make_home(agencies / slug)
+    return agency
+
+
+def make_home(home: Path) -> None:
+    """Create what an agency sees as `/`; what is there stays. Raises `AppError` unavailable."""
+    try:
+        for folder in HOME_FOLDERS:
+            (home / folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AppError(
+            Code.UNAVAILABLE, f"The agency's home {home} cannot be made ({error.strerror}).", "Check owner and space."
+        ) from error
+
+
+def enrol_key(conn: Connection, slug: str, text: bytes, label: str) -> StoredKey:
+    """Let the holder of that public key log in as the agency. Raises `AppError` not_found, `KeysError`."""
+    agency = find_agency(conn, slug)
+    return add_key(conn, new_id(), agency.id, parse_public(text), label, now())
+
+
+def make_key(conn: Connection, slug: str, label: str) -> tuple[Secret, StoredKey]:
+    """Make a key pair for the agency, enrol its public half, and hand out the private one, which is not kept."""
+    agency = find_agency(conn, slug)
+    private, public = generate("ed25519", comment=f"{slug}@dropslot")
+    return private, add_key(conn, new_id(), agency.id, public, label, now())
+
+
+def create_template(conn: Connection, slug: str, text: str) -> TemplateVersion:
+    """Store an Upload Template, or its next version. Raises `AppError` not_found, `IngestError`."""
+    return add_template(conn, find_agency(conn, slug).id, text, now())
+
+
+def create_profile(conn: Connection, slug: str, profile: Profile) -> Profile:
+    """Store a profile of the agency; its template must exist. Raises `AppError`, `IngestError` not_found, conflict."""
+    if not profile.directory.startswith("/upload"):
+        raise AppError(Code.INVALID, "A profile's directory must be /upload or below it.", "For example: /upload/civil")
+    find_template(conn, profile.agency_id, profile.template)
+    return add_profile(conn, profile)
+
+
+def as_app_error(error: KeysError) -> AppError:
+    """The same refusal with the server's own code."""
+    return AppError(Code(error.code), error.message, error.hint)

@@ -1,0 +1,75 @@
+"""Every setting, its default and its environment variable (`DROPSLOT_` + name); nothing else reads the environment.
+
+Durations are seconds, sizes are bytes, unless the name says otherwise.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What an operator can set, by flag or by `DROPSLOT_...` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="DROPSLOT_", frozen=True, extra="ignore")
+
+    data: Path = Field(Path("dropslot-data"), description="data directory")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+    sftp_host: str = Field("0.0.0.0", description="address the SFTP door listens on")  # noqa: S104  a server's default
+    sftp_port: int = Field(2022, ge=0, le=65535, description="port of the SFTP door (0: the system chooses)")
+    sftp_processes: int = Field(1, ge=1, le=64, description="SFTP processes that share the port")
+    durability: Literal["fsync", "flush"] = Field("fsync", description="CLOSE is answered after fsync, or before it")
+    settle: float = Field(0.5, ge=0, le=60, description="wait for a REMOVE after CLOSE when no size was declared")
+
+    login_grace: float = Field(30, gt=0, description="time to log in")
+    auth_tries: int = Field(6, ge=1, description="keys a client may offer on one connection")
+    channels: int = Field(10, ge=1, description="SFTP channels on one connection")
+    sessions_per_agency: int = Field(50, ge=1, description="connections of one agency at a time")
+    idle_timeout: float = Field(1800, gt=0, description="a session without a request is ended after")
+    keepalive: float = Field(30, gt=0, description="a silent client is asked after; three missed answers end it")
+    window: int = Field(16 * MIB, ge=MIB, description="SSH receive window of a channel, bytes")
+
+    workers: int = Field(1, ge=1, le=64, description="ingest workers")
+    sweep_every: float = Field(3600, gt=0, description="time between two sweeps")
+    quiet_time: float = Field(60, ge=0, description="an unannounced file must be unchanged for")
+    drain: float = Field(20, ge=0, description="grace for running uploads when stopping")
+    region: str = Field("US", min_length=2, max_length=2, description="country of phone numbers without a prefix")
+    file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is ingested, bytes")
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's address of the embedded database."""
+        return f"sqlite:///{self.data / 'dropslot.db'}"
+
+    @property
+    def spool(self) -> Path:
+        """Directory of files that are whole and not yet ingested; the truth until the database has them."""
+        return self.data / "spool"
+
+    @property
+    def archive(self) -> Path:
+        """Directory of originals, named by their sha256."""
+        return self.data / "archive"
+
+    @property
+    def agencies(self) -> Path:
+        """Directory that holds one home per agency, named by its slug."""
+        return self.data / "agencies"
+
+    def home(self, slug: str) -> Path:
+        """What the agency `slug` sees as `/`."""
+        return self.agencies / slug
+
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with these settings in it, for a child process that is to have the same.
+
+    A working directory may hold folders named like our packages, so no child looks for modules there.
+    """
+    given = {f"DROPSLOT_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    return {**os.environ, **given, "PYTHONSAFEPATH": "1"}

@@ -1,0 +1,107 @@
+"""What this installation is: its data directory, prepared and checked, and the stores in it."""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from keys.cipher import Cipher
+from keys.secret import load_or_create_master
+from server.db import Database, migrate, open_database
+from server.errors import AppError, Code
+from server.intake.archive import Archive
+from server.intake.journal import Journal
+from server.intake.spool import Spool
+from server.queue import JobQueue, LocalQueue
+from server.settings import Settings
+
+PRIVATE = 0o700
+FOLDERS = ("agencies", "spool", "archive", "keys", "logs", "run")
+
+
+@dataclass(frozen=True)
+class State:
+    """The stores of one installation, open."""
+
+    settings: Settings
+    database: Database
+    queue: JobQueue
+    spool: Spool
+    journal: Journal
+    archive: Archive
+
+    def cipher(self) -> Cipher:
+        """The cipher of what is sealed at rest; reads the master key, or makes it on the first start."""
+        return Cipher(load_or_create_master(self.settings.data / "keys"))
+
+
+@contextmanager
+def open_state(settings: Settings) -> Iterator[State]:
+    """Prepare the data directory, bring the database to the present schema, and open the stores.
+
+    Raises `AppError` unavailable with what to do if the directory or the database cannot be used.
+    """
+    prepare_folders(settings.data)
+    database = open_database(settings.database_url)
+    try:
+        migrate(database, settings.data / "run" / "migrate.lock")
+        durable = settings.durability == "fsync"
+        yield State(
+            settings=settings,
+            database=database,
+            queue=LocalQueue(database),
+            spool=Spool(settings.spool, durable=durable),
+            journal=Journal(settings.spool / "receiving", durable=durable),
+            archive=Archive(settings.archive),
+        )
+    finally:
+        database.close()
+
+
+def prepare_folders(data: Path) -> None:
+    """Create what is missing of the data directory and close it to other users of the machine."""
+    try:
+        data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        for name in FOLDERS:
+            (data / name).mkdir(mode=PRIVATE, exist_ok=True)
+        for path in (data, *(data / name for name in FOLDERS)):
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(PRIVATE)
+        probe = data / "run" / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise AppError(
+            Code.UNAVAILABLE,
+            f"The data directory {data} cannot be used: {(error.strerror or 'unknown').lower()}"
+            f" ({error.filename or data}).",
+            _cure(error, data),
+        ) from error
+
+
+def _cure(error: OSError, data: Path) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Give it to the user that runs dropslot (chown -R {os.geteuid()} {data}), or name another with --data."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space on that disk, or name another directory with --data."
+    return "Name another directory with --data."
+
+
+@contextmanager
+def hold_data(data: Path) -> Iterator[None]:
+    """Be the only server on this data directory while the block runs. Raises `AppError` conflict if another is."""
+    prepare_folders(data)
+    with (data / "run" / "serve.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AppError(
+                Code.CONFLICT,
+                f"A server is running on {data} already.",
+                "Stop that one first, or name another directory with --data.",
+            ) from error
+        yield

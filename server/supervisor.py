@@ -1,0 +1,114 @@
+"""Keeps the processes of one machine running: starts each, starts it again when it dies, stops them in order.
+
+A child tells by one byte on a pipe that it is ready. It holds the reading end of a second pipe, the lifeline, whose
+writing end only the supervisor has: should the supervisor be killed, the children read its end and stop by themselves,
+so that a new supervisor never meets old children.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from server.logs import Log
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 30.0
+STEADY = 30.0  # a child that has run this long has recovered: its next restart is quick again
+
+
+@dataclass(frozen=True)
+class Role:
+    """One child: its name in the log, the arguments of its command, and the descriptors it inherits."""
+
+    name: str
+    arguments: Sequence[str]
+    descriptors: Sequence[int] = ()
+
+
+@dataclass
+class _Child:
+    role: Role
+    process: asyncio.subprocess.Process | None = None
+    keeper: asyncio.Task[None] | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Supervisor:
+    """Owns the children; `environment` is what each of them is started with."""
+
+    def __init__(self, log: Log, environment: Mapping[str, str]) -> None:
+        self._log = log
+        self._environment = dict(environment)
+        self._children: list[_Child] = []
+        self._lifeline, self._held = os.pipe()
+        self._stopping = False
+
+    async def start(self, role: Role) -> None:
+        """Start a child and return when it is ready (or has died once: it is started again, and that is logged)."""
+        child = _Child(role)
+        self._children.append(child)
+        child.keeper = asyncio.create_task(self._keep(child))
+        await child.ready.wait()
+
+    async def stop(self, name: str) -> None:
+        """Ask the children of that name to stop, in the order they were started, and wait for their end."""
+        chosen = [child for child in self._children if child.role.name == name]
+        self._stopping = True
+        for child in chosen:
+            if child.process is not None and child.process.returncode is None:
+                child.process.terminate()
+        await asyncio.gather(*(child.keeper for child in chosen if child.keeper is not None))
+
+    async def _keep(self, child: _Child) -> None:
+        pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
+        while not self._stopping:
+            began = loop.time()
+            status = await self._run(child)
+            child.ready.set()
+            if self._stopping:
+                break
+            self._log.error("process ended", role=child.role.name, status=status, restart_in=pause)
+            await asyncio.sleep(pause)
+            pause = FIRST_PAUSE if loop.time() - began > STEADY else min(pause * 2, LONGEST_PAUSE)
+
+    async def _run(self, child: _Child) -> int:
+        heard, told = os.pipe()
+        flags = ["--ready-fd", str(told), "--lifeline-fd", str(self._lifeline)]
+        child.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "server.cli", *child.role.arguments, *flags),
+            pass_fds=[*child.role.descriptors, told, self._lifeline],
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            # Its own group: Ctrl-C in a terminal reaches the supervisor alone, which stops the rest in order.
+            start_new_session=True,
+        )
+        os.close(told)
+        self._log.info("process started", role=child.role.name, pid=child.process.pid)
+        listening = asyncio.create_task(_hear(heard, child.ready))
+        try:
+            return await child.process.wait()
+        finally:
+            await listening
+
+
+async def _hear(heard: int, ready: asyncio.Event) -> None:
+    """Wait for the byte that says ready, or for the end of a child that never said it."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(heard, lambda: done.done() or done.set_result(None))
+    try:
+        await done
+        if os.read(heard, 1):
+            ready.set()
+    finally:
+        loop.remove_reader(heard)
+        os.close(heard)
+
+
+def tell_ready(descriptor: int | None) -> None:
+    """Called by a child that can work."""
+    if descriptor is not None:
+        os.write(descriptor, b".")
+        os.close(descriptor)

@@ -1,0 +1,158 @@
+"""The worker: takes one job after the other and carries a registered arrival through the engine to its answer.
+
+Each step can be done again: the engine settles an arrival in one transaction and answers with the recorded upload when
+it is asked once more, receipts have the upload's id in their name, the archive is named by content. So a worker that
+is killed at any moment loses nothing and doubles nothing: the job runs again.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ingest import inbox
+from ingest.answer import Upload
+from ingest.arrival import Arrival, ArrivalState
+from ingest.engine import Work, ingest
+from server import agencies
+from server.agencies import Agency
+from server.clock import new_id, now
+from server.db import translated
+from server.errors import AppError, Code
+from server.intake.register import TASK
+from server.logs import Log
+from server.queue import Job
+from server.receipts import drop_notice, drop_receipt
+from server.state import State
+
+LEASE = 60.0
+ATTEMPTS = 5
+FIRST_WAIT = 2.0
+LOOK_EVERY = 0.1
+
+
+def work(state: State, log: Log, name: str, stopping: threading.Event) -> None:
+    """Run jobs until `stopping` is set; the job at hand is finished first.
+
+    `name` must be one worker's alone, over its restarts: what it held when it died is given back at once.
+    """
+    state.queue.release(name)
+    while not stopping.is_set():
+        try:
+            busy = work_once(state, log, name)
+        except AppError as error:  # the database is away: nothing is lost, look again later
+            log.error("worker waits", code=error.code, reason=error.message)
+            busy = stopping.wait(FIRST_WAIT)
+        if not busy:
+            stopping.wait(LOOK_EVERY)
+
+
+def work_once(state: State, log: Log, name: str, subject: str | None = None) -> bool:
+    """Run the oldest due job (or the one for `subject`); False if there is none."""
+    job = state.queue.claim(name, LEASE, subject)
+    if job is None:
+        return False
+    with _held(state, log, job, name):
+        try:
+            settle(state, log, job.subject)
+        except AppError as error:
+            _put_off(state, log, job, error.code, error.message)
+        except Exception as error:
+            log.exception("job failed", task=job.task, arrival=job.subject)
+            _put_off(state, log, job, Code.INTERNAL, type(error).__name__)
+        else:
+            state.queue.finish(job)
+    return True
+
+
+def settle(state: State, log: Log, arrival_id: str) -> None:
+    """Carry one arrival to its end: ingest, answer, archive. Raises `AppError` unavailable if it must wait."""
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, arrival_id)
+        agency = agencies.agency_by_id(conn, arrival.agency_id)
+    if arrival.state in (ArrivalState.PARTIAL, ArrivalState.REMOVED):
+        return
+    if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
+        drop_notice(state.settings.home(agency.slug), arrival, now())
+        _keep(state, arrival)
+        return
+    _answer(state, agency, _ingest(state, log, agency, arrival))
+
+
+def _ingest(state: State, log: Log, agency: Agency, arrival: Arrival) -> Upload:
+    source = state.spool.data_path(arrival.id)
+    began = time.monotonic()
+    with translated():
+        upload = ingest(state.database.engine, _work(state, agency, arrival.id, source))
+    log.info(
+        "file ingested",
+        agency=agency.slug,
+        arrival=arrival.id,
+        upload=upload.id,
+        status=upload.status,
+        rows=upload.rows,
+        errors=upload.error_rows,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    return upload
+
+
+def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
+    return Work(
+        upload_id=new_id(),
+        arrival_id=arrival_id,
+        source=source,
+        zone=agency.timezone,
+        region=state.settings.region,
+        now=now(),
+        size_limit=state.settings.file_limit,
+    )
+
+
+def _answer(state: State, agency: Agency, upload: Upload) -> None:
+    with state.database.reading() as conn:
+        rows = inbox.row_errors(conn, upload.id)
+        arrival = inbox.find_arrival(conn, upload.arrival_id)
+    drop_receipt(state.settings.home(agency.slug), upload, rows)
+    _keep(state, arrival)
+    with state.database.writing() as conn:
+        inbox.mark_answered(conn, upload.id, now())
+
+
+def _keep(state: State, arrival: Arrival) -> None:
+    """Move the original from the spool to the archive; done before, it is done."""
+    state.archive.keep(state.spool.data_path(arrival.id), arrival.sha256)
+    state.spool.remove(arrival.id)
+
+
+@contextmanager
+def _held(state: State, log: Log, job: Job, name: str) -> Iterator[None]:
+    """Keep the lease of a job alive while it runs."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(LEASE / 3):
+            try:
+                state.queue.extend(job, name, LEASE)
+            except AppError as error:
+                log.warning("lease not extended", arrival=job.subject, code=error.code)
+
+    heart = threading.Thread(target=beat, name="lease", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        done.set()
+        heart.join()
+
+
+def _put_off(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
+    """Try again with growing pauses; after the last try park the job, and tell the agency that its file is stuck."""
+    if code == Code.UNAVAILABLE or job.attempts < ATTEMPTS:
+        wait = FIRST_WAIT * 2 ** min(job.attempts, 8)
+        log.warning("job put off", task=job.task, arrival=job.subject, code=code, wait=wait)
+        state.queue.retry(job, wait, f"{code}: {reason}")
+        return
+    log.error("job parked", task=job.task, arrival=job.subject, code=code)
+    state.queue.bury(job, f"{code}: {reason}")

@@ -1,0 +1,262 @@
+"""The key store on a real SQLite: who may log in with which key, and the server's own keys."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, select, update
+
+from keys.cipher import Cipher
+from keys.errors import KeysError
+from keys.secret import Secret
+from keys.sshkey import KINDS, PublicKey, generate, parse_public
+from keys.store import (
+    StoredKey,
+    add_key,
+    ensure_host_keys,
+    find_active,
+    list_keys,
+    mark_used,
+    revoke_key,
+)
+from keys.tables import host_keys, metadata
+from tests.keys.programs import ssh_keygen
+
+MARICOPA, PIMA = "agency-maricopa", "agency-pima"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+CIPHER = Cipher(Secret(bytes(range(32))))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{tmp_path / 'keys.db'}")
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def conn(engine: Engine) -> Iterator[Connection]:
+    with engine.begin() as conn:
+        yield conn
+
+
+def new_key(comment: str = "") -> PublicKey:
+    return generate("ed25519", comment)[1]
+
+
+def add(conn: Connection, agency: str, public: PublicKey, label: str = "") -> StoredKey:
+    return add_key(conn, f"id of {public.fingerprint}", agency, public, label, NOON)
+
+
+# --- agencies' keys -----------------------------------------------------------
+
+
+def test_a_key_that_was_added_is_found_and_listed(conn: Connection) -> None:
+    public = new_key("clerk@court")
+    added = add(conn, MARICOPA, public, "nightly export")
+    assert find_active(conn, public.fingerprint) == added
+    assert list_keys(conn, MARICOPA) == [added]
+    assert list_keys(conn, PIMA) == []
+    assert (added.label, added.created_at, added.revoked_at, added.last_used_at) == ("nightly export", NOON, None, None)
+    assert added.public.blob == public.blob
+
+
+def test_keys_are_listed_oldest_first_with_the_revoked_ones(conn: Connection) -> None:
+    keys = [add_key(conn, f"k{n}", MARICOPA, new_key(), f"key {n}", NOON + timedelta(days=n)) for n in (2, 0, 1)]
+    revoke_key(conn, MARICOPA, "key 1", NOON)
+    assert [key.label for key in list_keys(conn, MARICOPA)] == ["key 0", "key 1", "key 2"]
+    assert len(keys) == 3
+
+
+def test_an_unknown_fingerprint_is_nobody(conn: Connection) -> None:
+    assert find_active(conn, new_key().fingerprint) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "comment", "kept"),
+    [("", "clerk@court", "clerk@court"), ("", "", "ssh-ed25519"), ("  x ", "y", "x"), ("", "c" * 400, "c" * 100)],
+)
+def test_a_missing_label_is_made_up(conn: Connection, label: str, comment: str, kept: str) -> None:
+    assert add(conn, MARICOPA, new_key(comment), label).label == kept
+
+
+@pytest.mark.parametrize("label", ["x" * 101, "two\nlines", "\x1b[31mred"])
+def test_a_label_that_cannot_be_shown_is_refused(conn: Connection, label: str) -> None:
+    with pytest.raises(KeysError, match="label"):
+        add(conn, MARICOPA, new_key(), label)
+
+
+def test_the_same_key_again_is_a_conflict_that_says_where_it_is(conn: Connection) -> None:
+    public = new_key()
+    add(conn, MARICOPA, public, "first")
+    refusal = conflict(conn, MARICOPA, public)
+    assert "'first'" in refusal.message
+
+
+def test_the_key_of_another_agency_is_a_conflict_that_does_not_name_it(conn: Connection) -> None:
+    public = new_key()
+    add(conn, MARICOPA, public, "maricopa's own")
+    refusal = conflict(conn, PIMA, public)
+    assert "maricopa" not in str(refusal).lower()
+    revoke_key(conn, MARICOPA, "maricopa's own", NOON)
+    assert str(conflict(conn, PIMA, public)) == str(refusal)
+    assert list_keys(conn, PIMA) == []
+
+
+def test_a_revoked_key_logs_nobody_in_and_cannot_come_back(conn: Connection) -> None:
+    public = new_key()
+    add(conn, MARICOPA, public)
+    revoked = revoke_key(conn, MARICOPA, public.fingerprint, NOON)
+    assert revoked.revoked_at == NOON
+    assert find_active(conn, public.fingerprint) is None
+    assert "revoked on 2026-03-02" in conflict(conn, MARICOPA, public).message
+
+
+def test_a_refused_key_leaves_the_transaction_usable(engine: Engine) -> None:
+    public, other = new_key(), new_key()
+    with engine.begin() as conn:
+        add(conn, MARICOPA, public)
+        conflict(conn, PIMA, public)
+        add(conn, PIMA, other)
+    with engine.connect() as conn:
+        assert find_active(conn, public.fingerprint)
+        assert find_active(conn, other.fingerprint)
+
+
+def test_an_id_that_is_taken_is_our_bug_not_a_conflict(conn: Connection) -> None:
+    add_key(conn, "one", MARICOPA, new_key(), "", NOON)
+    with pytest.raises(Exception, match="UNIQUE") as caught:
+        add_key(conn, "one", MARICOPA, new_key(), "", NOON)
+    assert not isinstance(caught.value, KeysError)
+
+
+@pytest.mark.parametrize("how", ["id", "label", "fingerprint", "prefix", "bare prefix"])
+def test_a_key_is_revoked_by_any_of_its_names(conn: Connection, how: str) -> None:
+    key = add(conn, MARICOPA, new_key(), "nightly")
+    add(conn, MARICOPA, new_key(), "other")
+    full = key.public.fingerprint
+    names = {"id": key.id, "label": "nightly", "fingerprint": full, "prefix": full[:15], "bare prefix": full[7:15]}
+    assert revoke_key(conn, MARICOPA, names[how], NOON).id == key.id
+    assert [each.revoked_at for each in list_keys(conn, MARICOPA)] == [NOON, None]
+
+
+@pytest.mark.parametrize("name", ["", " ", "S", "SHA256:", "SHA256:ab", "night", "%", "nobody"])
+def test_a_name_that_fits_no_key_revokes_none(conn: Connection, name: str) -> None:
+    add(conn, MARICOPA, new_key(), "nightly")
+    with pytest.raises(KeysError) as caught:
+        revoke_key(conn, MARICOPA, name, NOON)
+    assert caught.value.code == "not_found"
+
+
+def test_a_name_that_fits_two_keys_revokes_none(conn: Connection) -> None:
+    keys = [add(conn, MARICOPA, new_key(), "nightly") for _ in range(2)]
+    with pytest.raises(KeysError) as caught:
+        revoke_key(conn, MARICOPA, "nightly", NOON)
+    assert caught.value.code == "invalid"
+    assert all(find_active(conn, key.public.fingerprint) for key in keys)
+
+
+def test_a_label_used_again_means_the_key_that_is_active(conn: Connection) -> None:
+    add(conn, MARICOPA, new_key(), "nightly")
+    revoke_key(conn, MARICOPA, "nightly", NOON)
+    second = add(conn, MARICOPA, new_key(), "nightly")
+    assert revoke_key(conn, MARICOPA, "nightly", NOON + timedelta(days=1)).id == second.id
+
+
+def test_revoking_again_changes_nothing(conn: Connection) -> None:
+    add(conn, MARICOPA, new_key(), "nightly")
+    revoke_key(conn, MARICOPA, "nightly", NOON)
+    assert revoke_key(conn, MARICOPA, "nightly", NOON + timedelta(days=1)).revoked_at == NOON
+
+
+def test_nobody_revokes_the_key_of_another_agency(conn: Connection) -> None:
+    key = add(conn, MARICOPA, new_key(), "nightly")
+    for name in (key.id, "nightly", key.public.fingerprint):
+        with pytest.raises(KeysError, match="no such key"):
+            revoke_key(conn, PIMA, name, NOON)
+    assert find_active(conn, key.public.fingerprint)
+
+
+def test_the_last_use_is_remembered(conn: Connection) -> None:
+    key = add(conn, MARICOPA, new_key())
+    mark_used(conn, key.public.fingerprint, NOON + timedelta(hours=1))
+    assert list_keys(conn, MARICOPA)[0].last_used_at == NOON + timedelta(hours=1)
+
+
+# --- the server's own keys ----------------------------------------------------
+
+
+def ids() -> Iterator[str]:
+    return (f"host-{number}" for number in count())
+
+
+def test_host_keys_are_made_once_and_stay(engine: Engine, tmp_path: Path) -> None:
+    numbers = ids()
+    with engine.begin() as conn:
+        made = ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    with engine.begin() as conn:
+        again = ensure_host_keys(conn, CIPHER, NOON + timedelta(days=1), lambda: next(numbers))
+    assert again == made
+    assert [key.public.algorithm for key in made] == list(KINDS.values())
+    assert next(numbers) == "host-3"
+    for key in made:
+        path = tmp_path / key.id
+        path.write_bytes(key.private.reveal())
+        path.chmod(0o600)
+        assert parse_public(ssh_keygen("-y", "-f", path)).fingerprint == key.public.fingerprint
+
+
+def test_a_missing_kind_is_made_again_and_the_others_stay(conn: Connection) -> None:
+    numbers = ids()
+    made = ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    conn.execute(update(host_keys).where(host_keys.c.algorithm == "ssh-ed25519").values(retired_at=NOON))
+    again = ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    assert again[1:] == made[1:]
+    assert again[0].id == "host-3"
+
+
+def test_no_private_key_lies_open_in_the_database_file(engine: Engine, tmp_path: Path) -> None:
+    numbers = ids()
+    with engine.begin() as conn:
+        made = ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    content = (tmp_path / "keys.db").read_bytes()
+    assert b"PRIVATE" not in content
+    assert all(key.private.reveal()[100:160] not in content for key in made)
+    assert made[0].public.openssh().encode() in content
+    assert "PRIVATE" not in repr(made)
+
+
+def test_another_master_key_opens_no_host_key(conn: Connection) -> None:
+    numbers = ids()
+    ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    with pytest.raises(KeysError, match="another master key") as caught:
+        ensure_host_keys(conn, Cipher(Secret(bytes(32))), NOON, lambda: next(numbers))
+    assert caught.value.code == "denied"
+
+
+def test_a_private_half_under_another_public_half_does_not_open(conn: Connection) -> None:
+    numbers = ids()
+    ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    wrong = conn.execute(select(host_keys.c.sealed).where(host_keys.c.algorithm == "ssh-rsa")).scalar_one()
+    conn.execute(update(host_keys).where(host_keys.c.algorithm == "ssh-ed25519").values(sealed=wrong))
+    with pytest.raises(KeysError, match="damaged"):
+        ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+
+
+def test_instants_are_text_that_any_program_can_read(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as conn:
+        add(conn, MARICOPA, new_key())
+    with sqlite3.connect(tmp_path / "keys.db") as raw:
+        assert raw.execute("SELECT created_at FROM ssh_keys").fetchall() == [("2026-03-02T12:00:00.000000Z",)]
+
+
+def conflict(conn: Connection, agency: str, public: PublicKey) -> KeysError:
+    with pytest.raises(KeysError) as caught:
+        add(conn, agency, public)
+    assert caught.value.code == "conflict"
+    assert caught.value.hint
+    return caught.value
