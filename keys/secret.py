@@ -12,7 +12,7 @@ from typing import NoReturn
 from keys.errors import KeysError
 
 MASTER_BYTES = 32
-MASTER_FILE = Path("keys") / "master.key"
+MASTER_FILE = "master.key"
 
 
 class Secret:
@@ -42,7 +42,9 @@ class Secret:
 
 
 def load_or_create_master(directory: Path) -> Secret:
-    """The master key of the data directory `directory`: 32 random bytes in `keys/master.key`, made on first use.
+    """The master key of an installation: 32 random bytes in `directory`/master.key, made on first use.
+
+    `directory` is the data directory's `keys`; it is made if missing, and must be closed to others.
 
     The file appears whole or not at all, and only once: processes that start together get the same key.
 
@@ -51,7 +53,7 @@ def load_or_create_master(directory: Path) -> Secret:
     """
     path = directory / MASTER_FILE
     try:
-        _private_directory(path.parent)
+        _check_directory(directory)
         if not os.path.lexists(path):
             _create(path)
         return Secret(_read(path))
@@ -59,7 +61,7 @@ def load_or_create_master(directory: Path) -> Secret:
         raise _refusal(path, error) from error
 
 
-def _private_directory(directory: Path) -> None:
+def _check_directory(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode):

@@ -33,6 +33,21 @@ class StoredKey:
     revoked_at: datetime | None
     last_used_at: datetime | None
 
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:...`, as OpenSSH prints it."""
+        return self.public.fingerprint
+
+    @property
+    def algorithm(self) -> str:
+        """The key's type, as in `keys.sshkey.PublicKey`."""
+        return self.public.algorithm
+
+    @property
+    def bits(self) -> int:
+        """The key's length, as in `keys.sshkey.PublicKey`."""
+        return self.public.bits
+
 
 @dataclass(frozen=True)
 class HostKey:

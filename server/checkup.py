@@ -55,7 +55,9 @@ def _agencies(state: State) -> Iterator[Finding]:
     with state.database.reading() as conn:
         agencies = list_agencies(conn)
         if not agencies:
-            yield Finding("agencies", False, "there is none", "Add one: dropslot agency add SLUG --name N --timezone TZ")
+            yield Finding(
+                "agencies", False, "there is none", "Add one: dropslot agency add SLUG --name N --timezone TZ"
+            )
         for agency in agencies:
             usable = [key for key in list_keys(conn, agency.id) if key.revoked_at is None]
             profiles = inbox.list_profiles(conn, agency.id)
@@ -70,9 +72,13 @@ def _agencies(state: State) -> Iterator[Finding]:
 
 def _spool(state: State) -> Finding:
     waiting = len(list(state.spool.all()))
-    broken = list(state.spool.broken())
-    sentence = f"{waiting} file(s) waiting" + (f", {len(broken)} that cannot be read: {', '.join(broken)}" if broken else "")
-    return Finding("spool", not broken, sentence, f"Look at them in {state.settings.spool}; nothing else can name them.")
+    broken = [file.name for file in state.spool.broken()]
+    sentence = f"{waiting} file(s) waiting"
+    if broken:
+        sentence += f", {len(broken)} that cannot be read: {', '.join(broken)}"
+    return Finding(
+        "spool", not broken, sentence, f"Look at them in {state.settings.spool}; nothing else can name them."
+    )
 
 
 def _jobs(state: State) -> Iterator[Finding]:

@@ -69,7 +69,9 @@ def _folder(home: Path) -> Iterator[int]:
             os.close(download)
     except NotADirectoryError as error:
         raise AppError(
-            Code.CONFLICT, f"/download/{FOLDER} is not a folder.", "Rename that file; the receipts follow by themselves."
+            Code.CONFLICT,
+            f"/download/{FOLDER} is not a folder.",
+            "Rename that file; the receipts follow by themselves.",
         ) from error
     except OSError as error:
         raise AppError(Code.UNAVAILABLE, f"The receipts folder cannot be opened ({error.strerror}).") from error

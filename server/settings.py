@@ -66,6 +66,7 @@ class Settings(BaseSettings):
         """What the agency `slug` sees as `/`."""
         return self.agencies / slug
 
+
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with these settings in it, for a child process that is to have the same.
 

@@ -20,7 +20,6 @@ from server.agencies import Agency
 from server.clock import new_id, now
 from server.db import translated
 from server.errors import AppError, Code
-from server.intake.register import TASK
 from server.logs import Log
 from server.queue import Job
 from server.receipts import drop_notice, drop_receipt

@@ -60,14 +60,18 @@ class Stage:
 def demo(
     context: typer.Context,
     rows: Annotated[int, typer.Option(help="Rows of the demonstration file.", min=10)] = 6000,
-    sftp_port: Annotated[int | None, typer.Option(help="Port of the SFTP door (0: the system chooses).  [2022]")] = None,
+    sftp_port: Annotated[
+        int | None, typer.Option(help="Port of the SFTP door (0: the system chooses).  [2022]")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop when the file is answered.")] = False,
 ) -> None:
     """Start a server, push a realistic court file through it with OpenSSH's sftp, and show what came of it."""
     given = {} if sftp_port is None else {"sftp_port": sftp_port}
     settings = Settings(data=context.obj.data.absolute(), **given)
     if shutil.which("sftp") is None:
-        raise AppError(Code.UNAVAILABLE, "OpenSSH's sftp is not installed.", "On Debian and Ubuntu: apt-get install openssh-client")
+        raise AppError(
+            Code.UNAVAILABLE, "OpenSSH's sftp is not installed.", "On Debian and Ubuntu: apt-get install openssh-client"
+        )
     stage = Stage(settings, settings.data / "demo")
     with open_state(settings) as state:
         _provision(state, stage)
@@ -157,13 +161,17 @@ def _push(state: State, stage: Stage, port: int, file: Path) -> tuple[Arrival, U
                 if upload.answered_at is not None:
                     return newest[0], upload
         time.sleep(0.05)
-    raise AppError(Code.UNAVAILABLE, "The file was accepted but not processed.", "See logs/serve.log in the data directory.")
+    raise AppError(
+        Code.UNAVAILABLE, "The file was accepted but not processed.", "See logs/serve.log in the data directory."
+    )
 
 
 def _tell(state: State, stage: Stage, port: int, arrival: Arrival, upload: Upload) -> None:
     json_name, text_name, error_name = receipt_names(upload.file, upload.id)
     receipts = state.settings.home(SLUG) / "download" / "receipts"
-    totals = {what: sum(count[what] for count in upload.counts.values()) for what in ("created", "updated", "unchanged")}
+    totals = {
+        what: sum(count[what] for count in upload.counts.values()) for what in ("created", "updated", "unchanged")
+    }
     say(f"\n  status    {upload.status}")
     say(f"  rows      {upload.rows}")
     for what, number in totals.items():

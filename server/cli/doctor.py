@@ -4,8 +4,8 @@ import sys
 
 import typer
 
-from server.cli.output import Json, print_json, say
 from server.checkup import examine
+from server.cli.output import Json, print_json, say
 from server.state import open_state
 
 

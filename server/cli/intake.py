@@ -83,9 +83,6 @@ def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) ->
         opened_at=at,
         closed_at=at,
         not_before=at,
-        declared_size=None,
-        dev=0,
-        ino=0,
     )
     state.spool.accept_copy(manifest, file)
     Registrar(state.database, state.queue, log).register(manifest, profile_id=profile.id)

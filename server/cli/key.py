@@ -94,7 +94,9 @@ def _read(file: str) -> bytes:
         with Path(file).open("rb") as stream:
             return stream.read(KEY_FILE_BYTES)
     except OSError as error:
-        raise AppError(Code.INVALID, f"{file} cannot be read ({error.strerror}).", "Name a file with a public key.") from error
+        raise AppError(
+            Code.INVALID, f"{file} cannot be read ({error.strerror}).", "Name a file with a public key."
+        ) from error
 
 
 def _check_free(out: Path) -> None:
@@ -109,7 +111,9 @@ def _write_private(out: Path, private: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(private)
     except OSError as error:
-        raise AppError(Code.INVALID, f"{out} cannot be written ({error.strerror}).", "Name another file with --out.") from error
+        raise AppError(
+            Code.INVALID, f"{out} cannot be written ({error.strerror}).", "Name another file with --out."
+        ) from error
 
 
 def _document(key: StoredKey) -> dict[str, object]:

@@ -12,7 +12,9 @@ from server.clock import new_id
 from server.services.provision import create_profile
 from server.state import open_state
 
-app = typer.Typer(help="Add and list profiles: a directory and words in the name lead to one template.", no_args_is_help=True)
+app = typer.Typer(
+    help="Add and list profiles: a directory and words in the name lead to one template.", no_args_is_help=True
+)
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 

@@ -36,7 +36,9 @@ app.command("demo")(demo.demo)
 @app.callback()
 def begin(
     context: typer.Context,
-    data: Annotated[Path | None, typer.Option(help="Data directory.", show_default="$DROPSLOT_DATA or dropslot-data")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data directory.", show_default="$DROPSLOT_DATA or dropslot-data")
+    ] = None,
 ) -> None:
     """Read the settings; every command gets them."""
     context.obj = Settings() if data is None else Settings(data=data)

@@ -22,12 +22,16 @@ Descriptor = Annotated[int | None, typer.Option(hidden=True)]
 
 def serve(
     context: typer.Context,
-    sftp_port: Annotated[int | None, typer.Option(help="Port of the SFTP door (0: the system chooses).  [2022]")] = None,
+    sftp_port: Annotated[
+        int | None, typer.Option(help="Port of the SFTP door (0: the system chooses).  [2022]")
+    ] = None,
     sftp_host: Annotated[str | None, typer.Option(help="Address to listen on.  [0.0.0.0]")] = None,
     sftp_processes: Annotated[int | None, typer.Option(help="SFTP processes that share the port.  [1]")] = None,
     workers: Annotated[int | None, typer.Option(help="Ingest workers.  [1]")] = None,
     sweep_every: Annotated[float | None, typer.Option(help="Seconds between two sweeps.  [3600]")] = None,
-    drain: Annotated[float | None, typer.Option(help="Seconds running uploads may take to end when stopping.  [20]")] = None,
+    drain: Annotated[
+        float | None, typer.Option(help="Seconds running uploads may take to end when stopping.  [20]")
+    ] = None,
     role: Annotated[RoleName | None, typer.Option(help="Run this part only (for several machines).")] = None,
     number: Annotated[int, typer.Option(help="Which worker this is.", hidden=True)] = 0,
     socket_fd: Descriptor = None,

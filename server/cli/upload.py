@@ -33,7 +33,9 @@ def list_(
 @app.command()
 def show(
     context: typer.Context,
-    upload_id: Annotated[str, typer.Argument(metavar="ID", help="The upload's id, from its receipt or from upload list.")],
+    upload_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The upload's id, from its receipt or from upload list.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Show an upload: what was created and updated, and each row that failed with its reason."""

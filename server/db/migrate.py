@@ -13,7 +13,7 @@ HEAD = "0001"
 
 
 def migrate(database: Database, lock_file: Path) -> bool:
-    """Run what migrations are missing; True if there were any. `lock_file` keeps other processes of this machine out."""
+    """Run what migrations are missing; True if there were any. `lock_file` keeps other processes out."""
     if _revision(database) == HEAD:
         return False
     with lock_file.open("w") as lock:

@@ -29,6 +29,7 @@ class Reconciled:
 
 def reconcile(state: State, registrar: Registrar, log: Log) -> Reconciled:
     """Do all of the above once. Raises `AppError` unavailable when the database is away."""
+    state.spool.sweep_rubbish()
     found = Reconciled(
         registered=_register_spooled(state, registrar),
         torn=_record_torn(state, registrar),

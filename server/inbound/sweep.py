@@ -116,7 +116,8 @@ def _is_quiet(found: Found, quiet_time: float) -> bool:
 
 def _is_unannounced(state: State, agency: Agency, found: Found) -> bool:
     """Whether nobody receives, has torn, has spooled or has taken the file (see the order in the text above)."""
-    if state.journal.find(agency.slug, found.path) is not None or _is_open(found.place):
+    entry = state.journal.find(agency.slug, found.path)
+    if (entry is not None and entry.is_of(found.status)) or _is_open(found.place):
         return False
     spooled = {(manifest.dev, manifest.ino) for manifest in state.spool.all()}
     return found.inode not in spooled and not _is_taken(state, agency, found)
@@ -171,7 +172,6 @@ def _copy(state: State, agency: Agency, found: Found, log: Log) -> Manifest | No
         opened_at=at,
         closed_at=at,
         not_before=at,
-        declared_size=None,
         dev=found.status.st_dev,
         ino=found.status.st_ino,
         mtime_ns=found.status.st_mtime_ns,

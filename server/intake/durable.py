@@ -67,9 +67,8 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def _write(file: Path, content: bytes, durable: bool) -> None:
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, content)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(content)
+        stream.flush()
         if durable:
             os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,11 +20,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from server.clock import new_id, now
 from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.names import is_temporary
 
 Extents = tuple[tuple[int, int], ...]
 
@@ -45,7 +46,8 @@ class Entry:
 
     `id` is the id of the arrival it will become. `owner` names the handle that writes it; whoever else writes the same
     path later takes the entry over. `size` (bytes) and `covered`, the written extents [start, end), are those of the
-    moment when it was torn or held.
+    moment when it was torn or held. `replaces` is the inode of a torn file that this one is about to take the name of:
+    should the process die just before it does, that file must not pass for one that nobody announced.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Entry:
     state: State = State.RECEIVING
     covered: Extents = ()
     reason: str = ""
+    replaces: int | None = None
 
     def is_of(self, status: os.stat_result) -> bool:
         """Whether `status` is that of the file this entry was written for."""
@@ -134,21 +137,31 @@ class Journal:
         """Note that the upload is whole under a temporary name and waits for its rename."""
         return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=""))
 
-    def move(self, agency: str, old: str, new: str) -> Entry | None:
-        """The file `old` is now called `new`: its entry moves along, and one of the file that `new` was is gone."""
-        entry = self.find(agency, old)
-        if entry is None:
-            self.forget(agency, new)
-            return None
-        moved = self._write(replace(entry, path=new))
-        self.forget(agency, old)
-        return moved
+    @contextmanager
+    def moving(self, agency: str, old: str, new: str) -> Iterator[Entry | None]:
+        """The block renames the file `old` to `new`; gives the entry as it will be, or None if there is none.
 
-    def move_tree(self, agency: str, old: str, new: str) -> list[Entry]:
-        """The directory `old` is now called `new`, and so is the beginning of every path below it; what moved."""
+        Until it is done the entry stands under both paths: whenever the machine dies, the file has its entry. If the
+        block fails, everything is as before. An entry of the file that `new` was is gone afterwards.
+        """
+        entry, replaced = self.find(agency, old), self.find(agency, new)
+        moved = self._write(replace(entry, path=new)) if entry else None
+        try:
+            yield moved
+        except BaseException:
+            if moved:
+                self._write(replaced) if replaced else self.forget(agency, new)
+            raise
+        self.forget(agency, old if moved else new)
+
+    @contextmanager
+    def moving_tree(self, agency: str, old: str, new: str) -> Iterator[None]:
+        """The block renames the directory `old` to `new`; as `moving`, for every entry below it."""
         below = [entry for entry in self.entries() if entry.agency == agency and entry.path.startswith(old + "/")]
-        moved = [self.move(agency, entry.path, new + entry.path[len(old) :]) for entry in below]
-        return [entry for entry in moved if entry]
+        with ExitStack() as stack:
+            for entry in below:
+                stack.enter_context(self.moving(agency, entry.path, new + entry.path[len(old) :]))
+            yield
 
     def forget(self, agency: str, path: str) -> None:
         """There is nothing to note about this path any more."""
@@ -183,7 +196,7 @@ class Journal:
     def settle_crashed(self, homes: Path) -> None:
         """Give every entry whose process died its final state: torn, or none if its file is accepted or gone."""
         for entry in list(self.entries()):
-            if entry.state is not State.TORN and (place := _place(homes, entry)):
+            if place := _place(homes, entry):
                 self._settle_crashed(place, entry)
         for stray in self.root.glob("*.tmp"):
             _drop_stale(stray)
@@ -194,7 +207,10 @@ class Journal:
         with self.locked(entry.agency, entry.path), _examined(place, entry) as (found, fd):
             if self.find(entry.agency, entry.path) != entry or found is Found.WRITTEN:
                 return
-            if found is Found.SOMETHING_ELSE or os.fstat(fd).st_nlink > 1:
+            if found is Found.REPLACED:
+                status = os.fstat(fd)
+                self.tear(replace(entry, ino=status.st_ino, replaces=None), status.st_size, (), CRASHED)
+            elif found is Found.SOMETHING_ELSE or os.fstat(fd).st_nlink > 1 or _is_completed(entry):
                 self.forget(entry.agency, entry.path)
             elif entry.state is State.RECEIVING:
                 # Its extents were in the memory of the process. Clients write from front to back, so an upload that
@@ -226,6 +242,7 @@ class Found(StrEnum):
     """What is at the path of an entry."""
 
     SOMETHING_ELSE = "something else"  # or nothing
+    REPLACED = "replaced"  # the torn file that the entry's file was to replace
     WRITTEN = "written"  # a session holds its lock
     LEFT = "left"
 
@@ -246,12 +263,17 @@ def _examined(place: Path, entry: Entry) -> Iterator[tuple[Found, int]]:
 def _examine(fd: int, entry: Entry) -> Found:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or not entry.is_of(status):
-        return Found.SOMETHING_ELSE
+        return Found.REPLACED if (status.st_dev, status.st_ino) == (entry.dev, entry.replaces) else Found.SOMETHING_ELSE
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return Found.WRITTEN
     return Found.LEFT
+
+
+def _is_completed(entry: Entry) -> bool:
+    """Whether its rename was the last thing that happened: the file is whole, has its final name, and may be swept."""
+    return entry.state is State.HELD and not is_temporary(PurePosixPath(entry.path).name)
 
 
 def _place(homes: Path, entry: Entry) -> Path | None:

@@ -4,14 +4,13 @@ Idempotent on the file's id, so it may be tried by the door, again by the schedu
 """
 
 from ingest import inbox
-from ingest.arrival import Arrival, ArrivalState, Received
+from ingest.arrival import Arrival, Received
 from server.agencies import look_up
-from server.clock import now
 from server.db import Database
 from server.errors import AppError
 from server.intake.journal import Entry
 from server.intake.spool import Manifest
-from server.intake.taken import Footprint, take
+from server.intake.taken import take
 from server.logs import Log
 from server.queue import JobQueue
 
@@ -62,22 +61,38 @@ class Registrar:
             if manifest.footprint:
                 take(conn, agency.id, manifest.footprint, manifest.id)
         if arrival.upload_id is None and self._queue.enqueue(TASK, arrival.id):
-            self._log.info("file registered", agency=agency.slug, arrival=arrival.id, path=arrival.path, state=arrival.state)
+            self._log.info(
+                "file registered", agency=agency.slug, arrival=arrival.id, path=arrival.path, state=arrival.state
+            )
         return arrival
 
     def record_torn(self, entry: Entry) -> None:
         """Make a torn upload visible. Raises `AppError` unavailable."""
         with self._database.writing() as conn:
             agency = look_up(conn, entry.agency)
-            if agency is None:
-                return
-            received = Received(
-                id=entry.id,
-                agency_id=agency.id,
-                path=entry.path,
-                size=entry.size,
-                source="sftp",
-                session=entry.session,
-                received_at=now(),
-            )
-            inbox.record_partial(conn, received, entry.reason)
+            if agency is not None:
+                inbox.record_partial(conn, _torn(agency.id, entry), entry.reason)
+
+
+def _received(agency_id: str, manifest: Manifest) -> Received:
+    return Received(
+        id=manifest.id,
+        agency_id=agency_id,
+        path=manifest.path,
+        size=manifest.size,
+        source=manifest.source,
+        session=manifest.session,
+        received_at=manifest.closed_at,
+    )
+
+
+def _torn(agency_id: str, entry: Entry) -> Received:
+    return Received(
+        id=entry.id,
+        agency_id=agency_id,
+        path=entry.path,
+        size=entry.size,
+        source="sftp",
+        session=entry.session,
+        received_at=entry.opened_at,
+    )

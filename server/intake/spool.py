@@ -9,6 +9,7 @@ once share one `fsync` of the directory.
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -79,7 +80,7 @@ class Spool:
     def __init__(self, root: Path, durable: bool = True) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._durable = durable
+        self.durable = durable
         self._sync = DirectorySync(root) if durable else None
 
     def accept_link(self, manifest: Manifest, fd: int) -> None:
@@ -89,7 +90,7 @@ class Spool:
         renews its manifest.
         """
         data = self.data_path(manifest.id)
-        if self._durable:
+        if self.durable:
             os.fsync(fd)
         self._link(fd, data)
         self._commit(manifest, data)
@@ -102,7 +103,7 @@ class Spool:
         data = self.data_path(manifest.id)
         beside = data.with_suffix(".copy")
         try:
-            size = _copy(path, beside, self._durable)
+            size = _copy(path, beside, self.durable)
             beside.rename(data)
         except OSError:
             beside.unlink(missing_ok=True)
@@ -117,6 +118,10 @@ class Spool:
     def remove(self, id_: str) -> None:
         """The file has been dealt with and is kept elsewhere."""
         self.retract(id_)
+
+    def renew(self, manifest: Manifest) -> None:
+        """Replace the manifest of a file that is accepted already. Raises OSError."""
+        write_json(self._manifest_path(manifest.id), manifest.to_json(), self._sync)
 
     def find(self, id_: str) -> Manifest | None:
         """The manifest of that id, or None."""
@@ -173,8 +178,8 @@ class Spool:
 
 def _copy(path: Path, target: Path, durable: bool) -> int:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as source, target.open("xb") as copy:
-        if not os.path.isfile(fd):
+    with os.fdopen(fd, "rb") as source, target.open("wb") as copy:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise AppError(Code.INVALID, f"{path.name} is not a plain file.", "Name the file itself.")
         shutil.copyfileobj(source, copy, 1024 * 1024)
         copy.flush()

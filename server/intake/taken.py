@@ -5,7 +5,6 @@ deleted, so where name, size or time have changed the content decides, and rows 
 """
 
 import os
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 

@@ -80,9 +80,7 @@ class LocalQueue:
         taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease)}
         statement = update(jobs).where(jobs.c.id == oldest.scalar_subquery())
         with self._database.writing() as conn:
-            row = conn.execute(
-                statement.values(**taken, attempts=jobs.c.attempts + 1).returning(*_JOB)
-            ).one_or_none()
+            row = conn.execute(statement.values(**taken, attempts=jobs.c.attempts + 1).returning(*_JOB)).one_or_none()
         return _job(row) if row else None
 
     def extend(self, job: Job, worker: str, lease: float) -> bool:

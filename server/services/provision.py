@@ -8,7 +8,7 @@ from ingest.arrival import Profile
 from ingest.inbox import TemplateVersion, add_profile, add_template, find_template
 from keys.errors import KeysError
 from keys.secret import Secret
-from keys.sshkey import PublicKey, generate, parse_public
+from keys.sshkey import generate, parse_public
 from keys.store import StoredKey, add_key
 from server.agencies import Agency, add_agency, find_agency
 from server.clock import new_id, now

@@ -1,0 +1,205 @@
+"""What an operator does, and gets wrong, at the command line."""
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.court import DROPSLOT, Court, Dropslot, ecr, ecr_row, need, run_quietly, wait_for
+
+
+def test_a_revoked_key_is_out_within_two_seconds(court: Court) -> None:
+    court.sftp("ls /upload")
+    [key] = court.dropslot.json("key", "list", "gwinnett")
+    court.dropslot.run("key", "revoke", "gwinnett", key["fingerprint"])
+    done = court.sftp("ls /upload", check=False)
+    assert done.returncode != 0
+    assert "Permission denied" in done.stderr
+
+
+def test_a_disabled_agency_is_out_and_an_enabled_one_is_in_again(court: Court) -> None:
+    court.dropslot.run("agency", "disable", "gwinnett")
+    assert court.sftp("ls /", check=False).returncode != 0
+    court.dropslot.run("agency", "enable", "gwinnett")
+    court.sftp("ls /")
+
+
+def test_a_key_added_while_the_server_runs_works_at_once(court: Court) -> None:
+    key = court.folder / "second_key"
+    run_quietly([need("ssh-keygen"), "-q", "-t", "rsa", "-b", "3072", "-N", "", "-f", str(key)])
+    court.dropslot.run("key", "add", "gwinnett", f"{key}.pub", "--label", "second")
+    assert "upload" in court.sftp("ls /", key=key).stdout
+
+
+def test_a_wrong_passphrase_and_an_unknown_key_say_what_is_wrong(court: Court) -> None:
+    stranger = court.folder / "stranger_key"
+    run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(stranger)])
+    assert "Permission denied (publickey)" in court.sftp("ls /", key=stranger, check=False).stderr
+    locked = court.folder / "locked_key"
+    run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "secret", "-f", str(locked)])
+    court.dropslot.run("key", "add", "gwinnett", f"{locked}.pub")
+    assert court.sftp("ls /", key=locked, check=False).returncode != 0
+
+
+def test_a_public_key_comes_from_standard_input_and_in_rfc_4716(court: Court) -> None:
+    key = court.folder / "new_key"
+    run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
+    rfc4716 = run_quietly([need("ssh-keygen"), "-e", "-f", f"{key}.pub"]).stdout.encode()
+    court.dropslot.run("key", "add", "gwinnett", "-", stdin=rfc4716)
+    court.sftp("ls /", key=key)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["agency", "show", "nobody"], 1, "There is no agency 'nobody'."),
+        (["agency", "add", "Bad Slug", "--name", "x", "--timezone", "America/New_York"], 1, "cannot be a slug"),
+        (["agency", "add", "good", "--name", "x", "--timezone", "Mars"], 1, "no time zone"),
+        (["key", "add", "nobody", "/nonexistent"], 1, "cannot be read"),
+        (["key", "list"], 2, "Missing argument"),
+        (["frobnicate"], 2, "No such command"),
+        (["upload", "show", "nothing"], 1, "no upload"),
+        (["record", "list", "clients", "--agency", "nobody"], 1, "There is no agency"),
+        (["ingest", "/nonexistent", "--agency", "a", "--profile", "p"], 1, "is not a file"),
+    ],
+)
+def test_a_mistake_gets_a_sentence_and_a_status(
+    dropslot: Dropslot, arguments: list[str], status: int, sentence: str
+) -> None:
+    done = dropslot.run(*arguments, check=False)
+    assert done.returncode == status
+    assert sentence in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_private_key_pasted_by_mistake_is_refused_and_not_kept(dropslot: Dropslot, tmp_path: Path) -> None:
+    dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
+    key = tmp_path / "my_key"
+    run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
+    done = dropslot.run("key", "add", "gwinnett", key, check=False)
+    assert done.returncode == 1
+    assert "private key" in done.stderr.lower()
+    assert dropslot.json("key", "list", "gwinnett") == []
+
+
+def test_a_key_belongs_to_one_agency(dropslot: Dropslot, tmp_path: Path) -> None:
+    for slug in ("gwinnett", "fulton"):
+        dropslot.run("agency", "add", slug, "--name", "x", "--timezone", "America/New_York")
+    dropslot.run("key", "generate", "gwinnett", "--out", tmp_path / "a_key")
+    done = dropslot.run("key", "add", "fulton", tmp_path / "a_key.pub", check=False)
+    assert done.returncode == 1
+    assert "gwinnett" not in done.stderr, "it does not say whose key it is"
+
+
+def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    occupied = tmp_path / "file"
+    occupied.touch()
+    done = Dropslot(occupied / "data").run("agency", "list", check=False)
+    assert done.returncode == 1
+    assert "--data" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self/uid_map").exists(), reason="needs another user")
+def test_a_data_directory_that_is_not_writable(tmp_path: Path) -> None:
+    done = Dropslot(Path("/proc/dropslot")).run("agency", "list", check=False)
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+
+
+def test_a_port_in_use(dropslot: Dropslot) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = dropslot.run("serve", "--sftp-host", "127.0.0.1", "--sftp-port", port, check=False)
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert "--sftp-port" in done.stderr
+
+
+def test_a_second_server_on_the_same_data_is_refused(court: Court) -> None:
+    done = court.dropslot.run("serve", "--sftp-host", "127.0.0.1", "--sftp-port", "0", check=False)
+    assert done.returncode == 1
+    assert "running" in done.stderr
+    court.sftp("ls /")
+
+
+def test_starting_again_keeps_the_host_keys_and_the_database(court: Court) -> None:
+    court.sftp("ls /")
+    assert court.dropslot.stop() == 0
+    court.dropslot.start()
+    court.sftp("ls /")  # with the host key that known_hosts has
+
+
+def test_stopping_lets_the_running_upload_end(court: Court) -> None:
+    rows = [ecr_row(number) for number in range(40_000)]
+    file = court.write("ecr.txt", ecr(*rows))
+    client = subprocess.Popen(
+        court.sftp_command("-l", "40000"), stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
+    )
+    assert client.stdin is not None
+    client.stdin.write(f'put "{file}" /upload/ecr.txt\n')
+    client.stdin.close()
+    target = court.home / "upload" / "ecr.txt"
+    wait_for(lambda: target.exists() and target.stat().st_size > 0, "the upload to be under way")
+    assert court.dropslot.process is not None
+    court.dropslot.process.terminate()
+    wait_for(lambda: "dropslot is stopping" in court.dropslot.log(), "the server to stop")
+    assert court.sftp("ls /", check=False).returncode != 0, "no new session"
+    assert client.wait(60) == 0, "but the running one ends well"
+    assert court.dropslot.process.wait(60) == 0
+    court.dropslot.process = None
+    court.dropslot.start()
+    [upload] = court.dropslot.settled()
+    assert upload["rows"] == 40_000
+
+
+def test_ctrl_c_in_the_terminal_stops_everything_in_order(dropslot: Dropslot) -> None:
+    dropslot.start()
+    assert dropslot.process is not None
+    children = [child for role in ("sftp", "worker", "scheduler") for child in dropslot.children(role)]
+    assert len(children) == 3
+    dropslot.process.send_signal(2)
+    assert dropslot.process.wait(30) == 0
+    assert not any(child.is_running() for child in children)
+    dropslot.process = None
+
+
+def test_children_stop_when_the_supervisor_is_killed(dropslot: Dropslot) -> None:
+    dropslot.start()
+    children = [child for role in ("sftp", "worker", "scheduler") for child in dropslot.children(role)]
+    assert dropslot.process is not None
+    dropslot.process.kill()
+    dropslot.process.wait()
+    wait_for(lambda: not any(child.is_running() for child in children), "the children to stop")
+    dropslot.process = None
+    dropslot.start()
+
+
+def test_a_template_of_ones_own(court: Court) -> None:
+    shown = court.dropslot.run("template", "show", "gwinnett", "odyssey-ecr").stdout
+    assert "Party ID" in shown
+    file = court.write("mine.toml", b"name = \"mine\"\n[[colums]]\n")
+    done = court.dropslot.run("template", "add", "gwinnett", file, check=False)
+    assert done.returncode == 1
+    assert "colums" in done.stderr
+    file.write_text(shown.replace("odyssey-ecr", "mine"))
+    court.dropslot.run("template", "add", "gwinnett", file)
+    names = {row["name"] for row in court.dropslot.json("template", "list", "gwinnett")}
+    assert {"mine", "odyssey-ecr"} <= names
+
+
+def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
+    done = dropslot.run("doctor", check=False)
+    assert done.returncode == 1
+    assert "agency add" in done.stdout
+    dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
+    assert "key add gwinnett" in dropslot.run("doctor", check=False).stdout
+
+
+def test_help_is_there_for_every_command(dropslot: Dropslot) -> None:
+    for words in ([], ["agency"], ["key"], ["template"], ["profile"], ["arrival"], ["upload"], ["record"], ["serve"]):
+        done = subprocess.run([str(DROPSLOT), *words, "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert "Usage" in done.stdout

@@ -1,0 +1,40 @@
+"""The migrations lead to exactly the tables that the code defines."""
+
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+import ingest.tables
+import keys.tables
+import server.agencies
+import server.db.migrate
+import server.intake.taken
+import server.queue.local  # noqa: F401  defines its table
+from server.db import migrate, open_database
+from server.db.metadata import metadata
+from server.state import State
+
+SCRIPTS = Path(server.db.migrate.__file__).parent / "migrations"
+
+
+def test_the_migrations_make_the_tables_of_the_code(state: State) -> None:
+    with state.database.reading() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, [metadata, ingest.tables.metadata, keys.tables.metadata]) == []
+
+
+def test_the_head_named_in_the_code_is_the_newest_revision() -> None:
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == server.db.migrate.HEAD
+
+
+def test_migrating_again_does_nothing(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    assert migrate(database, tmp_path / "lock")
+    assert not migrate(database, tmp_path / "lock")
+    with database.reading() as conn:
+        assert conn.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert conn.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    database.close()

@@ -1,0 +1,190 @@
+"""What every adapter of the job queue must do; each is run through the same tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from server.db import Database, open_database
+from server.db.metadata import metadata
+from server.queue import JobQueue, LocalQueue
+
+
+@dataclass
+class Clock:
+    """A clock that tests can move."""
+
+    at: datetime = field(default_factory=lambda: datetime(2026, 3, 16, 6, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def pass_(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(f"sqlite:///{tmp_path / 'queue.db'}")
+    metadata.create_all(database.engine)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(database: Database, clock: Clock) -> JobQueue:
+    return LocalQueue(database, clock)
+
+
+def test_jobs_are_claimed_in_the_order_they_came(queue: JobQueue, clock: Clock) -> None:
+    for subject in ("first", "second", "third"):
+        queue.enqueue("ingest", subject)
+        clock.pass_(1)
+    claimed = [queue.claim("a", 60) for _ in range(4)]
+    assert [job and job.subject for job in claimed] == ["first", "second", "third", None]
+
+
+def test_a_subject_is_queued_once(queue: JobQueue) -> None:
+    assert queue.enqueue("ingest", "x")
+    assert not queue.enqueue("ingest", "x")
+    job = queue.claim("a", 60)
+    assert job is not None
+    assert not queue.enqueue("ingest", "x"), "not while it runs either"
+    queue.finish(job)
+    assert queue.enqueue("ingest", "x"), "but anew once it is done"
+
+
+def test_a_delayed_job_waits(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x", delay=10)
+    assert queue.claim("a", 60) is None
+    clock.pass_(10)
+    assert queue.claim("a", 60) is not None
+
+
+def test_a_job_for_one_subject_can_be_claimed(queue: JobQueue) -> None:
+    queue.enqueue("ingest", "x")
+    queue.enqueue("ingest", "y")
+    job = queue.claim("a", 60, "y")
+    assert job is not None
+    assert job.subject == "y"
+    assert queue.claim("a", 60, "y") is None
+
+
+def test_a_lease_that_ran_out_frees_the_job(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x")
+    first = queue.claim("a", 60)
+    assert first is not None
+    assert queue.claim("b", 60) is None
+    clock.pass_(61)
+    second = queue.claim("b", 60)
+    assert second is not None
+    assert second.attempts == 2
+    assert not queue.extend(first, "a", 60), "it is b's now"
+    assert queue.extend(second, "b", 60)
+
+
+def test_a_lease_that_is_extended_holds(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x")
+    job = queue.claim("a", 60)
+    assert job is not None
+    for _ in range(5):
+        clock.pass_(50)
+        assert queue.extend(job, "a", 60)
+    assert queue.claim("b", 60) is None
+
+
+def test_a_job_given_back_waits_and_counts_its_attempts(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x")
+    job = queue.claim("a", 60)
+    assert job is not None
+    queue.retry(job, 30, "unavailable")
+    assert queue.claim("a", 60) is None
+    clock.pass_(30)
+    again = queue.claim("a", 60)
+    assert again is not None
+    assert again.attempts == 2
+
+
+def test_a_parked_job_is_seen_and_can_be_revived(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x")
+    job = queue.claim("a", 60)
+    assert job is not None
+    queue.bury(job, "internal: KeyError")
+    clock.pass_(3600)
+    assert queue.claim("a", 60) is None
+    assert not queue.enqueue("ingest", "x"), "a parked job is not queued behind the operator's back"
+    assert [(dead.subject, reason) for dead, reason in queue.dead()] == [("x", "internal: KeyError")]
+    assert queue.revive("x")
+    revived = queue.claim("a", 60)
+    assert revived is not None
+    assert revived.attempts == 1
+    assert not queue.revive("nothing")
+
+
+def test_what_a_dead_worker_held_is_released(queue: JobQueue) -> None:
+    queue.enqueue("ingest", "x")
+    queue.enqueue("ingest", "y")
+    queue.claim("a", 60)
+    queue.claim("b", 60)
+    assert queue.release("a") == 1
+    job = queue.claim("c", 60)
+    assert job is not None
+    assert job.subject == "x"
+
+
+WORKER = """
+import sys, time
+from server.db import open_database
+from server.queue import LocalQueue
+queue = LocalQueue(open_database(sys.argv[1]))
+with open(sys.argv[2], "a") as done:
+    while True:
+        job = queue.claim(sys.argv[3], 0.5)
+        if job is None:
+            time.sleep(0.01)
+            continue
+        done.write(job.subject + "\\n")
+        done.flush()
+        queue.finish(job)
+"""
+
+
+def test_workers_that_are_killed_lose_no_job(database: Database, tmp_path: Path) -> None:
+    queue, url = LocalQueue(database), str(database.engine.url)
+    subjects = {f"subject-{number:03}" for number in range(120)}
+    for subject in sorted(subjects):
+        queue.enqueue("ingest", subject)
+    done = tmp_path / "done"
+    done.touch()
+    for round_ in range(3):
+        command = [sys.executable, "-c", WORKER, url, str(done)]
+        workers = [subprocess.Popen([*command, f"{name}-{round_}"]) for name in "ab"]
+        if round_ < 2:
+            _wait_until(lambda so_far=len(done.read_text().split()): len(done.read_text().split()) >= so_far + 20)
+        else:
+            _wait_until(lambda: set(done.read_text().split()) == subjects)
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.wait()
+    finished = done.read_text().split()
+    assert set(finished) == subjects
+    assert len(finished) <= len(subjects) + 6, "only a job that was at hand at a kill may run again"
+
+
+def _wait_until(condition: object, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, "it took too long"
+        time.sleep(0.02)

@@ -1,0 +1,55 @@
+"""Agencies: what can be one, and who is one."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from server.agencies import Agency, add_agency, find_agency, list_agencies, set_enabled
+from server.errors import AppError, Code
+from server.state import State
+
+AT = datetime(2026, 3, 16, 6, tzinfo=UTC)
+
+
+def agency(slug: str = "gwinnett", name: str = "Gwinnett County", timezone: str = "America/New_York") -> Agency:
+    return Agency(f"id-{slug}", slug, name, timezone, staging=False, enabled=True, created_at=AT)
+
+
+def test_an_agency_that_was_added_is_found(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+    with state.database.reading() as conn:
+        assert find_agency(conn, "gwinnett") == agency()
+        assert list_agencies(conn) == [agency()]
+
+
+@pytest.mark.parametrize(
+    "slug", ["", "a", "ab", "Gwinnett", "1county", "a/b", "../x", "a b", "x" * 33, "root", "trailing-", "é-county"]
+)
+def test_what_is_no_slug_is_refused(state: State, slug: str) -> None:
+    with state.database.writing() as conn, pytest.raises(AppError) as refused:
+        add_agency(conn, agency(slug=slug))
+    assert refused.value.code == Code.INVALID
+
+
+@pytest.mark.parametrize("timezone", ["", "EST5", "Mars/Olympus", "../../etc/passwd"])
+def test_what_is_no_zone_is_refused(state: State, timezone: str) -> None:
+    with state.database.writing() as conn, pytest.raises(AppError, match="no time zone"):
+        add_agency(conn, agency(timezone=timezone))
+
+
+def test_a_slug_is_taken_once(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+    with pytest.raises(AppError, match="already") as refused, state.database.writing() as conn:
+        add_agency(conn, agency())
+    assert refused.value.code == Code.CONFLICT
+
+
+def test_disabling_is_remembered_and_undone(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        assert not set_enabled(conn, "gwinnett", False).enabled
+        assert set_enabled(conn, "gwinnett", True).enabled
+        with pytest.raises(AppError, match="no agency 'nobody'"):
+            set_enabled(conn, "nobody", True)
