@@ -32,7 +32,6 @@ from server.settings import Settings, environment
 from server.sftp import Account, Door
 from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
-from server.worker import work
 
 BACKLOG = 512
 
@@ -60,24 +59,28 @@ def serve(settings: Settings) -> None:
 async def _supervise(settings: Settings, log: Log, doors: Sequence[socket.socket]) -> None:
     asked = _stop_signals()
     supervisor = Supervisor(log, environment(settings))
-    for number in range(settings.workers):
-        await supervisor.start(Role("worker", ["serve", "--role", "worker", "--number", str(number)]))
-    await supervisor.start(Role("scheduler", ["serve", "--role", "scheduler"]))
-    for door in doors:
-        flags = ["--role", "sftp", "--socket-fd", str(door.fileno())]
-        await supervisor.start(Role("sftp", ["serve", *flags], [door.fileno()]))
+    try:
+        for role in _roles(settings, doors):
+            await supervisor.start(role)
+        port = doors[0].getsockname()[1]
+        with _announced(settings.data, port):
+            log.info("dropslot is ready", sftp_host=settings.sftp_host, sftp_port=port, data=str(settings.data))
+            await asked.wait()
+        log.info("dropslot is stopping", grace=settings.drain)
+    finally:
+        for door in doors:
+            door.close()
+        for name in ("sftp", "scheduler", "worker"):
+            await supervisor.stop(name)
+        log.info("dropslot has stopped")
 
-    port = doors[0].getsockname()[1]
-    with _announced(settings.data, port):
-        log.info("dropslot is ready", sftp_host=settings.sftp_host, sftp_port=port, data=str(settings.data))
-        await asked.wait()
-    log.info("dropslot is stopping", grace=settings.drain)
+
+def _roles(settings: Settings, doors: Sequence[socket.socket]) -> Iterator[Role]:
+    for number in range(settings.workers):
+        yield Role("worker", ["serve", "--role", "worker", "--number", str(number)])
+    yield Role("scheduler", ["serve", "--role", "scheduler"])
     for door in doors:
-        door.close()
-    await supervisor.stop("sftp")
-    await supervisor.stop("scheduler")
-    await supervisor.stop("worker")
-    log.info("dropslot has stopped")
+        yield Role("sftp", ["serve", "--role", "sftp", "--socket-fd", str(door.fileno())], [door.fileno()])
 
 
 def run_sftp(settings: Settings, child: Child) -> None:
@@ -104,6 +107,8 @@ async def _open_door(state: State, log: Log, child: Child) -> None:
 
 def run_worker(settings: Settings, child: Child) -> None:
     """A worker: until SIGTERM or the end of the supervisor, then finish the file at hand."""
+    from server.worker import work  # the engine costs seconds and 100 MB to import: the other roles do without
+
     log = open_log(settings.log_level)
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:

@@ -6,11 +6,22 @@ a phone number, an address, a cell of a court's file.
 
 import logging
 import sys
+import traceback
 from typing import TextIO
 
 import structlog
 
 Log = structlog.stdlib.BoundLogger
+
+
+def trace(error: BaseException) -> str:
+    """Where an unexpected exception came from: its types and places, without their texts, which may quote a cell."""
+    chain: list[str] = []
+    while error is not None:
+        places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+        chain.append("\n".join([type(error).__name__, *places]))
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return "\ncaused by ".join(chain)
 
 
 def open_log(level: str, stream: TextIO = sys.stderr) -> Log:

@@ -11,45 +11,29 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ingest.answer import RowError, Upload, error_file, receipt, receipt_text
+from ingest.answer import NAME_BYTES, RowError, Upload, answer_name, error_file, receipt, receipt_text
 from ingest.arrival import Arrival
 from server.errors import AppError, Code
 
 FOLDER = "receipts"
-NAME_BYTES = 255
-
-
-def receipt_names(file: str, answer_id: str) -> tuple[str, str, str]:
-    """Names of the receipt for programs, the receipt for people and the error file, for a file of that name.
-
-    A long file name is shortened so that each name fits into what a file system takes (255 bytes).
-    """
-    endings = (f".{answer_id}.receipt.json", f".{answer_id}.receipt.txt", f".{answer_id}.errors.csv")
-    room = NAME_BYTES - max(map(len, endings)) - 1
-    stem = file.encode()[:room].decode(errors="ignore")
-    json_name, text_name, error_name = (stem + ending for ending in endings)
-    return json_name, text_name, error_name
 
 
 def drop_receipt(home: Path, upload: Upload, errors: Sequence[RowError]) -> None:
     """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict."""
-    json_name, text_name, error_name = receipt_names(upload.file, upload.id)
-    errors_at = f"/download/{FOLDER}/{error_name}" if errors else None
     with _folder(home) as folder:
-        if errors:
-            _write(folder, error_name, error_file(upload, errors))
-        _write(folder, text_name, receipt_text(upload, errors, errors_at).encode())
-        _write(folder, json_name, _json(receipt(upload, errors, errors_at)))
+        if upload.error_file:
+            _write(folder, upload.error_file, error_file(upload, errors))
+        _write(folder, upload.receipt_text_file, receipt_text(upload, errors).encode())
+        _write(folder, upload.receipt_file, _json(receipt(upload, errors)))
 
 
 def drop_notice(home: Path, arrival: Arrival, at: datetime) -> None:
     """Tell the agency what became of a file that no upload was made of (nothing takes it, or its name is blocked)."""
-    json_name, text_name, _ = receipt_names(arrival.name, arrival.id)
     notice = {"file": arrival.path, "arrival": arrival.id, "status": arrival.state, "message": arrival.detail}
-    text = f"File:    {arrival.path}\nStatus:  {arrival.state}\n\n{arrival.detail}\nNothing was taken from this file.\n"
+    text = f"File:      {arrival.path}\nResult:    Nothing was taken from this file.\n\n{arrival.detail}\n"
     with _folder(home) as folder:
-        _write(folder, text_name, text.encode())
-        _write(folder, json_name, _json({**notice, "at": at.isoformat()}))
+        _write(folder, answer_name(arrival.name, arrival.id, "receipt.txt"), text.encode())
+        _write(folder, answer_name(arrival.name, arrival.id, "receipt.json"), _json({**notice, "at": at.isoformat()}))
 
 
 def _json(document: object) -> bytes:

@@ -9,8 +9,10 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from server.errors import AppError, Code
 from server.logs import Log
 
 FIRST_PAUSE = 0.2
@@ -43,19 +45,23 @@ class Supervisor:
         self._environment = dict(environment)
         self._children: list[_Child] = []
         self._lifeline, self._held = os.pipe()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def start(self, role: Role) -> None:
-        """Start a child and return when it is ready (or has died once: it is started again, and that is logged)."""
+        """Start a child, and return when it is ready. Raises `AppError` unavailable if it dies before it ever is."""
         child = _Child(role)
         self._children.append(child)
         child.keeper = asyncio.create_task(self._keep(child))
-        await child.ready.wait()
+        ready = asyncio.create_task(child.ready.wait())
+        await asyncio.wait((ready, child.keeper), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not child.ready.is_set():
+            raise AppError(Code.UNAVAILABLE, f"The {role.name} process does not start.", "The log above says why.")
 
     async def stop(self, name: str) -> None:
-        """Ask the children of that name to stop, in the order they were started, and wait for their end."""
+        """Ask the children of that name to stop, and wait for their end. No child is started again from now on."""
         chosen = [child for child in self._children if child.role.name == name]
-        self._stopping = True
+        self._stopping.set()
         for child in chosen:
             if child.process is not None and child.process.returncode is None:
                 child.process.terminate()
@@ -63,14 +69,14 @@ class Supervisor:
 
     async def _keep(self, child: _Child) -> None:
         pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
-        while not self._stopping:
+        while not self._stopping.is_set():
             began = loop.time()
             status = await self._run(child)
-            child.ready.set()
-            if self._stopping:
-                break
+            if self._stopping.is_set() or not child.ready.is_set():
+                return
             self._log.error("process ended", role=child.role.name, status=status, restart_in=pause)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
             pause = FIRST_PAUSE if loop.time() - began > STEADY else min(pause * 2, LONGEST_PAUSE)
 
     async def _run(self, child: _Child) -> int:
@@ -97,7 +103,7 @@ async def _hear(heard: int, ready: asyncio.Event) -> None:
     """Wait for the byte that says ready, or for the end of a child that never said it."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(heard, lambda: done.done() or done.set_result(None))
+    loop.add_reader(heard, _settle, done)
     try:
         await done
         if os.read(heard, 1):
@@ -105,6 +111,11 @@ async def _hear(heard: int, ready: asyncio.Event) -> None:
     finally:
         loop.remove_reader(heard)
         os.close(heard)
+
+
+def _settle(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
 
 
 def tell_ready(descriptor: int | None) -> None:

@@ -15,12 +15,13 @@ from ingest import inbox
 from ingest.answer import Upload
 from ingest.arrival import Arrival, ArrivalState
 from ingest.engine import Work, ingest
+from ingest.limits import Limits
 from server import agencies
 from server.agencies import Agency
 from server.clock import new_id, now
 from server.db import translated
 from server.errors import AppError, Code
-from server.logs import Log
+from server.logs import Log, trace
 from server.queue import Job
 from server.receipts import drop_notice, drop_receipt
 from server.state import State
@@ -58,7 +59,7 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
         except AppError as error:
             _put_off(state, log, job, error.code, error.message)
         except Exception as error:
-            log.exception("job failed", task=job.task, arrival=job.subject)
+            log.error("job failed", task=job.task, arrival=job.subject, trace=trace(error))
             _put_off(state, log, job, Code.INTERNAL, type(error).__name__)
         else:
             state.queue.finish(job)
@@ -69,12 +70,14 @@ def settle(state: State, log: Log, arrival_id: str) -> None:
     """Carry one arrival to its end: ingest, answer, archive. Raises `AppError` unavailable if it must wait."""
     with state.database.reading() as conn:
         arrival = inbox.find_arrival(conn, arrival_id)
+        if arrival is None:  # its job outlived it
+            return
         agency = agencies.agency_by_id(conn, arrival.agency_id)
     if arrival.state in (ArrivalState.PARTIAL, ArrivalState.REMOVED):
         return
     if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
         drop_notice(state.settings.home(agency.slug), arrival, now())
-        _keep(state, arrival)
+        _keep(state, arrival.id, arrival.sha256)
         return
     _answer(state, agency, _ingest(state, log, agency, arrival))
 
@@ -105,24 +108,23 @@ def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
         zone=agency.timezone,
         region=state.settings.region,
         now=now(),
-        size_limit=state.settings.file_limit,
+        limits=Limits(file=state.settings.file_limit),
     )
 
 
 def _answer(state: State, agency: Agency, upload: Upload) -> None:
     with state.database.reading() as conn:
         rows = inbox.row_errors(conn, upload.id)
-        arrival = inbox.find_arrival(conn, upload.arrival_id)
     drop_receipt(state.settings.home(agency.slug), upload, rows)
-    _keep(state, arrival)
+    _keep(state, upload.arrival_id, upload.sha256)
     with state.database.writing() as conn:
         inbox.mark_answered(conn, upload.id, now())
 
 
-def _keep(state: State, arrival: Arrival) -> None:
+def _keep(state: State, arrival_id: str, sha256: str | None) -> None:
     """Move the original from the spool to the archive; done before, it is done."""
-    state.archive.keep(state.spool.data_path(arrival.id), arrival.sha256)
-    state.spool.remove(arrival.id)
+    state.archive.keep(state.spool.data_path(arrival_id), sha256)
+    state.spool.remove(arrival_id)
 
 
 @contextmanager

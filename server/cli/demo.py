@@ -4,12 +4,14 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +20,12 @@ import typer
 from ingest import inbox
 from ingest.answer import Upload
 from ingest.arrival import Arrival
-from ingest.sample import write_ecr
 from keys.store import ensure_host_keys
 from server.agencies import look_up
 from server.cli.output import say
 from server.clock import new_id, now
 from server.errors import AppError, Code
-from server.receipts import receipt_names
-from server.services.provision import create_agency, create_profile, make_key
+from server.services.provision import Wish, create_agency, create_profile, make_key
 from server.settings import Settings, environment
 from server.state import State, open_state
 
@@ -66,12 +66,12 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop when the file is answered.")] = False,
 ) -> None:
     """Start a server, push a realistic court file through it with OpenSSH's sftp, and show what came of it."""
-    given = {} if sftp_port is None else {"sftp_port": sftp_port}
-    settings = Settings(data=context.obj.data.absolute(), **given)
+    settings = _settings(context.obj, sftp_port)
     if shutil.which("sftp") is None:
         raise AppError(
             Code.UNAVAILABLE, "OpenSSH's sftp is not installed.", "On Debian and Ubuntu: apt-get install openssh-client"
         )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped as well
     stage = Stage(settings, settings.data / "demo")
     with open_state(settings) as state:
         _provision(state, stage)
@@ -80,16 +80,21 @@ def demo(
             _write_known_hosts(state, stage, port)
             _tell(state, stage, port, *_push(state, stage, port, file))
             if not once:
+                say("\nThe server is running; Ctrl-C stops it.")
                 process.wait()
+
+
+def _settings(given: Settings, sftp_port: int | None) -> Settings:
+    data = given.data.absolute()
+    return Settings(data=data) if sftp_port is None else Settings(data=data, sftp_port=sftp_port)
 
 
 def _provision(state: State, stage: Stage) -> None:
     stage.folder.mkdir(mode=0o700, exist_ok=True)
     with state.database.writing() as conn:
         if look_up(conn, SLUG) is None:
-            agency = create_agency(conn, state.settings.agencies, SLUG, "Demo County", "America/New_York", staging=True)
-            profile = inbox.Profile(new_id(), agency.id, "nightly-ecr", "odyssey-ecr")
-            create_profile(conn, SLUG, profile)
+            create_agency(conn, state.settings.agencies, SLUG, "Demo County", "America/New_York", staging=True)
+            create_profile(conn, SLUG, "nightly-ecr", "odyssey-ecr", Wish())
         if not stage.key.exists():
             private, _ = make_key(conn, SLUG, "demonstration")
             descriptor = os.open(stage.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -98,6 +103,8 @@ def _provision(state: State, stage: Stage) -> None:
 
 
 def _make_file(stage: Stage, rows: int) -> Path:
+    from ingest.sample import write_ecr  # slow to import: the other commands do without
+
     file = stage.folder / FILE
     write_ecr(file, rows=rows, seed=2022)
     return file
@@ -154,35 +161,37 @@ def _push(state: State, stage: Stage, port: int, file: Path) -> tuple[Arrival, U
         raise AppError(Code.UNAVAILABLE, f"sftp failed: {done.stderr.strip() or done.stdout.strip()}")
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with state.database.reading() as conn:
-            newest = inbox.list_arrivals(conn, limit=1)
-            if newest and newest[0].received_at >= began and newest[0].upload_id:
-                upload = inbox.find_upload(conn, newest[0].upload_id)
-                if upload.answered_at is not None:
-                    return newest[0], upload
+        if answered := _answered_since(state, began):
+            return answered
         time.sleep(0.05)
     raise AppError(
         Code.UNAVAILABLE, "The file was accepted but not processed.", "See logs/serve.log in the data directory."
     )
 
 
+def _answered_since(state: State, began: datetime) -> tuple[Arrival, Upload] | None:
+    with state.database.reading() as conn:
+        for arrival in inbox.list_arrivals(conn, limit=1):
+            upload = inbox.find_upload(conn, arrival.upload_id or "")
+            if arrival.received_at >= began and upload is not None and upload.answered_at is not None:
+                return arrival, upload
+    return None
+
+
 def _tell(state: State, stage: Stage, port: int, arrival: Arrival, upload: Upload) -> None:
-    json_name, text_name, error_name = receipt_names(upload.file, upload.id)
     receipts = state.settings.home(SLUG) / "download" / "receipts"
-    totals = {
-        what: sum(count[what] for count in upload.counts.values()) for what in ("created", "updated", "unchanged")
-    }
     say(f"\n  status    {upload.status}")
     say(f"  rows      {upload.rows}")
-    for what, number in totals.items():
-        kinds = ", ".join(f"{count[what]} {kind}" for kind, count in upload.counts.items())
-        say(f"  {what:<9} {number}" + (f"  ({kinds})" if number else ""))
+    for what in ("created", "updated", "unchanged"):
+        numbers = {kind: getattr(counts, what) for kind, counts in upload.counts.items()}
+        kinds = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
+        say(f"  {what:<9} {sum(numbers.values())}" + (f"  ({kinds})" if kinds else ""))
     say(f"  skipped   {upload.skipped}")
-    say(f"  errors    {upload.error_rows}")
+    say(f"  errors    {upload.error_rows} rows not taken, {upload.warning_rows} taken but for a cell")
     say(f"  seconds   {(upload.finished_at - arrival.received_at).total_seconds():.2f} from CLOSE to commit")
-    say(f"  receipt   {receipts / text_name}")
-    if (receipts / error_name).exists():
-        say(f"  bad rows  {receipts / error_name}")
+    say(f"  receipt   {receipts / upload.receipt_text_file}")
+    if upload.error_file:
+        say(f"  bad rows  {receipts / upload.error_file}")
     if upload.notes:
         say(f"  note      {' '.join(upload.notes)}")
     say("\nThe same as the court sees it, and the way to push another file:\n")
@@ -191,4 +200,3 @@ def _tell(state: State, stage: Stage, port: int, arrival: Arrival, upload: Uploa
     say("  sftp> ls /download/receipts\n")
     data = shlex.quote(str(state.settings.data))
     say(f"  dropslot --data {data} upload list        dropslot --data {data} record list events --agency {SLUG}")
-    say("\nThe server is running; Ctrl-C stops it.")

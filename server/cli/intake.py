@@ -11,6 +11,7 @@ from ingest import inbox
 from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
 from server.cli.output import Json, as_dict, print_json, print_list, say
+from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.reconcile import reconcile
@@ -18,9 +19,7 @@ from server.inbound.sweep import sweep as sweep_homes
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
 from server.logs import Log, open_log
-from server.receipts import receipt_names
 from server.state import State, open_state
-from server.worker import work_once
 
 PATIENCE = 600.0  # seconds to wait for a running server's worker that has taken the job first
 
@@ -58,10 +57,10 @@ def ingest(
         with state.database.reading() as conn:
             errors = inbox.row_errors(conn, upload.id)
     if as_json:
-        print_json({**as_dict(upload), "errors": upload.error_rows, "agency": owner.slug})
+        shown = {"agency": owner.slug, "errors": [error_document(error) for error in errors]}
+        print_json({**upload_document(upload), **shown})
     else:
-        at = f"/download/receipts/{receipt_names(upload.file, upload.id)[2]}" if errors else None
-        say(receipt_text(upload, errors, at).rstrip())
+        say(receipt_text(upload, errors).rstrip())
     if upload.error is not None:
         sys.exit(1)
 
@@ -85,19 +84,22 @@ def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) ->
         not_before=at,
     )
     state.spool.accept_copy(manifest, file)
-    Registrar(state.database, state.queue, log).register(manifest, profile_id=profile.id)
+    Registrar(state.database, state.queue, log).register(manifest, chosen=profile)
     return agency, _settled(state, log, manifest.id)
 
 
 def _settled(state: State, log: Log, arrival_id: str) -> Upload:
     """Do the job here, unless a running server's worker was faster: then wait for it."""
+    from server.worker import work_once  # the engine takes seconds to import: the other commands do without
+
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         work_once(state, log, f"cli-{new_id()}", arrival_id)
         with state.database.reading() as conn:
             arrival = inbox.find_arrival(conn, arrival_id)
-            if arrival.upload_id is not None:
-                return inbox.find_upload(conn, arrival.upload_id)
+            upload = inbox.find_upload(conn, arrival.upload_id or "") if arrival else None
+        if upload is not None:
+            return upload
         time.sleep(0.1)
     raise AppError(
         Code.UNAVAILABLE, "The file was accepted but is not processed yet.", "See it later with: dropslot arrival list"

@@ -57,7 +57,7 @@ def generate(
         private, key = make_key(conn, agency, label)
         if not printed:  # before the commit: a key whose private half was lost is not enrolled
             _write_private(out, private.reveal())
-            Path(f"{out}.pub").write_text(key.openssh + "\n")
+            Path(f"{out}.pub").write_text(key.public.openssh() + "\n")
     if printed:
         sys.stdout.write(private.reveal().decode())
         return

@@ -5,11 +5,9 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
-from ingest.arrival import Profile
 from server.agencies import find_agency
 from server.cli.output import Json, as_dict, print_list, print_one
-from server.clock import new_id
-from server.services.provision import create_profile
+from server.services.provision import Wish, create_profile
 from server.state import open_state
 
 app = typer.Typer(
@@ -34,19 +32,9 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a profile to an agency."""
+    wish = Wish(directory, keyword, blockword, skip_same_name)
     with open_state(context.obj) as state, state.database.writing() as conn:
-        owner = find_agency(conn, agency).id
-        given = Profile(
-            id=new_id(),
-            agency_id=owner,
-            name=name,
-            template=template,
-            directory="/" + directory.strip("/"),
-            keyword=keyword,
-            blockword=blockword,
-            skip_same_name=skip_same_name,
-        )
-        profile = create_profile(conn, agency, given)
+        profile = create_profile(conn, agency, name, template, wish)
     sentence = f"Profile {name}: files in {profile.directory} go through {template}."
     print_one(as_dict(profile), as_json, sentence)
 

@@ -34,7 +34,7 @@ def list_(
 ) -> None:
     """List records: a table, or everything with --json or --csv."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        columns = inbox.record_columns(kind)
+        columns = inbox.COLUMNS[kind]
         rows = inbox.records(conn, kind, find_agency(conn, agency).id)
         if as_csv:
             print_csv(columns, rows)

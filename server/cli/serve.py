@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from server import app
 from server.settings import Settings
 
 
@@ -39,6 +38,8 @@ def serve(
     lifeline_fd: Descriptor = None,
 ) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM); running uploads may end first."""
+    from server import app  # importing the whole server would slow down every other command
+
     given: dict[str, Any] = {
         "sftp_port": sftp_port,
         "sftp_host": sftp_host,

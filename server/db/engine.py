@@ -52,10 +52,15 @@ class Database:
 
 def open_database(url: str) -> Database:
     """Open the database at `url` without touching it yet."""
-    engine = create_engine(url, poolclass=QueuePool, pool_size=4, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, poolclass=QueuePool, pool_size=4, **_options())
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return Database(engine)
+
+
+def _options() -> dict[str, Any]:
+    # Parameters are cells of courts' files; they must not reach a log in the text of an exception.
+    return {"connect_args": {"timeout": BUSY_SECONDS}, "hide_parameters": True}
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

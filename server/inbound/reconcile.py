@@ -44,7 +44,7 @@ def _register_spooled(state: State, registrar: Registrar) -> int:
     count = 0
     for manifest in state.spool.pending(now()):
         with state.database.reading() as conn:
-            arrival = inbox.look_up_arrival(conn, manifest.id)
+            arrival = inbox.find_arrival(conn, manifest.id)
         if arrival is None or arrival.state == "partial":
             registrar.register(manifest)
             count += 1
@@ -55,7 +55,7 @@ def _record_torn(state: State, registrar: Registrar) -> int:
     count = 0
     for entry in state.journal.torn(state.settings.agencies):
         with state.database.reading() as conn:
-            arrival = inbox.look_up_arrival(conn, entry.id)
+            arrival = inbox.find_arrival(conn, entry.id)
         if arrival is None:
             registrar.record_torn(entry)
             count += 1

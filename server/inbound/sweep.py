@@ -145,7 +145,7 @@ def _is_taken(state: State, agency: Agency, found: Found) -> bool:
         if row is None:
             return False
         before, arrival_id = row
-        arrival = inbox.look_up_arrival(conn, arrival_id)
+        arrival = inbox.find_arrival(conn, arrival_id)
     if before == present:
         return True
     if arrival is None or before.size != present.size:

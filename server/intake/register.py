@@ -4,7 +4,7 @@ Idempotent on the file's id, so it may be tried by the door, again by the schedu
 """
 
 from ingest import inbox
-from ingest.arrival import Arrival, Received
+from ingest.arrival import Arrival, Profile, Received
 from server.agencies import look_up
 from server.db import Database
 from server.errors import AppError
@@ -47,7 +47,7 @@ class Registrar:
         except AppError as error:
             self._log.warning("registration put off", arrival=entry.id, code=error.code, reason=error.message)
 
-    def register(self, manifest: Manifest, profile_id: str | None = None) -> Arrival | None:
+    def register(self, manifest: Manifest, chosen: Profile | None = None) -> Arrival | None:
         """Register a spooled file and queue its job; None if its agency is not known here.
 
         Raises `AppError` unavailable when the database is away.
@@ -57,7 +57,7 @@ class Registrar:
             if agency is None:
                 self._log.error("spooled file of an unknown agency", arrival=manifest.id, agency=manifest.agency)
                 return None
-            arrival = inbox.register(conn, _received(agency.id, manifest), profile_id=profile_id)
+            arrival = inbox.register(conn, _received(agency.id, manifest), chosen)
             if manifest.footprint:
                 take(conn, agency.id, manifest.footprint, manifest.id)
         if arrival.upload_id is None and self._queue.enqueue(TASK, arrival.id):

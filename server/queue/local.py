@@ -12,7 +12,6 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    Row,
     String,
     Table,
     UniqueConstraint,
@@ -132,5 +131,5 @@ class LocalQueue:
 _JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts)
 
 
-def _job(row: Row[Any]) -> Job:
+def _job(row: Any) -> Job:
     return Job(row.id, row.task, row.subject, row.attempts)

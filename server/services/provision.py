@@ -1,12 +1,13 @@
 """Setting up an agency: its home, its keys, its templates and profiles."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from ingest.arrival import Profile
-from ingest.inbox import TemplateVersion, add_profile, add_template, find_template
-from keys.errors import KeysError
+from ingest.inbox import add_profile, add_template
+from ingest.template import TemplateVersion
 from keys.secret import Secret
 from keys.sshkey import generate, parse_public
 from keys.store import StoredKey, add_key
@@ -15,6 +16,16 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 
 HOME_FOLDERS = ("upload", "download")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which files a profile is to take: those in `directory`, with the keyword and without the blockword."""
+
+    directory: str = "/upload"
+    keyword: str | None = None
+    blockword: str | None = None
+    skip_same_name: bool = False
 
 
 def create_agency(conn: Connection, agencies: Path, slug: str, name: str, timezone: str, staging: bool) -> Agency:
@@ -54,14 +65,19 @@ def create_template(conn: Connection, slug: str, text: str) -> TemplateVersion:
     return add_template(conn, find_agency(conn, slug).id, text, now())
 
 
-def create_profile(conn: Connection, slug: str, profile: Profile) -> Profile:
-    """Store a profile of the agency; its template must exist. Raises `AppError`, `IngestError` not_found, conflict."""
-    if not profile.directory.startswith("/upload"):
+def create_profile(conn: Connection, slug: str, name: str, template: str, wish: Wish) -> Profile:
+    """Store a profile of the agency. Raises `AppError` invalid, not_found; `IngestError` not_found, conflict."""
+    directory = "/" + wish.directory.strip("/")
+    if directory.split("/")[1] != "upload":
         raise AppError(Code.INVALID, "A profile's directory must be /upload or below it.", "For example: /upload/civil")
-    find_template(conn, profile.agency_id, profile.template)
-    return add_profile(conn, profile)
-
-
-def as_app_error(error: KeysError) -> AppError:
-    """The same refusal with the server's own code."""
-    return AppError(Code(error.code), error.message, error.hint)
+    return add_profile(
+        conn,
+        find_agency(conn, slug).id,
+        name,
+        template,
+        at=now(),
+        directory=directory,
+        keyword=wish.keyword,
+        blockword=wish.blockword,
+        skip_same_name=wish.skip_same_name,
+    )

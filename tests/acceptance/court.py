@@ -68,7 +68,9 @@ class Dropslot:
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
 
-    def run(self, *arguments: str | Path, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str | Path, stdin: bytes | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command."""
         command = [str(DROPSLOT), "--data", str(self.data), *map(str, arguments)]
         done = subprocess.run(command, input=stdin, capture_output=True, env=self._env(), timeout=120, check=False)
@@ -85,7 +87,16 @@ class Dropslot:
     def start(self, *flags: str) -> "Dropslot":
         """Start the server and wait until it is ready."""
         log = (self.data.parent / "serve.log").open("ab")
-        command = [str(DROPSLOT), "--data", str(self.data), "serve", "--sftp-host", "127.0.0.1", "--sftp-port", str(self.port)]
+        command = [
+            str(DROPSLOT),
+            "--data",
+            str(self.data),
+            "serve",
+            "--sftp-host",
+            "127.0.0.1",
+            "--sftp-port",
+            str(self.port),
+        ]
         self.process = subprocess.Popen([*command, *flags], stdin=subprocess.DEVNULL, stderr=log, env=self._env())
         log.close()
         announced = self.data / "run" / "serve.json"
@@ -181,19 +192,40 @@ class Court:
     def ssh_options(self) -> list[str]:
         """What keeps OpenSSH from asking anything."""
         hosts = self.folder / "known_hosts"
-        options = ("IdentitiesOnly=yes", "StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={hosts}", "LogLevel=ERROR")
+        options = (
+            "IdentitiesOnly=yes",
+            "StrictHostKeyChecking=accept-new",
+            f"UserKnownHostsFile={hosts}",
+            "LogLevel=ERROR",
+        )
         return [part for option in options for part in ("-o", option)]
 
     def sftp_command(self, *flags: str, key: Path | None = None) -> list[str]:
         """OpenSSH's sftp reading a batch from standard input."""
         port = str(self.dropslot.port)
         identity = str(key or self.key)
-        return [need("sftp"), "-P", port, "-i", identity, *self.ssh_options(), *flags, "-b", "-", f"{self.slug}@127.0.0.1"]
+        return [
+            need("sftp"),
+            "-P",
+            port,
+            "-i",
+            identity,
+            *self.ssh_options(),
+            *flags,
+            "-b",
+            "-",
+            f"{self.slug}@127.0.0.1",
+        ]
 
     def sftp(self, *batch: str, check: bool = True, key: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a batch with OpenSSH's sftp."""
         done = subprocess.run(
-            self.sftp_command(key=key), input="\n".join(batch) + "\n", text=True, capture_output=True, timeout=120, check=False
+            self.sftp_command(key=key),
+            input="\n".join(batch) + "\n",
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
         if check:
             assert done.returncode == 0, done.stderr

@@ -62,7 +62,17 @@ def test_lftp(court: Court) -> None:
 def test_curl(court: Court) -> None:
     file, back = court.write("ecr.txt", CONTENT), court.folder / "back"
     url = f"sftp://127.0.0.1:{court.dropslot.port}/upload/ecr.txt"
-    curl = [need("curl"), "-sS", "--insecure", "--user", "gwinnett:", "--key", str(court.key), "--pubkey", f"{court.key}.pub"]
+    curl = [
+        need("curl"),
+        "-sS",
+        "--insecure",
+        "--user",
+        "gwinnett:",
+        "--key",
+        str(court.key),
+        "--pubkey",
+        f"{court.key}.pub",
+    ]
     sent = run_quietly([*curl, "-T", str(file), url])
     assert sent.returncode == 0, sent.stderr
     assert run_quietly([*curl, "-o", str(back), url]).returncode == 0
@@ -113,7 +123,15 @@ def test_five_thousand_rows_are_answered_while_a_big_file_is_ingested_by_nobody_
 
 
 def test_a_shell_and_old_scp_are_refused_in_a_sentence(court: Court) -> None:
-    ssh = [need("ssh"), "-p", str(court.dropslot.port), "-i", str(court.key), *court.ssh_options(), "gwinnett@127.0.0.1"]
+    ssh = [
+        need("ssh"),
+        "-p",
+        str(court.dropslot.port),
+        "-i",
+        str(court.key),
+        *court.ssh_options(),
+        "gwinnett@127.0.0.1",
+    ]
     for command in ([*ssh], [*ssh, "id"]):
         done = run_quietly(command, stdin=subprocess.DEVNULL)
         assert done.returncode != 0

@@ -117,7 +117,11 @@ def test_a_blocked_name_is_seen_and_answered(court: Court) -> None:
 
 
 def test_spellings_of_a_phone_are_one_contact(court: Court) -> None:
-    rows = [ecr_row(1), ecr_row(1).replace("(404) 555-0001", "+1 404.555.0001"), ecr_row(1).replace("(404) 555-0001", "4045550001")]
+    rows = [
+        ecr_row(1),
+        ecr_row(1).replace("(404) 555-0001", "+1 404.555.0001"),
+        ecr_row(1).replace("(404) 555-0001", "4045550001"),
+    ]
     court.push("ecr.txt", ecr(*rows))
     court.dropslot.settled()
     contacts = court.dropslot.records("contacts")

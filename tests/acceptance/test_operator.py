@@ -180,7 +180,7 @@ def test_children_stop_when_the_supervisor_is_killed(dropslot: Dropslot) -> None
 def test_a_template_of_ones_own(court: Court) -> None:
     shown = court.dropslot.run("template", "show", "gwinnett", "odyssey-ecr").stdout
     assert "Party ID" in shown
-    file = court.write("mine.toml", b"name = \"mine\"\n[[colums]]\n")
+    file = court.write("mine.toml", b'name = "mine"\n[[colums]]\n')
     done = court.dropslot.run("template", "add", "gwinnett", file, check=False)
     assert done.returncode == 1
     assert "colums" in done.stderr

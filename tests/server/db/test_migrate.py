@@ -12,7 +12,7 @@ import keys.tables
 import server.agencies
 import server.db.migrate
 import server.intake.taken
-import server.queue.local  # noqa: F401  defines its table
+import server.queue.local
 from server.db import migrate, open_database
 from server.db.metadata import metadata
 from server.state import State

@@ -1,0 +1,83 @@
+"""A file that came: what registration is given, what it becomes, and the profile that says how it is read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ArrivalState(StrEnum):
+    """Where an arrival stands. `received` waits for a worker; the last five never change again."""
+
+    PARTIAL = "partial"
+    RECEIVED = "received"
+    UNMATCHED = "unmatched"
+    BLOCKED = "blocked"
+    DUPLICATE = "duplicate"
+    PROCESSED = "processed"
+    PARTIALLY_PROCESSED = "partially_processed"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+SUCCEEDED = (ArrivalState.PROCESSED, ArrivalState.PARTIALLY_PROCESSED)
+SETTLED = (*SUCCEEDED, ArrivalState.DUPLICATE, ArrivalState.FAILED)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What registration is given: a file, whole or torn. `path` is as the agency sees it (`/upload/x.txt`)."""
+
+    id: str
+    agency_id: str
+    path: str
+    size: int
+    source: str
+    session: str | None
+    received_at: datetime
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def directory(self) -> str:
+        """The folder it lies in, without a slash at the end (`/` for the top)."""
+        return self.path.rsplit("/", 1)[0] or "/"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that came, and its state. `source` is `sftp`, `sweep` or `cli`; `detail` says why the state is so."""
+
+    id: str
+    agency_id: str
+    path: str
+    name: str
+    size: int
+    sha256: str | None
+    source: str
+    state: ArrivalState
+    profile_id: str | None
+    session: str | None
+    received_at: datetime
+    upload_id: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Which template reads the files of one directory.
+
+    `keyword` must be, `blockword` must not be, a part of the file's name, whatever the case. `skip_same_name` refuses
+    a name that was processed before, even with new content.
+    """
+
+    id: str
+    agency_id: str
+    name: str
+    template: str
+    directory: str = "/upload"
+    keyword: str | None = None
+    blockword: str | None = None
+    skip_same_name: bool = False

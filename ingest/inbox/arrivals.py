@@ -1,0 +1,130 @@
+"""Files that came: registered once, matched with a profile, and settled by the engine."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from ingest.arrival import SUCCEEDED, Arrival, ArrivalState, Profile, Received
+from ingest.inbox.profiles import list_profiles
+from ingest.tables import arrivals
+
+
+def register(conn: Connection, received: Received, chosen: Profile | None = None) -> Arrival:
+    """Enter a whole file, once: told again, the row that is there is returned. A `partial` one becomes whole.
+
+    The verdict is `received` (a profile will read it), `blocked` (its blockword is in the name) or `unmatched`.
+    A person who hands over a file by hand has `chosen` the profile; then nothing is matched.
+    """
+    known = find_arrival(conn, received.id)
+    if known is not None and known.state != ArrivalState.PARTIAL:
+        return known
+    if chosen is not None:
+        return _enter(conn, received, ArrivalState.RECEIVED, chosen.id, f"Profile {chosen.name} was chosen for it.")
+    state, profile, detail = match(received, list_profiles(conn, received.agency_id))
+    return _enter(conn, received, state, profile.id if profile else None, detail)
+
+
+def record_partial(conn: Connection, received: Received, detail: str) -> Arrival:
+    """Enter a file that was torn off, with the reason. One that is already whole stays so."""
+    known = find_arrival(conn, received.id)
+    if known is not None and known.state != ArrivalState.PARTIAL:
+        return known
+    return _enter(conn, received, ArrivalState.PARTIAL, None, detail)
+
+
+def mark_removed(conn: Connection, arrival_id: str) -> None:
+    """A partial file whose sender removed it; any other state stays."""
+    query = update(arrivals).where(arrivals.c.id == arrival_id, arrivals.c.state == ArrivalState.PARTIAL)
+    conn.execute(query.values(state=ArrivalState.REMOVED, detail="Its sender removed the unfinished file."))
+
+
+def match(received: Received, profiles: list[Profile]) -> tuple[ArrivalState, Profile | None, str]:
+    """The verdict on a file, the profile that reads it, and a sentence that says why.
+
+    Among the profiles of exactly its directory whose keyword is in its name, the most specific wins: the longest
+    keyword first, one without a keyword last.
+    """
+    name = received.name.casefold()
+    here = [profile for profile in profiles if _folder(profile.directory) == _folder(received.directory)]
+    fitting = [profile for profile in here if (profile.keyword or "").casefold() in name]
+    free = [profile for profile in fitting if not _blocked(profile, name)]
+    if free:
+        best = min(free, key=lambda profile: (-len(profile.keyword or ""), profile.name))
+        return ArrivalState.RECEIVED, best, f"Profile {best.name} reads it with the template {best.template}."
+    if fitting:
+        profile = fitting[0]
+        return (
+            ArrivalState.BLOCKED,
+            profile,
+            f"Its name holds {profile.blockword!r}, which the profile {profile.name} blocks.",
+        )
+    if here:
+        words = ", ".join(repr(profile.keyword) for profile in here)
+        return ArrivalState.UNMATCHED, None, f"No profile's keyword is in its name; {received.directory} has: {words}."
+    return ArrivalState.UNMATCHED, None, f"No profile reads the directory {received.directory}."
+
+
+def _folder(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+def _blocked(profile: Profile, name: str) -> bool:
+    return bool(profile.blockword) and (profile.blockword or "").casefold() in name
+
+
+def _enter(conn: Connection, received: Received, state: ArrivalState, profile_id: str | None, detail: str) -> Arrival:
+    values = asdict(received) | {"name": received.name, "state": state, "profile_id": profile_id, "detail": detail}
+    changed = conn.execute(update(arrivals).where(arrivals.c.id == received.id).values(values)).rowcount
+    if not changed:
+        conn.execute(insert(arrivals).values(values))
+    entered = find_arrival(conn, received.id)
+    assert entered is not None  # noqa: S101 - it was written a line ago
+    return entered
+
+
+def find_arrival(conn: Connection, arrival_id: str) -> Arrival | None:
+    """The arrival, or None."""
+    row = conn.execute(select(arrivals).where(arrivals.c.id == arrival_id)).first()
+    return _arrival(row) if row else None
+
+
+def list_arrivals(
+    conn: Connection, agency_id: str | None = None, state: ArrivalState | None = None, limit: int | None = 100
+) -> list[Arrival]:
+    """Arrivals, the newest first."""
+    query = select(arrivals).order_by(arrivals.c.id.desc()).limit(limit)
+    if agency_id is not None:
+        query = query.where(arrivals.c.agency_id == agency_id)
+    if state is not None:
+        query = query.where(arrivals.c.state == state)
+    return [_arrival(row) for row in conn.execute(query)]
+
+
+def waiting(conn: Connection) -> list[str]:
+    """The ids of arrivals that need a worker, the oldest first."""
+    query = select(arrivals.c.id).where(arrivals.c.state == ArrivalState.RECEIVED).order_by(arrivals.c.id)
+    return list(conn.execute(query).scalars())
+
+
+def latest_success(conn: Connection, arrival: Arrival) -> Arrival | None:
+    """The agency's arrival of the same name that was processed last."""
+    query = select(arrivals).where(
+        arrivals.c.agency_id == arrival.agency_id,
+        arrivals.c.name == arrival.name,
+        arrivals.c.state.in_(SUCCEEDED),
+        arrivals.c.id != arrival.id,
+    )
+    row = conn.execute(query.order_by(arrivals.c.upload_id.desc()).limit(1)).first()
+    return _arrival(row) if row else None
+
+
+def settle(conn: Connection, arrival_id: str, state: ArrivalState, upload_id: str, sha256: str, detail: str) -> bool:
+    """Give a waiting arrival its last state; False if it was not waiting any more."""
+    query = update(arrivals).where(arrivals.c.id == arrival_id, arrivals.c.state == ArrivalState.RECEIVED)
+    values = {"state": state, "upload_id": upload_id, "sha256": sha256 or None, "detail": detail}
+    return conn.execute(query.values(values)).rowcount == 1
+
+
+def _arrival(row: Row[Any]) -> Arrival:
+    return Arrival(**{**row._mapping, "state": ArrivalState(row.state)})

@@ -1,0 +1,64 @@
+"""The 64-bit keys by which rows of a file are told to speak of the same record.
+
+A key is SipHash over the natural key, so that sorting, joining and remembering need only integers; 0 means "none".
+Two different records of one file share a key with odds of n^2 / 2^65 (1M records: 1 in 37 million).
+The natural keys:
+
+    client   its reference within the agency; without one, its name on its case (two John Smiths are never merged)
+    case     its number within the agency
+    party    client and case
+    contact  client, kind and normalised value
+    event    client, case, local date and time, and type if there is one; or its reference
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ingest.parse import Column
+
+Keys = NDArray[np.int64]
+_HASH_KEY = "dropslot records"
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele, Lea, Flood 2014)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+
+def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """A hash of each text, never 0."""
+    column = np.empty(len(texts), dtype=object)
+    column[:] = list(texts)
+    hashed = cast(NDArray[np.uint64], pd.util.hash_array(column, hash_key=_HASH_KEY, categorize=False))
+    return np.where(hashed == 0, _GOLDEN, hashed)
+
+
+def hash_column(column: Column | None, rows: int, fold: bool = False) -> NDArray[np.uint64]:
+    """A hash for each row, 0 where the column is empty or absent; `fold` makes upper and lower case the same."""
+    if column is None:
+        return np.zeros(rows, dtype=np.uint64)
+    values = [value.casefold() for value in column.values] if fold else column.values
+    hashes = np.append(hash_texts(values), np.uint64(0))
+    return hashes[column.codes]
+
+
+def combine(kind: int, *parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One hash of several, in this order; `kind` keeps keys of different entities apart."""
+    mixed = np.full(len(parts[0]), kind, dtype=np.uint64)
+    for part in parts:
+        mixed = mix(mixed * _FIRST + part + _GOLDEN)
+    return np.where(mixed == 0, _GOLDEN, mixed)
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each value scattered over all 64 bits, one to one."""
+    values = (values ^ (values >> np.uint64(30))) * _FIRST
+    values = (values ^ (values >> np.uint64(27))) * _SECOND
+    return values ^ (values >> np.uint64(31))
+
+
+def where(condition: NDArray[np.bool_], keys: NDArray[np.uint64]) -> Keys:
+    """The keys where the condition holds and 0 elsewhere, as the signed integers that databases keep."""
+    return np.where(condition, keys, np.uint64(0)).view(np.int64)

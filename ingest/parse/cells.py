@@ -1,0 +1,205 @@
+"""Some records of a file as columns, each value once.
+
+A column is dictionary-encoded: the distinct texts, and for each row which of them. Court files repeat themselves, so
+whatever is done to a column is done to its distinct texts. Records that are plain go through pyarrow's CSV reader,
+which is told the exact number of columns and hands back every record that has another; the number of rows that come
+out is compared with the number that went in. The few odd ones are split one by one.
+"""
+
+import codecs
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from ingest.parse.dialect import Dialect
+from ingest.parse.fields import split_record
+from ingest.parse.records import Ints, Kind, Records
+
+_BLANKS = b" \t\r\n\x1a"
+
+
+@dataclass(frozen=True)
+class Column:
+    """Texts of one column: row i holds `values[codes[i]]`, or nothing where the code is -1.
+
+    `values` need not be distinct after they were normalised; none of them is empty.
+    """
+
+    codes: NDArray[np.int32]
+    values: tuple[str, ...]
+
+    def map(self, change: Callable[[Sequence[str]], Sequence[str | None]]) -> "Column":
+        """The column with its values changed, all at once; None and '' become nothing."""
+        changed = change(self.values)
+        kept = np.array([bool(value) for value in changed] + [False], dtype=bool)
+        numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+        return Column(numbers[self.codes], tuple(value for value in changed if value))
+
+    def texts(self) -> NDArray[Any]:
+        """The rows as an array of str and None."""
+        values = np.empty(len(self.values) + 1, dtype=object)
+        values[:-1] = self.values
+        return values[self.codes]
+
+    @property
+    def filled(self) -> NDArray[np.bool_]:
+        """Which rows hold something."""
+        return self.codes >= 0
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows of a file: `index` is their place among the records; `columns` by their place in the file, from 0.
+
+    `refused` names the records that could not be split as they should, with the code of what is wrong; `raw` gives
+    any record of this selection as text.
+    """
+
+    index: Ints
+    columns: Mapping[int, Column]
+    refused: tuple[tuple[int, str], ...]
+    raw: Callable[[int], str]
+
+
+def read_cells(
+    file: BinaryIO, records: Records, chosen: Ints, dialect: Dialect, width: int, wanted: Collection[int]
+) -> Cells:
+    """The `wanted` columns of the `chosen` records (ascending places) of a file that is `width` columns wide."""
+    kinds = records.kind[chosen]
+    plain = chosen[kinds <= Kind.QUOTED]
+    raw = _reader(file, records)
+    odd = {int(i): _split(raw(int(i)), dialect, records.kind[i]) for i in chosen[kinds > Kind.QUOTED]}
+    quoting = bool((kinds == Kind.QUOTED).any())
+    table, lost = _read_plain(
+        _gather(file, records, plain), len(plain), dialect, quoting, width, wanted, records.encoding
+    )
+    refused = [(int(plain[i]), code) for i, code in lost.items()]
+    refused += [(i, cells) for i, cells in odd.items() if isinstance(cells, str)]
+    whole = {i: cells for i, cells in odd.items() if not isinstance(cells, str)}
+    refused += [(i, _misfit(len(cells), width)) for i, cells in whole.items() if len(cells) != width]
+    fitting = {i: cells for i, cells in whole.items() if len(cells) == width}
+    kept = np.delete(plain, list(lost)) if lost else plain
+    index, columns = _together(kept, table, fitting, wanted)
+    return Cells(index, MappingProxyType(columns), tuple(sorted(_nonblank(refused, raw, dialect))), raw)
+
+
+def _reader(file: BinaryIO, records: Records) -> Callable[[int], str]:
+    def raw(index: int) -> str:
+        file.seek(int(records.start[index]))
+        return decode(file.read(int(records.end[index] - records.start[index])), records.encoding)
+
+    return raw
+
+
+def decode(text: bytes, encoding: str) -> str:
+    """`text` in a str; what is no UTF-8 becomes U+FFFD, bytes that cp1252 leaves open become the C1 control of the
+    same number (as the WHATWG Encoding Standard has it)."""
+    if encoding == "utf-8":
+        return text.decode("utf-8", "replace")
+    table = bytes(range(256)).decode("cp1252", "replace")
+    filled = "".join(chr(code) if char == "\ufffd" else char for code, char in enumerate(table))
+    return codecs.charmap_decode(text, "strict", filled)[0]
+
+
+def _split(raw: str, dialect: Dialect, kind: int) -> list[str] | str:
+    if kind == Kind.NUL:
+        return "nul_byte"
+    if kind == Kind.UNREADABLE:
+        return "bad_encoding"
+    cells = split_record(raw.encode("utf-8"), dialect.separator, dialect.quoting)
+    return [cell.decode("utf-8") for cell in cells]
+
+
+def _misfit(count: int, width: int) -> str:
+    return "too_few_columns" if count < width else "too_many_columns"
+
+
+def _nonblank(refused: list[tuple[int, str]], raw: Callable[[int], str], dialect: Dialect) -> list[tuple[int, str]]:
+    """Without the records that hold nothing but delimiters and spaces: those are blank, not wrong."""
+    blanks = dialect.delimiter + _BLANKS.decode()
+    return [(index, code) for index, code in refused if raw(index).strip(blanks)]
+
+
+def _gather(file: BinaryIO, records: Records, chosen: Ints) -> bytes:
+    """The bytes of the chosen records with their line ends; neighbours are read in one go."""
+    if not len(chosen):
+        return b""
+    breaks = np.flatnonzero(np.diff(chosen) != 1)
+    heads = records.start[chosen[np.concatenate([[0], breaks + 1])]].tolist()
+    tails = records.end[chosen[np.concatenate([breaks, [len(chosen) - 1]])]].tolist()
+    base = heads[0]
+    file.seek(base)
+    if tails[-1] - base <= 2 * sum(tail - head for head, tail in zip(heads, tails, strict=True)) + (1 << 24):
+        text = file.read(tails[-1] - base)
+        return b"\n".join([text[head - base : tail - base] for head, tail in zip(heads, tails, strict=True)]) + b"\n"
+    return b"\n".join([_read(file, head, tail) for head, tail in zip(heads, tails, strict=True)]) + b"\n"
+
+
+def _read(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    return file.read(end - start)
+
+
+def _read_plain(
+    text: bytes, count: int, dialect: Dialect, quoting: bool, width: int, wanted: Collection[int], encoding: str
+) -> tuple[Any, dict[int, str]]:
+    """The pyarrow table of `count` records, and which of them have another number of columns than `width`."""
+    if encoding != "utf-8" and not text.isascii():
+        text = decode(text, encoding).encode("utf-8")
+    lost: dict[int, str] = {}
+
+    def lose(row: Any) -> str:
+        lost[row.number - 1] = _misfit(row.actual_columns, row.expected_columns)
+        return "skip"
+
+    names = [str(place) for place in range(width)]
+    chosen = [str(place) for place in sorted(wanted)]
+    if not count:
+        return dict.fromkeys(chosen), lost
+    table = csv.read_csv(
+        pa.BufferReader(text),
+        csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names),
+        csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char='"' if quoting else False,
+            invalid_row_handler=lose,
+            ignore_empty_lines=False,
+        ),
+        csv.ConvertOptions(
+            include_columns=chosen,
+            column_types=dict.fromkeys(chosen, pa.dictionary(pa.int32(), pa.string())),
+            null_values=[],
+            strings_can_be_null=False,
+        ),
+    )
+    if table.num_rows + len(lost) != count:
+        raise AssertionError(f"{count} records went in, {table.num_rows} and {len(lost)} came out")
+    return table, lost
+
+
+def _together(
+    kept: Ints, table: Any, odd: Mapping[int, list[str]], wanted: Collection[int]
+) -> tuple[Ints, dict[int, Column]]:
+    """Plain and odd rows in file order."""
+    index = np.concatenate([kept, np.fromiter(odd, dtype=np.int64, count=len(odd))])
+    order = np.argsort(index, kind="stable") if odd else None
+    columns = {}
+    for place in wanted:
+        column = _column(table[str(place)], len(kept), [cells[place] for cells in odd.values()])
+        columns[place] = column if order is None else Column(column.codes[order], column.values)
+    return index if order is None else index[order], columns
+
+
+def _column(chunked: Any, count: int, extra: list[str]) -> Column:
+    codes, values = np.empty(0, dtype=np.int32), []
+    if count:
+        array = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+        codes, values = np.asarray(array.indices, dtype=np.int32), array.dictionary.to_pylist()
+    more = np.arange(len(values), len(values) + len(extra), dtype=np.int32)
+    return Column(np.concatenate([codes, more]), (*values, *extra))

@@ -1,0 +1,64 @@
+"""One record at a time, for the few that the columnar path cannot take: stray quotes, line breaks inside cells.
+
+A field that begins with a quote runs to the next single quote; `""` inside it is a quote; what follows up to the
+delimiter is appended as it is. A quote anywhere else is data. So does Python's csv module.
+"""
+
+QUOTE = b'"'
+
+
+def split_record(record: bytes, delimiter: bytes, quoting: bool) -> list[bytes]:
+    """The cells of exactly one record, given without its line end."""
+    if not quoting or QUOTE not in record:
+        return record.split(delimiter)
+    cells, position = [], 0
+    while True:
+        cell, position = _field(record, position, delimiter)
+        cells.append(cell)
+        if position > len(record):
+            return cells
+
+
+def _field(record: bytes, start: int, delimiter: bytes) -> tuple[bytes, int]:
+    """The field at `start` and where the next one begins, which is beyond the end after the last one."""
+    head, position = b"", start
+    if record.startswith(QUOTE, start):
+        closing = closing_quote(record, start)
+        closing = len(record) if closing < 0 else closing
+        head, position = record[start + 1 : closing].replace(b'""', b'"'), closing + 1
+    end = record.find(delimiter, position)
+    end = len(record) if end < 0 else end
+    return head + record[position:end], end + 1
+
+
+def closing_quote(text: bytes, opening: int) -> int:
+    """Where the quote opened at `opening` closes, or -1."""
+    position = text.find(QUOTE, opening + 1)
+    while position >= 0 and text.startswith(QUOTE, position + 1):
+        position = text.find(QUOTE, position + 2)
+    return position
+
+
+def record_end(text: bytes, start: int, delimiter: bytes, newline: bytes) -> tuple[int, int]:
+    """Where the record at `start` ends (the place of its line end, or the end of `text`), and -1.
+
+    If a quote is never closed: -1 and where it was opened. A quoted field that spans lines must close in front of a
+    delimiter or a line end; if it does not, its quote was a stray one that swallowed other rows: -1 likewise.
+    """
+    position = start
+    while True:
+        if text.startswith(QUOTE, position):
+            opening, closing = position, closing_quote(text, position)
+            if closing < 0 or (newline in text[opening:closing] and not _closes(text, closing + 1, delimiter, newline)):
+                return -1, opening
+            position = closing + 1
+        line = text.find(newline, position)
+        line = len(text) if line < 0 else line
+        after = text.find(delimiter, position, line)
+        if after < 0:
+            return line, -1
+        position = after + 1
+
+
+def _closes(text: bytes, position: int, delimiter: bytes, newline: bytes) -> bool:
+    return position >= len(text) or text.startswith((delimiter, newline, b"\r\n"), position)

@@ -1,0 +1,287 @@
+"""The records of a file: where each begins and ends, on which line, how it is to be read, and its fingerprint.
+
+The file is read once, in blocks, and split with arrays: line ends are found, and only where quotes stand are they
+looked at. A line whose quotes all pair up (RFC 4180) is a record by itself. Any other line with a quote is followed
+record by record (`fields.record_end`), so that a cell may span lines and a stray quote costs its own row, not the
+rest of the file.
+
+The fingerprint is SipHash-2-4, 64 bits, over the record's bytes. That two different records of a 1M-row file and its
+predecessor share one has odds of about 1 in 10 million (n*m / 2^64); then a changed row would be taken for unchanged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from ingest.parse.dialect import Dialect
+from ingest.parse.fields import record_end
+
+Ints = NDArray[np.int64]
+_HASH_KEY = "dropslot records"  # SipHash takes 16 bytes; changing it only makes every skip index stale
+
+
+class Kind(IntEnum):
+    """How a record can be read: columnar (PLAIN, QUOTED), one by one (ODD), not at all."""
+
+    PLAIN = 0
+    QUOTED = 1
+    ODD = 2
+    BLANK = 3
+    NUL = 4
+    UNREADABLE = 5
+
+
+@dataclass(frozen=True)
+class Records:
+    """All records of a file, one array element each: byte offsets [start, end) without the line end, the number of the
+    line it begins on (from 1), the fingerprint and the `Kind`. `encoding` is utf-8 or cp1252, told from all bytes.
+    """
+
+    start: Ints
+    end: Ints
+    line: Ints
+    hash: NDArray[np.uint64]
+    kind: NDArray[np.uint8]
+    encoding: str
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The records of one block, offsets within the file, and how many were valid or invalid UTF-8 beyond ASCII."""
+
+    start: Ints
+    end: Ints
+    line: Ints
+    hash: NDArray[np.uint64]
+    kind: NDArray[np.uint8]
+    readable: int
+    unreadable: int
+
+
+def scan(path: Path, dialect: Dialect, encoding: str | None, limits: Limits) -> Records:
+    """Split the file at `path` into records.
+
+    Raises IngestError: a quote never closed, a line too long, not text after all, bytes of no known encoding.
+    """
+    blocks = list(_blocks(path, dialect, limits))
+    arrays = {f.name: np.concatenate([getattr(block, f.name) for block in blocks]) for f in fields(_Block)[:5]}
+    told = _encoding(blocks, dialect, encoding)
+    kind = cast(NDArray[np.uint8], arrays["kind"])
+    if told != "utf-8":
+        kind[kind == Kind.UNREADABLE] = Kind.ODD
+    nul = int((kind == Kind.NUL).sum())
+    if nul > 1 and nul * 10 > len(kind):
+        raise IngestError(
+            "binary", "The file is not text: it is full of NUL bytes.", "Export it as CSV or pipe-delimited text."
+        )
+    return Records(**arrays, encoding=told)
+
+
+def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str:
+    if dialect.begin or not any(block.unreadable for block in blocks):
+        return "utf-8" if dialect.begin or wanted is None else wanted
+    if wanted is None:
+        readable, unreadable = sum(b.readable for b in blocks), sum(b.unreadable for b in blocks)
+        return "utf-8" if readable > unreadable else "cp1252"
+    if wanted == "utf-8" and sum(b.unreadable for b in blocks) * 10 > sum(len(b.start) for b in blocks):
+        raise IngestError("undecodable", "The file is not UTF-8.", 'Set encoding = "auto" or "cp1252" in the template.')
+    return wanted
+
+
+def _blocks(path: Path, dialect: Dialect, limits: Limits) -> Iterator[_Block]:
+    with path.open("rb") as file:
+        file.seek(dialect.begin)
+        base, line, text = dialect.begin, 1, b""
+        while True:
+            read = file.read(limits.block)
+            text += read
+            final = not read
+            block, used, lines = _split(text, base, line, dialect, limits, final)
+            yield block
+            base, line, text = base + used, line + lines, text[used:]
+            if final:
+                return
+
+
+def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, final: bool) -> tuple[_Block, int, int]:
+    """The records that end within `text`, how many bytes and how many lines they take."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(codes == dialect.newline[0])
+    if final and len(text) and (not len(ends) or ends[-1] != len(text) - 1):
+        ends = np.append(ends, len(text))
+    starts = np.concatenate([np.zeros(min(1, len(ends)), dtype=np.int64), ends[:-1] + 1])
+    kind = np.zeros(len(ends), dtype=np.uint8)
+    first = last = np.arange(len(ends))
+    if dialect.quoting and b'"' in text:
+        first, last, cut = _join(text, codes, starts, ends, kind, line, dialect, limits, final)
+        starts, ends, kind = starts[first], ends[last], kind[first]
+        used = cut
+    else:
+        used = int(ends[-1]) + 1 if len(ends) else 0
+    lines = int(last[-1]) + 1 if len(last) else 0
+    stop = ends  # where the line end stands; a CR before it is part of it
+    if dialect.newline == b"\n":
+        crlf = (ends > starts) & (codes[np.maximum(ends - 1, 0)] == 13)
+        ends = ends - crlf
+    _refuse_long(starts, ends, line + first, limits)
+    if not final and len(text) - used > limits.record:
+        raise _too_long(line + lines, limits)
+    readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind)
+    fingerprints = _fingerprints(text, starts, ends, stop, used)
+    block = _Block(starts + base, ends + base, line + first, fingerprints, kind, readable, unreadable)
+    return block, min(used, len(text)), lines
+
+
+def _join(
+    text: bytes,
+    codes: NDArray[np.uint8],
+    starts: Ints,
+    ends: Ints,
+    kind: NDArray[np.uint8],
+    line: int,
+    dialect: Dialect,
+    limits: Limits,
+    final: bool,
+) -> tuple[Ints, Ints, int]:
+    """First and last line of each record, and where the last whole record ends; marks `kind` by line."""
+    single = np.ones(len(ends), dtype=bool)  # lines that begin a record
+    closing = np.arange(len(ends))
+    quoted, odd = _quoted_lines(codes, starts, ends, dialect)
+    kind[quoted] = Kind.QUOTED
+    consumed, whole = 0, len(ends)
+    for index in odd.tolist():
+        start = int(starts[index])
+        if start < consumed:
+            continue
+        end, opening = record_end(text[: start + limits.record], start, dialect.separator, dialect.newline)
+        last = int(np.searchsorted(ends, end)) if end >= 0 else len(ends)
+        if last >= len(ends) or ends[last] != end or last - index > limits.record_lines:
+            if not final and len(text) - start < limits.record:
+                whole = index  # what closes it may come with the next block
+                break
+            raise _unclosed(line + text.count(dialect.newline, 0, max(opening, start)))
+        kind[index] = Kind.ODD
+        single[index + 1 : last + 1] = False
+        closing[index] = last
+        consumed = end + 1
+    first = np.flatnonzero(single[:whole])
+    last_lines = closing[first]
+    return first, last_lines, int(ends[last_lines[-1]]) + 1 if len(first) else 0
+
+
+def _quoted_lines(codes: NDArray[np.uint8], starts: Ints, ends: Ints, dialect: Dialect) -> tuple[Ints, Ints]:
+    """Lines whose quotes pair up as RFC 4180 wants them, and lines with any other quote."""
+    quotes = np.flatnonzero(codes == ord('"'))
+    if not len(ends):
+        return quotes[:0], quotes[:0]
+    quotes = quotes[quotes < ends[-1]]
+    lines = np.searchsorted(ends, quotes)
+    counts = np.bincount(lines, minlength=len(ends))
+    before = np.cumsum(counts) - counts
+    closes = (np.arange(len(quotes)) - before[lines]) % 2 == 1
+    previous = codes[np.maximum(quotes - 1, 0)]
+    following = codes[np.minimum(quotes + 1, len(codes) - 1)]
+    separator = ord(dialect.delimiter)
+    opens_well = (quotes == starts[lines]) | (previous == separator) | (previous == ord('"'))
+    at_end = (quotes + 1 >= ends[lines]) | ((following == 13) & (quotes + 2 >= ends[lines]))
+    closes_well = at_end | (following == separator) | (following == ord('"'))
+    bad = np.bincount(lines, weights=~np.where(closes, closes_well, opens_well), minlength=len(ends)) > 0
+    odd = bad | (counts % 2 == 1)
+    return np.flatnonzero((counts > 0) & ~odd), np.flatnonzero(odd)
+
+
+def _mark(
+    text: bytes, codes: NDArray[np.uint8], starts: Ints, ends: Ints, stop: Ints, kind: NDArray[np.uint8]
+) -> tuple[int, int]:
+    """Set the kinds that do not come from quotes; how many records beyond ASCII are, and are not, UTF-8."""
+    codes = codes[: len(text)]
+    if b"\r" in text:
+        lone = np.flatnonzero(codes == 13)
+        owner = np.searchsorted(stop, lone)
+        inside = owner < len(ends)
+        owner, lone = owner[inside], lone[inside]
+        rows = owner[lone < ends[owner]]
+        kind[rows] = Kind.ODD
+    kind[ends <= starts] = Kind.BLANK
+    readable = unreadable = 0
+    if not text.isascii():
+        readable, unreadable = _mark_unreadable(text, codes, starts, ends, stop, kind)
+    if b"\0" in text:
+        kind[np.searchsorted(stop, np.flatnonzero(codes == 0))] = Kind.NUL
+    return readable, unreadable
+
+
+def _mark_unreadable(
+    text: bytes, codes: NDArray[np.uint8], starts: Ints, ends: Ints, stop: Ints, kind: NDArray[np.uint8]
+) -> tuple[int, int]:
+    rows = np.searchsorted(stop, np.flatnonzero(codes >= 128))
+    rows = rows[np.concatenate([[True], rows[1:] != rows[:-1]])]
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        spans = zip(rows.tolist(), starts[rows].tolist(), ends[rows].tolist(), strict=True)
+        bad = [row for row, start, end in spans if not _is_utf8(text[start:end])]
+        kind[bad] = Kind.UNREADABLE
+        return len(rows) - len(bad), len(bad)
+    return len(rows), 0
+
+
+def _is_utf8(record: bytes) -> bool:
+    try:
+        record.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fingerprints(text: bytes, starts: Ints, ends: Ints, stop: Ints, used: int) -> NDArray[np.uint64]:
+    uniform = (
+        len(starts) > 0 and len(starts) == text.count(b"\n", 0, used) and bool((stop - ends == stop[0] - ends[0]).all())
+    )
+    if uniform and text[used - 1 : used] == b"\n" and len(text) >= used:
+        pieces = text[: int(ends[-1])].split(b"\r\n" if stop[0] - ends[0] else b"\n")
+        uniform = len(pieces) == len(starts)
+    else:
+        uniform = False
+    if not uniform:
+        pieces = [text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    column = np.empty(len(pieces), dtype=object)
+    column[:] = pieces
+    return cast(NDArray[np.uint64], _siphash(column))
+
+
+def _siphash(column: NDArray[Any]) -> Any:
+    return pd.util.hash_array(column, hash_key=_HASH_KEY, categorize=False)
+
+
+def _refuse_long(starts: Ints, ends: Ints, lines: Ints, limits: Limits) -> None:
+    long = np.flatnonzero(ends - starts > limits.record)
+    if len(long):
+        raise _too_long(int(lines[long[0]]), limits)
+
+
+def _too_long(line: int, limits: Limits) -> IngestError:
+    return IngestError(
+        "line_too_long",
+        f"Line {line:,} is longer than {limits.record:,} bytes.",
+        "Each row must be on a line of its own.",
+    )
+
+
+def _unclosed(line: int) -> IngestError:
+    return IngestError(
+        "unclosed_quote",
+        f"A quote that opens on line {line:,} is never closed as it should be.",
+        "Close it, double a quote that is meant as such, or set quoting = false in the template if quotes are data.",
+    )

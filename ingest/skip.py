@@ -1,0 +1,195 @@
+"""What a template's last processed file held, so that rows which have not changed need not be processed again.
+
+Skipping must give exactly the database that processing every row would give, although the last row of a record wins
+and an empty cell leaves what an earlier row said. So not the row but the record decides: for each client, case, party
+and event the sequence of its rows in this file is compared with the one in the file before. Where a row is new, gone,
+or has changed places with another row of the same record, the record is dirty, and all its rows are processed again,
+in file order. A clean record is what it was: nobody else touched it, or the index would have been dropped.
+
+Kept in file order, for every row of the last file that was taken without error or warning: its fingerprint and the
+keys of its records (`ingest.keys`), 48 bytes. Rows with errors or warnings are never remembered, so they are answered
+every time. The index is stamped with everything that the meaning of a row depends on (template version, engine,
+dialect, header, zone); another stamp makes it worthless. Whoever changes records by other means must call `forget`.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete, insert, select
+
+from ingest.keys import Keys, combine, where
+from ingest.tables import skip_index
+
+PART = 100_000  # rows in one database value, so that saving needs no second copy of everything
+WORTHWHILE = 0.5  # if fewer rows than this are known, finding the dirty ones costs more than it saves
+TRACKED = ("client", "case", "party", "event")
+"""The records whose rows overwrite each other; contacts are only ever added."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows and the keys of their records, in file order; a key of 0 is none."""
+
+    row: NDArray[np.uint64]
+    client: Keys
+    case: Keys
+    event: Keys
+    phone: Keys
+    email: Keys
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def party(self) -> Keys:
+        """The keys of client and case together."""
+        both = (self.client != 0) & (self.case != 0)
+        return where(both, combine(6, self.client.view(np.uint64), self.case.view(np.uint64)))
+
+    def take(self, places: NDArray[np.int64]) -> "Known":
+        """Some of the rows."""
+        return Known(*(getattr(self, field.name)[places] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class SkipIndex:
+    """The rows that `upload_id` left behind."""
+
+    upload_id: str
+    known: Known
+
+
+def stamp(*parts: object) -> str:
+    """One text for everything that the meaning of a row depends on."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
+
+
+def load_index(conn: Connection, agency_id: str, template: str, stamped: str) -> SkipIndex | None:
+    """The template's index, or None if there is none or it was made under other circumstances."""
+    table = skip_index
+    query = select(table.c.stamp, table.c.upload_id, table.c.data).where(
+        table.c.agency_id == agency_id, table.c.template == template
+    )
+    parts = conn.execute(query.order_by(table.c.part)).all()
+    if not parts or any(part.stamp != stamped for part in parts):
+        return None
+    arrays = [np.frombuffer(part.data, dtype=np.int64).reshape(len(fields(Known)), -1) for part in parts]
+    columns = [np.concatenate([array[i] for array in arrays]) for i in range(len(fields(Known)))]
+    return SkipIndex(parts[0].upload_id, Known(columns[0].view(np.uint64), *columns[1:]))
+
+
+def current_index(conn: Connection, agency_id: str, template: str) -> str | None:
+    """The upload that left the template's present index, or None."""
+    query = select(skip_index.c.upload_id).where(
+        skip_index.c.agency_id == agency_id, skip_index.c.template == template, skip_index.c.part == 0
+    )
+    return conn.execute(query).scalar()
+
+
+def save_index(conn: Connection, agency_id: str, template: str, stamped: str, index: SkipIndex) -> None:
+    """Keep `index` in place of the one before."""
+    forget(conn, agency_id, [template])
+    known = index.known
+    for part, begin in enumerate(range(0, max(len(known), 1), PART)):
+        rows = known.take(np.arange(begin, min(begin + PART, len(known))))
+        data = b"".join(getattr(rows, field.name).tobytes() for field in fields(Known))
+        conn.execute(
+            insert(skip_index).values(
+                agency_id=agency_id,
+                template=template,
+                part=part,
+                stamp=stamped,
+                upload_id=index.upload_id,
+                rows=len(rows),
+                data=data,
+            )
+        )
+
+
+def forget(conn: Connection, agency_id: str, templates: Iterable[str] | None = None, but: str | None = None) -> None:
+    """Drop the indexes of these templates of the agency (None: all of them, save that of `but`)."""
+    table = skip_index
+    query = delete(table).where(table.c.agency_id == agency_id)
+    if templates is not None:
+        query = query.where(table.c.template.in_(list(templates)))
+    if but is not None:
+        query = query.where(table.c.template != but)
+    conn.execute(query)
+
+
+def recall(known: Known, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """For each row of the new file its place in the old one, or -1. The k-th of several equal rows is the k-th."""
+    old_order = np.argsort(known.row, kind="stable")
+    new_order = np.argsort(hashes, kind="stable")
+    old, new = known.row[old_order], hashes[new_order]
+    first = np.searchsorted(old, new, side="left")
+    rank = np.arange(len(new)) - np.searchsorted(new, new, side="left")
+    candidate = first + rank
+    inside = candidate < len(old)
+    found = np.zeros(len(new), dtype=bool)
+    found[inside] = old[candidate[inside]] == new[inside]
+    places = np.full(len(new), -1, dtype=np.int64)
+    places[new_order[found]] = old_order[candidate[found]]
+    return places
+
+
+def find_dirty(known: Known, places: NDArray[np.int64], fresh: Known) -> dict[str, Keys]:
+    """The keys, sorted, of the records whose rows are not the same sequence as in the file before.
+
+    `places` are those of the recalled rows in the order of the new file; `fresh` are the rows that are new.
+    """
+    gone = np.ones(len(known), dtype=bool)
+    gone[places] = False
+    in_order = bool((places[1:] > places[:-1]).all())
+    dirty = {}
+    for name in TRACKED:
+        keys = getattr(known, name)
+        parts = [keys[gone], getattr(fresh, name)]
+        if not in_order:
+            parts.append(_reordered(keys[places], places))
+        dirty[name] = _distinct(np.concatenate(parts))
+    return dirty
+
+
+def _reordered(keys: Keys, places: NDArray[np.int64]) -> Keys:
+    """The keys of which two neighbouring rows have changed places."""
+    order = np.argsort(keys, kind="stable")
+    keys, places = keys[order], places[order]
+    return np.asarray(keys[1:][(keys[1:] == keys[:-1]) & (places[1:] < places[:-1])])
+
+
+def touches(known: Known, dirty: dict[str, Keys]) -> NDArray[np.bool_]:
+    """Which rows speak of a dirty record."""
+    touched = np.zeros(len(known), dtype=bool)
+    for name in TRACKED:
+        touched |= is_in(getattr(known, name), dirty[name])
+    return touched
+
+
+def is_in(keys: Keys, chosen: Keys) -> NDArray[np.bool_]:
+    """Which of `keys` are among the sorted, distinct `chosen`."""
+    if not len(chosen):
+        return np.zeros(len(keys), dtype=bool)
+    place = np.minimum(np.searchsorted(chosen, keys), len(chosen) - 1)
+    return np.asarray(chosen[place] == keys)
+
+
+def _distinct(keys: Keys) -> Keys:
+    """Sorted, each once, without 0. (np.unique hashes, which is far slower for these.)"""
+    keys = np.sort(keys[keys != 0])
+    return np.asarray(keys[np.concatenate([np.ones(min(1, len(keys)), dtype=bool), keys[1:] != keys[:-1]])])
+
+
+def count_distinct(*parts: Keys) -> int:
+    """How many records these keys name."""
+    return len(_distinct(np.concatenate(parts)))
+
+
+def concatenate(parts: Iterable[Known]) -> Known:
+    """Several runs of rows as one."""
+    parts = list(parts)
+    empty = Known(np.empty(0, dtype=np.uint64), *(np.empty(0, dtype=np.int64) for _ in range(5)))
+    return Known(*(np.concatenate([getattr(part, f.name) for part in [empty, *parts]]) for f in fields(Known)))

@@ -1,0 +1,261 @@
+"""Where arrivals, templates, uploads and records are kept.
+
+Ids of what is named across nodes and in file names (arrivals, templates, profiles, uploads) are UUIDv7 text made by
+the caller. Records (clients, contacts, cases, events) are bulk and never leave one database, so they have integers
+that the database gives. `agency_id` is plain text: agencies belong to the server. Instants are UTC, kept as text that
+sorts by time. In records, an absent text is NULL and never '' (the merge relies on it).
+
+`template` on a record names the template whose files alone have touched it, or `*` once a second one has: it tells
+which skip index must go when the record changes (see `ingest.skip`).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from ingest.record import read_instant, write_instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as `2026-03-16T13:00:00.000000Z`."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To the column."""
+        return None if value is None else write_instant(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """From the column."""
+        return None if value is None else read_instant(value)
+
+
+def _id() -> Column[Any]:
+    return Column("id", String(36), primary_key=True)
+
+
+def _agency() -> Column[Any]:
+    return Column("agency_id", String(36), nullable=False)
+
+
+def _touched() -> tuple[Column[Any], ...]:
+    return (
+        Column("template", Text, nullable=False),
+        Column("created_upload", String(36), nullable=False),
+        Column("updated_upload", String(36), nullable=False),
+    )
+
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    _id(),
+    _agency(),
+    Column("path", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64)),
+    Column("source", String(16), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("profile_id", String(36)),
+    Column("session", Text),
+    Column("received_at", Instant, nullable=False),
+    Column("upload_id", String(36)),
+    Column("detail", Text, nullable=False, server_default=""),
+    Index(None, "agency_id", "name"),
+    Index(None, "state"),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    _id(),
+    _agency(),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("agency_id", "name", "version"),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    _id(),
+    _agency(),
+    Column("name", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("directory", Text, nullable=False),
+    Column("keyword", Text),
+    Column("blockword", Text),
+    Column("skip_same_name", Boolean, nullable=False),
+    UniqueConstraint("agency_id", "name"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    _id(),
+    Column("arrival_id", String(36), ForeignKey("arrivals.id"), nullable=False, index=True),
+    _agency(),
+    Column("file", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("status", String(24), nullable=False),
+    Column("template", Text, nullable=False),
+    Column("template_version", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("error_rows", Integer, nullable=False),
+    Column("warning_rows", Integer, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("header", Text, nullable=False),
+    Column("delimiter", String(1), nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("error_hint", Text),
+    Column("answered_at", Instant),
+    Index(None, "agency_id"),
+    Index(None, "answered_at"),
+)
+
+row_errors = Table(
+    "row_errors",
+    metadata,
+    Column("upload_id", String(36), ForeignKey("uploads.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("row_number", Integer, nullable=False),
+    Column("column_name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("raw", Text, nullable=False),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _agency(),
+    Column("identity", Text, nullable=False),
+    Column("reference", Text),
+    Column("first_name", Text),
+    Column("middle_name", Text),
+    Column("last_name", Text),
+    Column("suffix", Text),
+    Column("dob", String(10)),
+    Column("gender", Text),
+    Column("language", Text),
+    Column("type", Text),
+    Column("group_name", Text),
+    *_touched(),
+    UniqueConstraint("agency_id", "identity"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _agency(),
+    Column("client_id", Integer, ForeignKey("clients.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("value", Text, nullable=False),
+    *_touched(),
+    UniqueConstraint("client_id", "kind", "value"),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _agency(),
+    Column("number", Text, nullable=False),
+    Column("style", Text),
+    Column("type", Text),
+    Column("status", Text),
+    Column("location", Text),
+    Column("file_date", String(10)),
+    *_touched(),
+    UniqueConstraint("agency_id", "number"),
+)
+
+case_parties = Table(
+    "case_parties",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _agency(),
+    Column("case_id", Integer, ForeignKey("cases.id"), nullable=False),
+    Column("client_id", Integer, ForeignKey("clients.id"), nullable=False),
+    Column("role", Text),
+    *_touched(),
+    UniqueConstraint("case_id", "client_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _agency(),
+    Column("client_id", Integer, ForeignKey("clients.id")),
+    Column("case_id", Integer, ForeignKey("cases.id")),
+    Column("slot", Text, nullable=False, comment="what makes it this event among those of its client and case"),
+    Column("reference", Text),
+    Column("starts_at", Instant, nullable=False, comment="without a time: the beginning of the day"),
+    Column("local_date", String(10), nullable=False),
+    Column("local_time", String(8)),
+    Column("zone", Text, nullable=False),
+    Column("type", Text),
+    Column("status", Text),
+    Column("location", Text),
+    Column("judge", Text),
+    Column("room", Text),
+    Column("notes", Text),
+    *_touched(),
+    # An event may lack a client or a case, never both; NULLs would all be different in a plain unique index.
+    Index("uq_events_identity", text("coalesce(client_id, 0)"), text("coalesce(case_id, 0)"), "slot", unique=True),
+    Index(None, "agency_id", "starts_at"),
+)
+
+skip_index = Table(
+    "skip_index",
+    metadata,
+    _agency(),
+    Column("template", Text, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("stamp", String(64), nullable=False),
+    Column("upload_id", String(36), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    UniqueConstraint("agency_id", "template", "part"),
+)

@@ -1,0 +1,133 @@
+"""The door: listens, lets sessions in, and closes in good order."""
+
+import asyncio
+import logging
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncssh
+
+from server.errors import AppError, Code
+from server.intake.journal import Journal
+from server.intake.spool import Spool
+from server.logs import Log
+from server.settings import Settings
+from server.sftp.algorithms import load_host_keys, offer
+from server.sftp.announcer import Announcer
+from server.sftp.desk import Desk
+from server.sftp.gate import Gate, Intake
+from server.sftp.reception import Reception
+from server.sftp.selftest import self_test
+from server.sftp.session import Connection
+
+# Not an imitation of another product's: WinSCP and others switch workarounds on by the name they read here.
+BANNER = "dropslot"
+THREADS = 16
+KEEPALIVES_MISSED = 3
+REKEY_BYTES = 4 * 1024 * 1024 * 1024
+STOPPING = "The server is restarting. Connect again in a minute."
+LULL = 1.0
+LAST_WORDS = 5.0
+
+
+class Door:
+    """The SFTP door of one process.
+
+    `host_keys` are private keys in OpenSSH's or PEM's format. Raises `AppError` if asyncssh is not the version this was
+    made for, or a host key cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        gate: Gate,
+        intake: Intake,
+        spool: Spool,
+        journal: Journal,
+        host_keys: list[bytes],
+        log: Log,
+    ) -> None:
+        self_test()
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sftp")
+        self._announcer = Announcer(intake, self._pool, log)
+        self._reception = Reception(journal, spool, settings.settle, settings.quiet_time)
+        self._desk = Desk(settings, gate, self._reception, self._announcer, self._pool, log)
+        self._connections: set[Connection] = set()
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._quiet = _Repetitions()
+        try:
+            self._host_keys = load_host_keys(host_keys)
+        except (asyncssh.KeyImportError, ValueError) as error:
+            raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 if it does not."""
+        return self._acceptor.get_port() if self._acceptor else 0
+
+    async def start(self, sock: socket.socket) -> None:
+        """Listen on `sock`, which is bound."""
+        settings = self._settings
+        logging.getLogger("asyncio").addFilter(self._quiet)
+        self._acceptor = await asyncssh.listen(
+            sock=sock,
+            server_factory=lambda: Connection(self._desk, self._connections),
+            server_host_keys=self._host_keys,
+            server_version=BANNER,
+            encoding=None,
+            window=settings.window,
+            login_timeout=settings.login_grace,
+            keepalive_interval=settings.keepalive,
+            keepalive_count_max=KEEPALIVES_MISSED,
+            rekey_bytes=REKEY_BYTES,
+            allow_pty=False,
+            line_editor=False,
+            agent_forwarding=False,
+            x11_forwarding=False,
+            password_auth=False,
+            kbdint_auth=False,
+            host_based_auth=False,
+            gss_host=None,
+            backlog=512,
+            config=None,
+            **offer(),
+        )
+
+    async def drain(self, grace: float) -> None:
+        """Stop: let nobody in, let running transfers end for `grace` seconds, then close what is left.
+
+        An upload that is still running then is torn, and the journal knows it before this returns.
+        """
+        self._desk.draining = True
+        if self._acceptor:
+            self._acceptor.close()
+        await self._wait_for_transfers(grace)
+        tasks = {task for connection in self._connections for task in connection.tasks}
+        for connection in list(self._connections):
+            connection.end(STOPPING)
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS)
+        await self._announcer.finish()
+        self._pool.shutdown()
+        logging.getLogger("asyncio").removeFilter(self._quiet)
+
+    async def _wait_for_transfers(self, grace: float) -> None:
+        """Wait until no upload runs and no session has asked for anything for a moment.
+
+        The moment matters: after the last CLOSE a client still renames its file and sets its time.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
+        while loop.time() < until:
+            busy = any(connection.tasks and connection.idle < LULL for connection in self._connections)
+            if not self._reception.running and not busy:
+                return
+            await asyncio.sleep(0.05)
+
+
+class _Repetitions(logging.Filter):
+    """Drops what asyncio says for every reply that is written to a connection whose client is gone."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.getMessage() != "socket.send() raised exception."

@@ -1,0 +1,366 @@
+"""The requests of one SFTP channel: what an agency can do with its files, and what each refusal says.
+
+Nothing that may wait for a disk runs on the event loop, except copying to and from the page cache.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+
+from asyncssh import (
+    FXF_APPEND,
+    FXF_CREAT,
+    FXF_EXCL,
+    FXF_TRUNC,
+    FXF_WRITE,
+    SFTPAttrs,
+    SFTPFailure,
+    SFTPName,
+    SFTPNoSuchFile,
+    SFTPPermissionDenied,
+    SFTPServer,
+    SSHServerChannel,
+)
+
+from server.intake.names import is_temporary
+from server.logs import Log
+from server.sftp.desk import Desk
+from server.sftp.jail import Jail
+from server.sftp.listing import describe, describe_root, list_name
+from server.sftp.paths import AREAS, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
+from server.sftp.reading import Reading
+from server.sftp.reception import Outcome, Sender
+from server.sftp.refusals import LINKS, answered, refusal
+from server.sftp.upload import REPLACED, Upload, Verdict
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST_HANDLES = 128
+MOST_REMEMBERED = 10_000
+LISTED_AT_ONCE = 128
+STOPPING = "The server is about to restart. Try again in a minute."
+
+
+class Files(SFTPServer):
+    """What asyncssh calls for each request. Raises `SFTPError` and nothing else."""
+
+    def __init__(self, channel: SSHServerChannel[bytes], desk: Desk, jail: Jail, sender: Sender, log: Log) -> None:
+        super().__init__(channel)
+        self._desk = desk
+        self._jail = jail
+        self._sender = sender
+        self._log = log
+        self._open_handles = 0
+        self._sent: dict[str, None] = {}
+
+    # Opening and closing
+
+    async def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> Upload | Reading:
+        """Open a file for reading or for sending."""
+        where = read_path(path)
+        if self._open_handles >= MOST_HANDLES:
+            raise SFTPFailure(f"This session has {MOST_HANDLES} files open. Close one first.")
+        writing = bool(pflags & (FXF_WRITE | FXF_APPEND))
+        handle = await (self._open_upload(where, pflags, attrs) if writing else self._open_reading(where))
+        self._open_handles += 1
+        self._log.info("OPEN", path=str(where), mode="WRITE" if writing else "READ")
+        return handle
+
+    async def _open_reading(self, path: AgencyPath) -> Reading:
+        if not path.is_inside:
+            raise SFTPFailure("That is a directory, not a file.")
+        return Reading(await self._work("OPEN", self._jail.open, path, os.O_RDONLY), path)
+
+    async def _open_upload(self, path: AgencyPath, pflags: int, attrs: SFTPAttrs) -> Upload:
+        check_may_create(path, "file")
+        if self._desk.draining:
+            raise SFTPFailure(STOPPING)
+        creating = bool(pflags & FXF_CREAT)
+        declared = attrs.size if creating and pflags & FXF_TRUNC else None
+        limit = self._desk.settings.file_limit
+        upload = Upload(-1, path, declared=declared, append=bool(pflags & FXF_APPEND), limit=limit)
+        await self._work("OPEN", self._begin, upload, pflags)
+        return upload
+
+    def _begin(self, upload: Upload, pflags: int) -> None:
+        reception, creating = self._desk.reception, bool(pflags & FXF_CREAT)
+        if creating and pflags & FXF_EXCL:
+            reception.begin_new(self._jail, self._sender, upload, replacing=False)
+        elif pflags & FXF_TRUNC:
+            if not creating:
+                self._jail.stat(upload.path)
+            reception.begin_new(self._jail, self._sender, upload, replacing=True)
+        else:
+            try:
+                upload.fd = self._jail.open(upload.path, os.O_RDWR)
+            except FileNotFoundError:
+                if not creating:
+                    raise
+                reception.begin_new(self._jail, self._sender, upload, replacing=False)
+
+    async def close(self, file_obj: object) -> None:
+        """Close a handle: the client's CLOSE, or (with `torn` set) the end of its session. Then it never raises."""
+        self._open_handles -= 1
+        if isinstance(file_obj, Upload) and file_obj.begun:
+            await self._close_upload(file_obj)
+        elif isinstance(file_obj, Upload | Reading):
+            os.close(file_obj.fd)
+            self._log.info("CLOSE", path=str(file_obj.path), bytes_out=getattr(file_obj, "sent", 0))
+
+    async def _close_upload(self, upload: Upload) -> None:
+        try:
+            outcome = await self._work("CLOSE", self._desk.reception.close, self._jail, self._sender, upload)
+        except Exception:
+            if not upload.torn:
+                raise
+            return
+        self._announce(upload.path, outcome, upload.received)
+        if not upload.torn:
+            self._remember(upload.path)
+            _answer_close(upload, outcome)
+
+    def _announce(self, path: AgencyPath, outcome: Outcome, received: int) -> None:
+        judgement = outcome.judgement
+        event = "PARTIAL_CLOSE" if judgement.verdict is Verdict.PARTIAL else "CLOSE"
+        facts = {"reason": judgement.reason} if judgement.reason else {}
+        self._log.info(event, path=str(path), verdict=judgement.verdict.value, bytes_in=received, **facts)
+        if outcome.manifest:
+            self._desk.announcer.received(outcome.manifest)
+        elif outcome.entry and judgement.verdict is Verdict.PARTIAL:
+            self._desk.announcer.torn(outcome.entry)
+
+    def exit(self) -> None:
+        """The channel has ended, and all its handles are closed."""
+        self._jail.close()
+
+    # Reading and writing
+
+    def read(self, file_obj: object, offset: int, size: int) -> bytes | Awaitable[bytes]:
+        """Read at most `MOST_READ` bytes; short only at the end of the file."""
+        handle = _handle(file_obj)
+        with answered(self._log, "READ"):
+            data = handle.read_cached(offset, size)
+        return data if data is not None else self._work("READ", handle.read, offset, size)
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> int | Awaitable[int]:
+        """Write all of `data`."""
+        if not isinstance(file_obj, Upload):
+            raise SFTPPermissionDenied("This file was opened for reading only.")
+        if not file_obj.begun or self._desk.disk_is_slow:
+            return self._write_in_thread(file_obj, offset, data)
+        began = time.monotonic()
+        with answered(self._log, "WRITE"):
+            written = file_obj.write(offset, data)
+        self._desk.note_write(time.monotonic() - began)
+        return written
+
+    async def _write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:
+        await self._make_own(upload)
+        return await self._work("WRITE", upload.write, offset, data)
+
+    async def _make_own(self, upload: Upload) -> None:
+        """Announce an upload that opened an existing file, before its first change."""
+        if not upload.begun:
+            await self._work("WRITE", self._desk.reception.begin_existing, self._jail, self._sender, upload)
+
+    async def fsync(self, file_obj: object) -> None:
+        """Put what was written so far on the disk."""
+        await self._work("FSYNC", os.fsync, _handle(file_obj).fd)
+
+    # Attributes
+
+    async def stat(self, path: bytes) -> SFTPAttrs:
+        """The attributes of a file or directory."""
+        where = read_path(path)
+        if where.is_root:
+            return describe_root(time.time())
+        return describe(await self._work("STAT", self._jail.stat, where))
+
+    lstat = stat
+
+    def fstat(self, file_obj: object) -> SFTPAttrs:
+        """The attributes of an open file; also of one that is being written."""
+        with answered(self._log, "FSTAT"):
+            return describe(os.fstat(_handle(file_obj).fd))
+
+    async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:
+        """Set what can be set (times and size) and say yes to the rest: WinSCP and sshj fail their batch on a no.
+
+        Also for a file that this session has just sent and that is gone by now.
+        """
+        where = read_path(path)
+        try:
+            if attrs.size is not None:
+                await self._resize(path, attrs.size)
+            if (times := _times(attrs)) and where.is_inside:
+                await self._work("SETSTAT", self._jail.set_times, where, times)
+            elif not where.is_root:
+                await self._work("SETSTAT", self._jail.stat, where)
+        except SFTPNoSuchFile:
+            if str(where) not in self._sent:
+                raise
+
+    lsetstat = setstat
+
+    async def _resize(self, path: bytes, size: int) -> None:
+        handle = await self.open(path, FXF_WRITE, SFTPAttrs())
+        try:
+            await self.fsetstat(handle, SFTPAttrs(size=size))
+        finally:
+            await self.close(handle)
+
+    async def fsetstat(self, file_obj: object, attrs: SFTPAttrs) -> None:
+        """As `setstat`, for an open file. Setting the size changes the file and counts as writing."""
+        handle = _handle(file_obj)
+        if attrs.size is not None:
+            if not isinstance(handle, Upload):
+                raise SFTPPermissionDenied("This file was opened for reading only.")
+            await self._make_own(handle)
+            await self._work("FSETSTAT", handle.truncate, attrs.size)
+        if times := _times(attrs):
+            await self._work("FSETSTAT", os.utime, handle.fd, times)
+
+    async def statvfs(self, path: bytes) -> os.statvfs_result:
+        """Size and free space of the disk."""
+        where = read_path(path)
+        return await self._work("STATVFS", self._jail.statvfs, where if where.parts else AgencyPath(AREAS[:1]))
+
+    async def fstatvfs(self, file_obj: object) -> os.statvfs_result:
+        """As `statvfs`, for an open file."""
+        return await self._work("STATVFS", os.fstatvfs, _handle(file_obj).fd)
+
+    # Directories and names
+
+    async def list_directory(self, path: bytes) -> AsyncIterator[SFTPName]:
+        """The entries of a directory, a batch at a time; NO_SUCH_FILE at once if there is none.
+
+        An entry that vanishes meanwhile is left out and ends nothing.
+        """
+        where = read_path(path)
+        names = list(AREAS) if where.is_root else await self._work("OPENDIR", self._jail.names, where)
+        return self._batches(where, names)
+
+    async def _batches(self, where: AgencyPath, names: list[str]) -> AsyncIterator[SFTPName]:
+        for first in range(0, len(names), LISTED_AT_ONCE):
+            batch = names[first : first + LISTED_AT_ONCE]
+            for name, attributes in await self._work("READDIR", self._describe, where, batch):
+                yield list_name(name, attributes, time.time())
+
+    def _describe(self, where: AgencyPath, names: list[str]) -> list[tuple[str, SFTPAttrs]]:
+        if where.is_root:
+            return [(name, describe(self._jail.stat(AgencyPath((name,))))) for name in names]
+        return [(name, describe(status)) for name, status in self._jail.describe(where, names)]
+
+    async def mkdir(self, path: bytes, attrs: SFTPAttrs) -> None:
+        """Make a directory."""
+        where = read_path(path)
+        if where.is_root or str(where) in {f"/{area}" for area in AREAS}:
+            raise SFTPFailure("That directory exists already.")
+        check_may_create(where, "directory")
+        await self._work("MKDIR", self._jail.mkdir, where)
+        self._log.info("MKDIR", path=str(where))
+
+    async def rmdir(self, path: bytes) -> None:
+        """Delete an empty directory."""
+        where = read_path(path)
+        check_may_remove(where)
+        await self._work("RMDIR", self._jail.rmdir, where)
+        self._log.info("RMDIR", path=str(where))
+
+    async def remove(self, path: bytes) -> None:
+        """Delete a file. Within its settle time that also takes back what was sent: so WinSCP cancels an upload."""
+        where = read_path(path)
+        check_may_remove(where)
+        announcer, reception = self._desk.announcer, self._desk.reception
+        settling = announcer.withdraw(self._sender.agency, str(where))
+        try:
+            entry = await self._work("DELETE", reception.remove, self._jail, self._sender, where)
+        except BaseException:
+            if settling:
+                announcer.received(settling)
+            raise
+        if settling:
+            await self._work("DELETE", reception.retract, settling)
+        if entry:
+            announcer.removed(entry)
+        self._log.info("DELETE", path=str(where), withdrawn=settling is not None)
+
+    async def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename; never replaces what has the new name (draft-ietf-secsh-filexfer-02 section 6.5)."""
+        await self._rename(read_path(oldpath), read_path(newpath), replacing=False)
+
+    async def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename; replaces a file that has the new name (OpenSSH PROTOCOL, posix-rename@openssh.com)."""
+        await self._rename(read_path(oldpath), read_path(newpath), replacing=True)
+
+    async def _rename(self, old: AgencyPath, new: AgencyPath, replacing: bool) -> None:
+        check_may_rename(old, new)
+        announcer, reception = self._desk.announcer, self._desk.reception
+        settling = announcer.withdraw(self._sender.agency, str(old))
+        try:
+            outcome = await self._work("RENAME", reception.rename, self._jail, self._sender, old, new, replacing)
+            if settling and not is_temporary(new.name):
+                settling = await self._work("RENAME", reception.renew, settling, new)
+        finally:
+            if settling:
+                announcer.received(settling)
+        self._log.info("RENAME", path=str(old), new_path=str(new))
+        self._remember(new)
+        if outcome:
+            self._announce(new, outcome, outcome.size)
+            if outcome.error:
+                raise refusal(outcome.error) from outcome.error
+
+    def realpath(self, path: bytes) -> bytes:
+        """The path in its normal form; `/` is where everybody starts."""
+        return str(read_path(path)).encode()
+
+    def readlink(self, path: bytes) -> bytes:
+        """Refused: there are no links."""
+        raise SFTPNoSuchFile(LINKS)
+
+    def symlink(self, oldpath: bytes, newpath: bytes) -> None:
+        """Refused: a link could lead out of the home."""
+        raise SFTPPermissionDenied(LINKS)
+
+    def link(self, oldpath: bytes, newpath: bytes) -> None:
+        """Refused, as `symlink`."""
+        raise SFTPPermissionDenied(LINKS)
+
+    async def _work(self, operation: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        with answered(self._log, operation):
+            return await self._desk.run(call, *args, **kwargs)
+
+    def _remember(self, path: AgencyPath) -> None:
+        self._sent[str(path)] = None
+        if len(self._sent) > MOST_REMEMBERED:
+            del self._sent[next(iter(self._sent))]
+
+
+def _handle(file_obj: object) -> Upload | Reading:
+    if not isinstance(file_obj, Upload | Reading):
+        raise SFTPFailure("That handle is not an open file.")
+    return file_obj
+
+
+def _times(attrs: Any) -> tuple[float, float] | None:
+    if attrs.mtime is None:
+        return None
+    return float(attrs.atime if attrs.atime is not None else attrs.mtime), float(attrs.mtime)
+
+
+def _answer_close(upload: Upload, outcome: Outcome) -> None:
+    """Say no to a CLOSE whose file is not whole. A temporary name promises nothing, so it gets a no for errors only."""
+    if outcome.error:
+        raise refusal(outcome.error) from outcome.error
+    if outcome.judgement.verdict is not Verdict.PARTIAL:
+        return
+    if outcome.entry is None:
+        raise SFTPFailure(REPLACED)
+    if upload.failure or not is_temporary(upload.path.name):
+        reason = outcome.judgement.reason
+        raise SFTPFailure(
+            f"The file is not whole: {reason}. It is kept, but not processed. Send it again or resume it."
+        )

@@ -1,0 +1,41 @@
+"""What the door asks of the rest of the house: who may come in, and who is told of what came in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from server.intake.journal import Entry
+from server.intake.spool import Manifest
+
+
+@dataclass(frozen=True)
+class Account:
+    """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`."""
+
+    agency_id: str
+    slug: str
+    home: Path
+
+
+class Gate(Protocol):
+    """Decides who may log in; asked anew every time, so that a revoked key is refused at once."""
+
+    async def admit(self, username: str, fingerprint: str) -> Account | None:
+        """The account of that user name and key (`SHA256:...`), or None (unknown user and bad key alike)."""
+        ...
+
+
+class Intake(Protocol):
+    """Is told, in a thread, of what the door received. Its methods must not raise."""
+
+    def received(self, manifest: Manifest) -> None:
+        """A whole file is in the spool, and its sender had time to take it back."""
+        ...
+
+    def torn(self, entry: Entry) -> None:
+        """An upload ended before it was whole, or a torn file got another name."""
+        ...
+
+    def removed(self, entry: Entry) -> None:
+        """The sender deleted a torn file."""
+        ...

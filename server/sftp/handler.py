@@ -1,0 +1,115 @@
+"""The SFTP protocol of one channel (version 3, draft-ietf-secsh-filexfer-02): asyncssh's, with our corrections.
+
+asyncssh calls `SFTPServer.close` alike for a client's CLOSE and for a lost connection. Only here can the two be told
+apart: whatever handle is still open when `_cleanup` runs was never closed by its client. That and what else is changed
+leans on private names of one exact version, which `selftest` checks at every start.
+
+What else is changed:
+- replies are drained, so that a client that asks and does not read cannot fill the memory;
+- the extensions that we do not want are gone: hard links, server-side copies, vendor data;
+- the limits we announce are OpenSSH's, and the number of open handles is bounded;
+- a WRITE may be followed by rubbish in its packet: Go's pkg/sftp before 1.13.6 (rclone 1.60) pads its last one;
+- OPENDIR of a missing directory fails at once, not at the first READDIR.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncssh
+from asyncssh import SFTPFailure, SFTPLimits
+from asyncssh.constants import FXP_OPENDIR, FXP_WRITE
+from asyncssh.packet import SSHPacket
+from asyncssh.sftp import SFTPInvalidHandle, SFTPServerHandler
+
+from server.sftp.files import MOST_HANDLES, Files
+from server.sftp.reading import MOST_READ
+from server.sftp.upload import Upload
+
+if TYPE_CHECKING:
+    from asyncssh.stream import SSHReader, SSHWriter
+
+UNWANTED = (b"newline", b"vendor-id", b"hardlink@openssh.com", b"copy-data", b"ranges@asyncssh.com")
+LIMITS = b"limits@openssh.com"
+
+# An SFTP packet is what it carries and a header; OpenSSH's own numbers (sftp-common.h, sftp-server.c).
+MOST_PACKET = MOST_READ + 1024
+UNSENT_BYTES = 4 * 1024 * 1024
+UNSENT_PAUSE = 0.005
+
+VERSION = 3
+
+
+class Handler(SFTPServerHandler):
+    """Reads requests one after another, has `Files` do them, and answers in order."""
+
+    _server: Files
+
+    _extensions = [item for item in SFTPServerHandler._extensions if item[0] not in UNWANTED]  # noqa: RUF012
+
+    def __init__(
+        self, files: Files, reader: "SSHReader[bytes]", writer: "SSHWriter[bytes]", touch: Callable[[], None]
+    ) -> None:
+        super().__init__(files, reader, writer, VERSION)
+        self._touch = touch
+
+    async def _cleanup(self, exc: Exception | None) -> None:
+        reason = "the connection was lost" if exc else "the session ended before the file was closed"
+        for handle in self._file_handles.values():
+            if isinstance(handle, Upload):
+                handle.torn = reason
+        await super()._cleanup(exc)
+
+    async def _process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        self._touch()
+        await super()._process_packet(pkttype, pktid, packet)
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Wait until the client has taken most of our replies.
+
+        Requests that have already come in must still be done after the client is gone: a CLOSE may be among them.
+        """
+        writer = self._writer
+        if writer is None or writer.channel.is_closing():
+            return
+        try:
+            await writer.drain()
+        except (OSError, asyncssh.Error):
+            return
+        # A client may open a huge window and not read from its socket: then the channel never pauses us.
+        transport = getattr(writer.channel.get_connection(), "_transport", None)
+        while transport and not transport.is_closing() and transport.get_write_buffer_size() > UNSENT_BYTES:  # noqa: ASYNC110  nothing tells when it has shrunk
+            await asyncio.sleep(UNSENT_PAUSE)
+
+    async def _process_write(self, packet: SSHPacket) -> int:
+        handle = packet.get_string()
+        offset = packet.get_uint64()
+        data = packet.get_string()
+        file_obj = self._file_handles.get(handle)
+        if file_obj is None:
+            raise SFTPInvalidHandle("That handle is not an open file.")
+        written = self._server.write(file_obj, offset, data)
+        return written if isinstance(written, int) else await written
+
+    async def _process_opendir(self, packet: SSHPacket) -> bytes:
+        path = packet.get_string()
+        packet.check_end()
+        if len(self._dir_handles) >= MOST_HANDLES:
+            raise SFTPFailure(f"This session has {MOST_HANDLES} directories open. Close one first.")
+        listing = await self._server.list_directory(path)
+        handle = self._get_next_handle()
+        self._dir_handles[handle] = listing
+        return handle
+
+    async def _process_limits(self, packet: SSHPacket) -> SFTPLimits:
+        packet.check_end()
+        return SFTPLimits(MOST_PACKET, MOST_READ, MOST_READ, MOST_HANDLES)
+
+    # asyncssh looks its handlers up in this table, not among the methods.
+    _packet_handlers = {  # noqa: RUF012
+        **{key: handler for key, handler in SFTPServerHandler._packet_handlers.items() if key not in UNWANTED},
+        FXP_WRITE: cast(Any, _process_write),
+        FXP_OPENDIR: cast(Any, _process_opendir),
+        LIMITS: cast(Any, _process_limits),
+    }

@@ -1,0 +1,165 @@
+"""The walls: how a path of an agency becomes a file of this machine, and never one outside its home.
+
+Nothing here joins strings to a path and hopes. A path is walked part by part from an open descriptor of the home, each
+step with O_NOFOLLOW, and the last step is an *at() call relative to the directory reached. So a link that somebody
+planted is never followed, and renaming a directory meanwhile leads nowhere else: a descriptor stays inside wherever
+its directory moves, and directories only move within the home. Links, devices, sockets and pipes do not exist for the
+agency: they are neither listed nor opened.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EISDIR, ENOENT
+from pathlib import Path
+
+from server.sftp.paths import AREAS, AgencyPath
+from server.sftp.renaming import rename
+
+_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Jail:
+    """One agency's home, for one session. All methods block, and raise OSError as the operating system does."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._home = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        for area in AREAS:
+            if not self._exists(area):
+                os.mkdir(area, 0o700, dir_fd=self._home)
+
+    def close(self) -> None:
+        """Let the home go."""
+        fd, self._home = self._home, -1
+        if fd >= 0:
+            os.close(fd)
+
+    @contextmanager
+    def directory(self, path: AgencyPath) -> Iterator[int]:
+        """A descriptor of the directory `path`, which is below `/`."""
+        if path.area not in AREAS:
+            raise OSError(ENOENT, "outside")
+        fd = os.open(path.area, os.O_RDONLY | _DIRECTORY, dir_fd=self._home)
+        try:
+            for part in path.parts[1:]:
+                deeper = os.open(part, os.O_RDONLY | _DIRECTORY, dir_fd=fd)
+                os.close(fd)
+                fd = deeper
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def parent(self, path: AgencyPath) -> Iterator[tuple[int, str]]:
+        """A descriptor of the directory that holds `path`, and the name in it."""
+        if not path.is_inside:
+            raise OSError(ENOENT, "outside")
+        with self.directory(AgencyPath(path.parts[:-1])) as fd:
+            yield fd, path.name
+
+    def stat(self, path: AgencyPath) -> os.stat_result:
+        """What is at `path`: a file or a directory. ENOENT for anything else."""
+        if path.is_inside:
+            with self.parent(path) as (fd, name):
+                return stat_at(fd, name)
+        with self.directory(path) as fd:
+            return os.fstat(fd)
+
+    def open(self, path: AgencyPath, flags: int) -> int:
+        """Open the plain file at `path`; `flags` is O_RDONLY or O_RDWR."""
+        with self.parent(path) as (fd, name):
+            return open_at(fd, name, flags)
+
+    def names(self, path: AgencyPath) -> list[str]:
+        """The names in the directory `path`, those that are no UTF-8 left out."""
+        with self.directory(path) as fd:
+            return sorted(name for name in os.listdir(fd) if _is_utf8(name))  # noqa: PTH208  a descriptor, no path
+
+    def describe(self, path: AgencyPath, names: list[str]) -> list[tuple[str, os.stat_result]]:
+        """Those of `names` in the directory `path` that are (still) files or directories, with their stat."""
+        with self.directory(path) as fd:
+            found = ((name, _stat_or_none(fd, name)) for name in names)
+            return [(name, status) for name, status in found if status]
+
+    def mkdir(self, path: AgencyPath) -> None:
+        """Make the directory `path`."""
+        with self.parent(path) as (fd, name):
+            os.mkdir(name, 0o700, dir_fd=fd)
+
+    def rmdir(self, path: AgencyPath) -> None:
+        """Delete the empty directory `path`."""
+        with self.parent(path) as (fd, name):
+            stat_at(fd, name)
+            os.rmdir(name, dir_fd=fd)
+
+    def unlink(self, path: AgencyPath) -> None:
+        """Delete the plain file `path`."""
+        with self.parent(path) as (fd, name):
+            if stat.S_ISDIR(stat_at(fd, name).st_mode):
+                raise OSError(EISDIR, "a directory")
+            os.unlink(name, dir_fd=fd)
+
+    def rename(self, old: AgencyPath, new: AgencyPath, replace: bool) -> None:
+        """Give `old` the name `new`; EEXIST if that is taken and not to be replaced."""
+        with self.parent(old) as (old_fd, old_name), self.parent(new) as (new_fd, new_name):
+            stat_at(old_fd, old_name)
+            rename(old_fd, old_name, new_fd, new_name, replace)
+
+    def set_times(self, path: AgencyPath, times: tuple[float, float]) -> None:
+        """Set access and modification time (seconds since 1970) of `path`."""
+        with self.parent(path) as (fd, name):
+            stat_at(fd, name)
+            os.utime(name, times, dir_fd=fd, follow_symlinks=False)
+
+    def statvfs(self, path: AgencyPath) -> os.statvfs_result:
+        """The file system that `path` is on."""
+        self.stat(path)
+        return os.fstatvfs(self._home)
+
+    def _exists(self, area: str) -> bool:
+        try:
+            os.stat(area, dir_fd=self._home, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def stat_at(fd: int, name: str) -> os.stat_result:
+    """The file or directory `name` in the directory `fd`; ENOENT if it is neither."""
+    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(ENOENT, "neither file nor directory")
+    return status
+
+
+def open_at(fd: int, name: str, flags: int) -> int:
+    """Open the plain file `name` in the directory `fd`.
+
+    It is looked at first, since merely opening a device can do something; and again afterwards, since it may have
+    changed in between. O_NONBLOCK keeps a pipe that appears just then from blocking us.
+    """
+    if stat.S_ISDIR(stat_at(fd, name).st_mode):
+        raise OSError(EISDIR, "a directory")
+    opened = os.open(name, flags | _FILE, dir_fd=fd)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(ENOENT, "no plain file")
+    return opened
+
+
+def _stat_or_none(fd: int, name: str) -> os.stat_result | None:
+    try:
+        return stat_at(fd, name)
+    except OSError:
+        return None
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

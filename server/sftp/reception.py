@@ -1,0 +1,339 @@
+"""What all sessions of one process share in receiving files: journal, spool, locks, and what becomes of an upload.
+
+    begin    the journal knows the file, durably; its lock is held        (before its first byte)
+    close    judged: complete -> spool, held or torn -> journal           (before CLOSE is answered)
+    rename   a held file gets its final name -> spool                     (before RENAME is answered)
+    remove   whatever was noted of the file is forgotten
+
+All methods block (they belong in a thread) and may raise OSError or `SFTPError`. Changes of one path are serialised by
+the journal's lock, so that the journal, the lock of the file and its name always change together.
+"""
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from errno import EEXIST, EISDIR
+
+from asyncssh import SFTPFailure
+
+from server.clock import now
+from server.intake.journal import Entry, Journal, State, data_extents, new_entry
+from server.intake.names import is_temporary
+from server.intake.spool import Manifest, Spool
+from server.sftp.coverage import Coverage
+from server.sftp.jail import Jail, open_at, stat_at
+from server.sftp.paths import UPLOAD, AgencyPath, read_path
+from server.sftp.staging import copy_content, settle, staged, try_lock
+from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
+
+FULL = "the disk did not take all of it"
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends: the agency's slug, the session's id and the client's banner, for journal and manifest."""
+
+    agency: str
+    session: str
+    client: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an upload: a manifest (accepted), an entry (torn or held), or neither (dropped).
+
+    `error` is what the disk said when it refused to keep the file.
+    """
+
+    judgement: Judgement
+    size: int = 0
+    manifest: Manifest | None = None
+    entry: Entry | None = None
+    error: OSError | None = None
+
+
+class Reception:
+    """Receives files for the sessions of one process."""
+
+    def __init__(self, journal: Journal, spool: Spool, settle_time: float, quiet_time: float) -> None:
+        self._journal = journal
+        self._spool = spool
+        self._settle_time = settle_time
+        self._quiet_time = quiet_time
+        self._uploads: dict[str, Upload] = {}
+
+    @property
+    def running(self) -> int:
+        """How many uploads have begun and not ended."""
+        return len(self._uploads)
+
+    # Beginning
+
+    def begin_new(self, jail: Jail, sender: Sender, upload: Upload, replacing: bool) -> None:
+        """Give `upload` a new, empty file under its path. EEXIST if there is one and it is not to be replaced."""
+        path = str(upload.path)
+        with self._journal.locked(sender.agency, path), jail.parent(upload.path) as (directory, name):
+            present = _stat_or_none(directory, name)
+            if present and not replacing:
+                raise OSError(EEXIST, "taken")
+            before = self._resumable(sender.agency, path, directory, name, present) if present else None
+            with staged(self._journal.root) as (fd, staged_name):
+                self._announce(sender, upload, fd, before, present)
+                with self._undone(upload, before):
+                    settle(self._journal.root, staged_name, directory, name, replacing)
+            upload.fd = fd
+        self._uploads[upload.token] = upload
+
+    def begin_existing(self, jail: Jail, sender: Sender, upload: Upload) -> None:
+        """Make the file that `upload` has open its own, before it writes the first byte.
+
+        If the spool still links that inode, or another session is writing it, a copy takes its place.
+        """
+        path = str(upload.path)
+        with self._journal.locked(sender.agency, path), jail.parent(upload.path) as (directory, name):
+            present = _stat_or_none(directory, name)
+            if present is None or not os.path.samestat(present, os.fstat(upload.fd)):
+                raise SFTPFailure(REPLACED)
+            before = self._resumable(sender.agency, path, directory, name, present)
+            self._inherit(upload, before, present)
+            if try_lock(upload.fd) and present.st_nlink == 1:
+                self._announce(sender, upload, upload.fd, before, None)
+            else:
+                self._move_to_copy(sender, upload, directory, name, before)
+        self._uploads[upload.token] = upload
+
+    def _move_to_copy(self, sender: Sender, upload: Upload, directory: int, name: str, before: Entry | None) -> None:
+        with staged(self._journal.root) as (fd, staged_name):
+            copy_content(upload.fd, fd)
+            self._announce(sender, upload, fd, before, os.fstat(upload.fd))
+            with self._undone(upload, before):
+                settle(self._journal.root, staged_name, directory, name, replace=True)
+        os.close(upload.fd)
+        upload.fd = fd
+
+    def _announce(
+        self, sender: Sender, upload: Upload, fd: int, before: Entry | None, replaced: os.stat_result | None
+    ) -> None:
+        path = str(upload.path)
+        entry = new_entry(sender.agency, path, upload.token, sender.session, sender.client, os.fstat(fd))
+        torn = before is not None or (replaced is not None and self._journal.find(sender.agency, path) is not None)
+        upload.entry = self._journal.begin(
+            replace(
+                entry,
+                id=before.id if before else entry.id,
+                declared_size=upload.declared,
+                replaces=replaced.st_ino if replaced and torn else None,
+            )
+        )
+
+    @contextmanager
+    def _undone(self, upload: Upload, before: Entry | None) -> Iterator[None]:
+        """If the file does not get its name after all, the journal says again what it said before."""
+        try:
+            yield
+        except OSError:
+            entry, upload.entry = upload.entry, None
+            if before:
+                self._journal.begin(before)
+            elif entry:
+                self._journal.forget(entry.agency, entry.path)
+            raise
+
+    def _resumable(self, agency: str, path: str, directory: int, name: str, present: os.stat_result) -> Entry | None:
+        """The unfinished upload that is there, unless a session is still at it: that one keeps its id."""
+        if not stat.S_ISREG(present.st_mode):
+            raise OSError(EISDIR, "a directory")
+        entry = self._journal.predecessor(agency, path, present)
+        if entry and entry.state is State.RECEIVING and _is_locked(directory, name):
+            return None
+        return entry
+
+    def _inherit(self, upload: Upload, before: Entry | None, present: os.stat_result) -> None:
+        """Take over what is known about the bytes that are there."""
+        running = next((other for other in self._uploads.values() if _writes(other, present)), None)
+        if running:
+            upload.old, upload.declared = Coverage(running.covered(torn=True)), upload.declared or running.declared
+        elif before:
+            known = before.covered if before.state is not State.RECEIVING else data_extents(upload.fd)
+            upload.old, upload.declared = Coverage(known), upload.declared or before.declared_size
+        elif present.st_nlink == 1 and not try_lock(upload.fd):
+            upload.old = Coverage(data_extents(upload.fd))  # another process receives it
+        else:
+            upload.old, upload.intact = Coverage(((0, present.st_size),)), True
+
+    # Ending
+
+    def close(self, jail: Jail, sender: Sender, upload: Upload) -> Outcome:
+        """Judge the upload, do what follows from it durably, and close its file.
+
+        If the disk refuses to keep it, it is torn and the outcome holds the error.
+        """
+        try:
+            return self._conclude(jail, sender, upload)
+        except OSError as error:
+            upload.failure = FULL
+            with suppress(OSError):  # failing again, its entry says `receiving` and its lock goes: torn all the same
+                return replace(self._conclude(jail, sender, upload), error=error)
+            return Outcome(Judgement(Verdict.PARTIAL, FULL), error=error)
+        finally:
+            self._uploads.pop(upload.token, None)
+            os.close(upload.fd)
+
+    def _conclude(self, jail: Jail, sender: Sender, upload: Upload) -> Outcome:
+        if not upload.torn and not upload.failure and self._spool.durable:
+            os.fsync(upload.fd)  # before the lock: this is what may take long
+        entry = self._journal.locate(sender.agency, str(upload.path), upload.token)
+        if entry is None:
+            return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
+        with self._journal.locked(entry.agency, entry.path):
+            if self._journal.find(entry.agency, entry.path) != entry or not _is_at(jail, entry):
+                return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
+            return self._record(upload, entry)
+
+    def _record(self, upload: Upload, entry: Entry) -> Outcome:
+        path = read_path(entry.path.encode())
+        judgement, size = upload.judge(path), os.fstat(upload.fd).st_size
+        if judgement.verdict is Verdict.COMPLETE:
+            settle_time = 0.0 if upload.declared else self._settle_time
+            return Outcome(judgement, size, manifest=self._accept(entry, upload.fd, upload.declared, settle_time))
+        if judgement.verdict is Verdict.HELD:
+            return Outcome(judgement, size, entry=self._journal.hold(entry, size, upload.covered(torn=False)))
+        return Outcome(
+            judgement, size, entry=self._journal.tear(entry, size, upload.covered(torn=True), judgement.reason)
+        )
+
+    def _accept(self, entry: Entry, fd: int, declared: int | None, settle_time: float) -> Manifest:
+        status, at = os.fstat(fd), now()
+        manifest = Manifest(
+            id=entry.id,
+            agency=entry.agency,
+            path=entry.path,
+            size=status.st_size,
+            source="sftp",
+            session=entry.session,
+            client=entry.client,
+            opened_at=entry.opened_at,
+            closed_at=at,
+            not_before=at + timedelta(seconds=settle_time),
+            declared_size=declared,
+            dev=status.st_dev,
+            ino=status.st_ino,
+            mtime_ns=status.st_mtime_ns,
+        )
+        self._spool.accept_link(manifest, fd)
+        self._journal.forget(entry.agency, entry.path)
+        return manifest
+
+    # Renaming and removing
+
+    def rename(self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, replacing: bool) -> Outcome | None:
+        """Rename, and take the file if that is what completes it; what came of it, or None if nothing did.
+
+        A directory takes along what is noted of the files below it.
+        """
+        with self._journal.locked(sender.agency, str(old), str(new)):
+            if stat.S_ISDIR(jail.stat(old).st_mode):
+                with self._journal.moving_tree(sender.agency, str(old), str(new)):
+                    jail.rename(old, new, replacing)
+                return None
+            with self._journal.moving(sender.agency, str(old), str(new)) as entry:
+                jail.rename(old, new, replacing)
+            return self._renamed(jail, sender, old, new, entry) if old != new and old.area == UPLOAD else None
+
+    def _renamed(
+        self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, entry: Entry | None
+    ) -> Outcome | None:
+        completes = is_temporary(old.name) and not is_temporary(new.name)
+        if entry is None and completes:
+            entry = self._unannounced(jail, sender, new)
+        if entry and entry.state is State.HELD and completes:
+            return self._complete(jail, entry)
+        if entry and entry.state is State.TORN:
+            return Outcome(Judgement(Verdict.PARTIAL, entry.reason), entry.size, entry=entry)
+        return None
+
+    def _complete(self, jail: Jail, entry: Entry) -> Outcome:
+        fd = jail.open(read_path(entry.path.encode()), os.O_RDONLY)
+        try:
+            manifest = self._accept(entry, fd, entry.declared_size, settle_time=0)
+        except OSError as error:
+            # The name is given and cannot be taken back safely, so it is torn under that name until it is sent again.
+            entry = self._journal.tear(entry, os.fstat(fd).st_size, (), FULL)
+            return Outcome(Judgement(Verdict.PARTIAL, FULL), entry.size, entry=entry, error=error)
+        finally:
+            os.close(fd)
+        return Outcome(Judgement(Verdict.COMPLETE), manifest.size, manifest=manifest)
+
+    def _unannounced(self, jail: Jail, sender: Sender, path: AgencyPath) -> Entry | None:
+        """An entry for a file that lay under a temporary name without passing the door, if it is quiet and unlocked.
+
+        One that the spool or the archive links was taken under an earlier name. What is not quiet is left to the sweep.
+        """
+        fd = jail.open(path, os.O_RDONLY)
+        try:
+            status = os.fstat(fd)
+            quiet = time.time() - status.st_mtime >= self._quiet_time
+            if not quiet or status.st_nlink > 1 or not try_lock(fd):
+                return None
+            entry = new_entry(sender.agency, str(path), "", sender.session, sender.client, status)
+            return replace(entry, state=State.HELD)
+        finally:
+            os.close(fd)
+
+    def renew(self, manifest: Manifest, path: AgencyPath) -> Manifest:
+        """A file that was accepted a moment ago has been renamed: it arrives under its new name."""
+        renewed = replace(manifest, path=str(path))
+        self._spool.renew(renewed)
+        return renewed
+
+    def remove(self, jail: Jail, sender: Sender, path: AgencyPath) -> Entry | None:
+        """Delete the file; the torn upload that it was, if it was one."""
+        with self._journal.locked(sender.agency, str(path)):
+            jail.unlink(path)
+            entry = self._journal.find(sender.agency, str(path))
+            if entry:
+                self._journal.forget(sender.agency, str(path))
+        return entry if entry and entry.state is State.TORN else None
+
+    def retract(self, manifest: Manifest) -> None:
+        """The sender took back a file within its settle time."""
+        self._spool.retract(manifest.id)
+
+
+def _stat_or_none(directory: int, name: str) -> os.stat_result | None:
+    """What has that name; raises EEXIST for a link or device, which is neither shown nor replaced."""
+    try:
+        return stat_at(directory, name)
+    except FileNotFoundError:
+        with suppress(FileNotFoundError):
+            os.stat(name, dir_fd=directory, follow_symlinks=False)
+            raise OSError(EEXIST, "taken by no plain file") from None
+        return None
+
+
+def _is_locked(directory: int, name: str) -> bool:
+    fd = open_at(directory, name, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _is_at(jail: Jail, entry: Entry) -> bool:
+    """Whether the entry's path still leads to its file."""
+    try:
+        return entry.is_of(jail.stat(read_path(entry.path.encode())))
+    except OSError:
+        return False
+
+
+def _writes(upload: Upload, status: os.stat_result) -> bool:
+    return upload.entry is not None and upload.entry.is_of(status)

@@ -1,0 +1,61 @@
+"""How a refusal is said: an SFTP status (draft-ietf-secsh-filexfer-02 section 7) and a sentence a person can act on.
+
+Version 3 of the protocol has few codes, so the sentence carries the meaning; WinSCP and others show it. No sentence
+names a path of this machine or repeats the text of an exception.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from asyncssh import SFTPError, SFTPFailure, SFTPNoSuchFile, SFTPPermissionDenied
+
+from server.logs import Log
+
+NO_SPACE = "The server's disk is full, so the file was not kept whole. Send it again later, or tell the operator."
+LINKS = "Links are not allowed here. Send the file itself."
+INTERNAL = "Internal error; the operator finds it in the server's log."
+
+_SENTENCES: dict[int, tuple[Callable[[str], SFTPError], str]] = {
+    errno.ENOENT: (SFTPNoSuchFile, "There is no such file or directory."),
+    errno.ENOTDIR: (SFTPNoSuchFile, "A part of this path is not a directory."),
+    errno.ELOOP: (SFTPNoSuchFile, "A part of this path is not a directory."),
+    errno.EXDEV: (SFTPFailure, "The server keeps this directory on another disk; tell the operator."),
+    errno.EEXIST: (SFTPFailure, "That name is taken already. Choose another name or delete the file first."),
+    errno.ENOTEMPTY: (SFTPFailure, "The directory is not empty. Delete what is in it first."),
+    errno.EISDIR: (SFTPFailure, "That is a directory, not a file."),
+    errno.ENAMETOOLONG: (SFTPFailure, "That name is too long. A name may have 255 bytes."),
+    errno.ENOSPC: (SFTPFailure, NO_SPACE),
+    errno.EDQUOT: (SFTPFailure, NO_SPACE),
+    errno.EFBIG: (SFTPFailure, "The file is larger than this server can keep."),
+    errno.EINVAL: (SFTPFailure, "That cannot be done with this file or directory."),
+    errno.EACCES: (SFTPPermissionDenied, "The server may not do this; tell the operator."),
+    errno.EPERM: (SFTPPermissionDenied, "The server may not do this; tell the operator."),
+    errno.EROFS: (SFTPPermissionDenied, "The server's disk is read-only just now; tell the operator."),
+    errno.EMFILE: (SFTPFailure, "The server has too many files open just now. Try again in a minute."),
+    errno.ENFILE: (SFTPFailure, "The server has too many files open just now. Try again in a minute."),
+}
+
+
+def refusal(error: OSError) -> SFTPError:
+    """The answer to a request that the operating system refused."""
+    kind, sentence = _SENTENCES.get(
+        error.errno or 0, (SFTPFailure, "The server's disk refused this; tell the operator.")
+    )
+    return kind(sentence)
+
+
+@contextmanager
+def answered(log: Log, operation: str) -> Iterator[None]:
+    """Let nothing but an `SFTPError` out of the block: what is our bug goes to the log, not to the client."""
+    try:
+        yield
+    except SFTPError:
+        raise
+    except OSError as error:
+        if error.errno not in _SENTENCES or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EXDEV):
+            log.error("ERROR", operation=operation, errno=errno.errorcode.get(error.errno or 0, "?"))
+        raise refusal(error) from error
+    except Exception as error:
+        log.exception("ERROR", operation=operation)
+        raise SFTPFailure(INTERNAL) from error

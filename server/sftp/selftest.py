@@ -1,0 +1,56 @@
+"""Proof, at every start, that asyncssh still is what we lean on.
+
+Our handler and session use names that asyncssh does not promise. With another version they might silently stop being
+called, and torn uploads would pass for whole ones; so another version is refused until somebody has looked.
+"""
+
+import inspect
+from typing import Any
+
+import asyncssh
+from asyncssh.connection import SSHConnection
+from asyncssh.packet import SSHPacket
+from asyncssh.sftp import SFTPServerHandler
+from asyncssh.stream import SSHServerStreamSession, SSHStreamSession
+
+from server.errors import AppError, Code
+
+VERSION = "2.24.1"
+
+_SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
+    (SFTPServerHandler.__init__, ["self", "server", "reader", "writer", "sftp_version"]),
+    (SFTPServerHandler._cleanup, ["self", "exc"]),
+    (SFTPServerHandler._process_packet, ["self", "pkttype", "pktid", "packet"]),
+    (SFTPServerHandler._process_write, ["self", "packet"]),
+    (SFTPServerHandler._process_opendir, ["self", "packet"]),
+    (SFTPServerHandler._process_limits, ["self", "packet"]),
+    (SFTPServerHandler._get_next_handle, ["self"]),
+    (SSHServerStreamSession.__init__, ["self", "session_factory", "sftp_factory", "sftp_version", "allow_scp"]),
+    (SSHServerStreamSession.session_started, ["self"]),
+    (SSHPacket.check_end, ["self"]),
+)
+_ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (SFTPServerHandler.__init__, ("_file_handles", "_dir_handles", "_server")),
+    (SFTPServerHandler._cleanup, ("_file_handles", "close", "exit")),
+    (SFTPServerHandler._process_packet, ("_packet_handlers",)),
+    (SFTPServerHandler._process_close, ("_file_handles", "pop", "close")),
+    (SSHStreamSession.connection_made, ("_chan", "_conn", "_encoding")),
+    (SSHConnection.__init__, ("_transport",)),
+)
+
+
+def self_test() -> None:
+    """Raises `AppError` internal if asyncssh is another version or does not look as it must."""
+    if asyncssh.__version__ != VERSION:
+        raise _unfit(f"asyncssh {asyncssh.__version__} is installed, and the SFTP door was made for {VERSION}.")
+    for function, parameters in _SIGNATURES:
+        if list(inspect.signature(function).parameters) != parameters:
+            raise _unfit(f"asyncssh's {function.__qualname__} takes other parameters than it should.")
+    for function, names in _ATTRIBUTES:
+        missing = set(names) - set(function.__code__.co_names)
+        if missing:
+            raise _unfit(f"asyncssh's {function.__qualname__} does not use {', '.join(sorted(missing))}.")
+
+
+def _unfit(message: str) -> AppError:
+    return AppError(Code.INTERNAL, message, "Install exactly what requirements.lock says (make install).")

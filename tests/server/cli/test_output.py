@@ -1,0 +1,40 @@
+"""What commands print."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from server.cli.output import print_csv, print_list, print_one
+
+ROWS = [{"id": "1", "name": "Gwinnett", "enabled": True, "at": datetime(2026, 3, 16, 6, tzinfo=UTC)}]
+
+
+def test_a_list_is_a_json_list(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list(ROWS, True, ("id",), "none")
+    assert json.loads(capsys.readouterr().out) == [{**ROWS[0], "at": "2026-03-16T06:00:00.000000Z"}]
+    print_list([], True, ("id",), "none")
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_table_is_not_folded_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list([{"id": "x" * 300, "name": "y" * 300}], False, ("id", "name"), "none")
+    assert "x" * 300 + "  " + "y" * 300 in capsys.readouterr().out
+
+
+def test_nothing_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list([], False, ("id",), "No agency yet.")
+    assert capsys.readouterr().out == "No agency yet.\n"
+
+
+def test_one_thing_is_shown_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_one(ROWS[0], False)
+    assert capsys.readouterr().out.splitlines()[1] == "name     Gwinnett"
+
+
+def test_cells_that_a_spreadsheet_would_execute_are_neutralised(capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv(("name",), [{"name": "=1+1"}, {"name": "+14045550101"}, {"name": "a,b"}])
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [["name"], ["'=1+1"], ["'+14045550101"], ["a,b"]]

@@ -1,0 +1,133 @@
+"""The sweep takes whole files that nobody announced, once."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from server.agencies import Agency, add_agency
+from server.clock import now
+from server.inbound.reconcile import reconcile
+from server.inbound.sweep import Swept, sweep
+from server.intake.journal import new_entry
+from server.intake.register import Registrar
+from server.logs import Log, open_log
+from server.services.provision import make_home
+from server.settings import Settings
+from server.state import State, open_state
+
+
+@pytest.fixture
+def log() -> Log:
+    return open_log("error")
+
+
+@pytest.fixture
+def upload(state: State) -> Path:
+    with state.database.writing() as conn:
+        add_agency(conn, Agency("a-1", "gwinnett", "Gwinnett", "America/New_York", False, True, now()))
+    make_home(state.settings.home("gwinnett"))
+    return state.settings.home("gwinnett") / "upload"
+
+
+def run(state: State, log: Log) -> Swept:
+    return sweep(state, Registrar(state.database, state.queue, log), log)
+
+
+def paths(swept: Swept) -> list[str]:
+    return [manifest.path for manifest in swept.taken]
+
+
+def test_a_file_is_taken_once(state: State, upload: Path, log: Log) -> None:
+    (upload / "a.txt").write_text("a")
+    (upload / "sub").mkdir()
+    (upload / "sub" / "b.txt").write_text("b")
+    assert paths(run(state, log)) == ["/upload/a.txt", "/upload/sub/b.txt"]
+    assert paths(run(state, log)) == []
+
+
+def test_a_file_that_was_touched_or_renamed_is_the_same_file(state: State, upload: Path, log: Log) -> None:
+    (upload / "a.txt").write_text("a")
+    run(state, log)
+    os.utime(upload / "a.txt", (1, 1))
+    (upload / "a.txt").rename(upload / "b.txt")
+    assert paths(run(state, log)) == []
+
+
+def test_new_content_under_an_old_name_is_taken(state: State, upload: Path, log: Log) -> None:
+    (upload / "a.txt").write_text("a")
+    run(state, log)
+    (upload / "new").write_text("another")
+    (upload / "new").rename(upload / "a.txt")
+    assert paths(run(state, log)) == ["/upload/a.txt"]
+    (upload / "a.txt").write_text("changed in place")
+    assert paths(run(state, log)) == ["/upload/a.txt"]
+
+
+@pytest.mark.parametrize("name", ["x.filepart", "x.part", "x.partial", "x.TMP", ".hidden", "~$book.xlsx"])
+def test_temporary_names_are_left(state: State, upload: Path, log: Log, name: str) -> None:
+    (upload / name).write_text("a")
+    assert paths(run(state, log)) == []
+
+
+def test_what_is_no_plain_file_is_left(state: State, upload: Path, log: Log, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("not theirs")
+    (upload / "link.txt").symlink_to(secret)
+    (upload / "dir").symlink_to(tmp_path)
+    os.mkfifo(upload / "pipe.txt")
+    assert paths(run(state, log)) == []
+
+
+def test_a_file_that_changed_a_moment_ago_waits(settings: Settings, log: Log) -> None:
+    patient = settings.model_copy(update={"quiet_time": 60.0})
+    with open_state(patient) as state:
+        with state.database.writing() as conn:
+            add_agency(conn, Agency("a-1", "gwinnett", "Gwinnett", "America/New_York", False, True, now()))
+        make_home(patient.home("gwinnett"))
+        file = patient.home("gwinnett") / "upload" / "a.txt"
+        file.write_text("a")
+        os.utime(file, (1, 1))  # a client can set this; it cannot set the change time
+        assert run(state, log) == Swept([], 1)
+
+
+def test_a_file_that_a_session_holds_is_left(state: State, upload: Path, log: Log) -> None:
+    with (upload / "a.txt").open("w") as held:
+        held.write("half")
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert paths(run(state, log)) == []
+    assert paths(run(state, log)) == ["/upload/a.txt"]
+
+
+def test_a_torn_upload_is_left_and_made_visible(state: State, upload: Path, log: Log) -> None:
+    (upload / "a.txt").write_text("half")
+    entry = new_entry("gwinnett", "/upload/a.txt", "owner", "session", "client", os.stat(upload / "a.txt"))
+    state.journal.begin(entry)
+    assert paths(run(state, log)) == []
+    registrar = Registrar(state.database, state.queue, log)
+    assert reconcile(state, registrar, log).torn == 1
+    assert not reconcile(state, registrar, log), "seen once"
+    assert paths(run(state, log)) == []
+
+
+def test_a_spooled_file_that_was_never_registered_is_registered_and_not_swept(
+    state: State, upload: Path, log: Log
+) -> None:
+    from server.intake.spool import Manifest
+
+    (upload / "a.txt").write_text("a")
+    status = os.stat(upload / "a.txt")
+    at = now()
+    manifest = Manifest(
+        *("id-1", "gwinnett", "/upload/a.txt", 1, "sftp", "s", "c", at, at, at, None),
+        *(status.st_dev, status.st_ino, status.st_mtime_ns),
+    )
+    with (upload / "a.txt").open("rb") as file:
+        state.spool.accept_link(manifest, file.fileno())
+    assert paths(run(state, log)) == []
+    registrar = Registrar(state.database, state.queue, log)
+    assert reconcile(state, registrar, log).registered == 1
+    assert not reconcile(state, registrar, log)
+    assert paths(run(state, log)) == []

@@ -1,0 +1,532 @@
+"""Whole files arrive, and only whole ones: the judgement of an upload, through a client that says exactly what it means."""
+
+import os
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from server.intake.journal import State
+from tests.server.sftp.conftest import RunningDoor, wait_until
+from tests.server.sftp.rawclient import (
+    CLOSE,
+    F_APPEND,
+    F_CREAT,
+    F_EXCL,
+    F_READ,
+    F_WRITE,
+    FAILURE,
+    NEW,
+    NO_SUCH_FILE,
+    OPEN,
+    SETSTAT,
+    Refused,
+    attributes,
+    text,
+)
+
+RESUME = F_WRITE | F_CREAT
+
+
+def test_a_closed_file_arrives_with_its_facts(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"a,b\n1,2\n")
+        arrived = door.arrival()
+    assert (arrived.agency, arrived.path, arrived.name) == ("court", "/upload/ecr.csv", "ecr.csv")
+    assert (arrived.size, arrived.source, arrived.declared_size) == (8, "sftp", None)
+    assert arrived.client
+    assert arrived.client.startswith("SSH-2.0-paramiko") or "paramiko" in arrived.client
+    assert door.content(arrived) == b"a,b\n1,2\n"
+    assert door.uploaded("ecr.csv").read_bytes() == b"a,b\n1,2\n"
+    assert list(door.journal.entries()) == []
+
+
+def test_the_file_is_in_the_spool_before_close_is_answered(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=30)
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"x")
+        (manifest,) = door.spool.all()
+    assert manifest.path == "/upload/ecr.csv"
+    assert (manifest.not_before - manifest.closed_at).total_seconds() == 30
+    assert list(door.spool.pending(manifest.closed_at)) == []
+    assert door.intake.arrived == []
+
+
+def test_an_empty_file_arrives(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.close(client.open("/upload/empty.csv"))
+        assert door.arrival().size == 0
+
+
+def test_before_the_first_byte_the_journal_knows(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.open("/upload/ecr.csv", NEW, size=100)
+        entry = door.journal.find("court", "/upload/ecr.csv")
+        assert entry
+        assert (entry.state, entry.declared_size) == (State.RECEIVING, 100)
+        assert entry.is_of(door.uploaded("ecr.csv").stat())
+
+
+def test_a_lost_connection_tears_the_upload(door: RunningDoor) -> None:
+    client = door.raw()
+    handle = client.open("/upload/ecr.csv")
+    client.write(handle, 0, b"half")
+    client.hang_up()
+    torn = door.tear()
+    assert (torn.path, torn.state, torn.size, torn.covered) == ("/upload/ecr.csv", State.TORN, 4, ((0, 4),))
+    assert door.uploaded("ecr.csv").read_bytes() == b"half"
+    assert door.events.named("PARTIAL_CLOSE")
+    assert door.intake.arrived == []
+
+
+def test_a_channel_that_ends_without_close_tears_the_upload(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"half")
+        client.channel.close()
+        assert door.tear().reason
+    assert door.intake.arrived == []
+
+
+def test_a_close_without_all_declared_bytes_is_partial(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", NEW, size=10)
+        client.write(handle, 0, b"12345")
+        with pytest.raises(Refused, match="5 of 10 bytes arrived"):
+            client.close(handle)
+        assert door.tear().declared_size == 10
+    assert door.intake.arrived == []
+
+
+def test_a_declared_size_that_is_met_arrives_without_settling(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=30)
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345", size=5)
+        assert door.arrival().declared_size == 5
+
+
+def test_a_hole_is_partial(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"12345")
+        client.write(handle, 10, b"12345")
+        with pytest.raises(Refused, match="never written"):
+            client.close(handle)
+    assert door.tear().covered == ((0, 5), (10, 15))
+
+
+def test_pieces_in_any_order_are_whole(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        for offset in (8, 0, 4):
+            client.write(handle, offset, b"1234")
+        client.close(handle)
+        assert door.content(door.arrival()) == b"123412341234"
+
+
+def test_rubbish_behind_the_data_of_a_write_is_ignored(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"12345", rubbish=b"\0" * 100)
+        client.close(handle)
+        assert door.content(door.arrival()) == b"12345"
+
+
+def test_opening_and_closing_without_a_write_is_no_arrival(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345")
+        door.arrival()
+        client.close(client.open("/upload/ecr.csv", RESUME))
+        client.close(client.open("/upload/ecr.csv", F_READ | F_WRITE))
+    assert len(door.intake.arrived) == 1
+    assert len(list(door.spool.all())) == 1
+
+
+# WinSCP
+
+
+def test_winscp_sends_a_large_file_under_a_temporary_name(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"old", size=3)
+        door.arrival(1)
+        with pytest.raises(Refused) as refused:
+            client.stat("/upload/ecr.csv.filepart")
+        assert refused.value.code == NO_SUCH_FILE
+        handle = client.open("/upload/ecr.csv.filepart", NEW, size=200_000)
+        writes = [client.send_write(handle, offset, b"x" * 20_000) for offset in range(0, 200_000, 20_000)]
+        for write in writes:
+            client.ok(write)
+        client.close(handle)
+        assert len(door.intake.arrived) == 1
+        client.remove("/upload/ecr.csv")
+        client.rename("/upload/ecr.csv.filepart", "/upload/ecr.csv")
+        client.setstat("/upload/ecr.csv")
+        arrived = door.arrival(2)
+    assert (arrived.path, arrived.size, arrived.declared_size) == ("/upload/ecr.csv", 200_000, 200_000)
+    assert door.uploaded("ecr.csv").stat().st_mtime == 1_700_000_000
+    assert list(door.journal.entries()) == []
+
+
+def test_winscp_sends_a_small_file_in_one_breath(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", NEW, size=5)
+        requests = [
+            client.send_write(handle, 0, b"12345"),
+            client.send(CLOSE, text(handle)),
+            client.send(SETSTAT, text("/upload/ecr.csv") + attributes(mtime=1_700_000_000)),
+        ]
+        for request in requests:
+            client.ok(request)
+        assert door.arrival().size == 5
+
+
+def test_winscp_cancels_a_direct_upload_by_close_and_remove(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=5)
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"half of it")
+        client.remove("/upload/ecr.csv")
+        assert list(door.spool.all()) == []
+    door.drain()
+    assert door.intake.arrived == []
+
+
+def test_winscp_cancels_and_resumes_under_a_temporary_name(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv.filepart", NEW, size=10)
+        client.write(handle, 0, b"01234")
+        client.close(handle)
+        first = door.tear()
+        handle = client.open("/upload/ecr.csv.filepart", F_WRITE)
+        client.write(handle, 5, b"56789")
+        client.close(handle)
+        client.rename("/upload/ecr.csv.filepart", "/upload/ecr.csv")
+        arrived = door.arrival()
+    assert arrived.id == first.id
+    assert door.content(arrived) == b"0123456789"
+
+
+def test_renaming_a_torn_file_leaves_it_torn(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv.filepart", NEW, size=10)
+        client.write(handle, 0, b"01234")
+        client.close(handle)
+        first = door.tear(1)
+        client.rename("/upload/ecr.csv.filepart", "/upload/ecr.csv")
+        moved = door.tear(2)
+    assert (moved.id, moved.path, moved.state) == (first.id, "/upload/ecr.csv", State.TORN)
+    assert door.journal.find("court", "/upload/ecr.csv.filepart") is None
+    assert door.intake.arrived == []
+
+
+@pytest.mark.parametrize("name", ["a.csv.FilePart", "a.part", "a.partial", "a.tmp", "~$a.xlsx", ".a.csv.Xy12"])
+def test_a_temporary_name_is_held_until_it_is_renamed(door: RunningDoor, name: str) -> None:
+    with door.raw() as client:
+        client.put(f"/upload/{name}", b"12345")
+        held = door.journal.find("court", f"/upload/{name}")
+        assert held
+        assert held.state is State.HELD
+        assert list(door.spool.all()) == []
+        client.rename(f"/upload/{name}", "/upload/a.csv", posix=True)
+        assert door.arrival().path == "/upload/a.csv"
+
+
+def test_renames_that_complete_nothing_are_no_arrivals(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/a.csv", b"12345")
+        door.arrival()
+        client.rename("/upload/a.csv", "/upload/b.csv")
+        client.rename("/upload/b.csv", "/upload/b.csv.tmp")
+        client.rename("/upload/b.csv.tmp", "/upload/c.csv")
+    door.drain()
+    assert len(door.intake.arrived) == 1
+
+
+def test_a_file_renamed_while_it_settles_arrives_under_its_new_name(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=0.5)
+    with door.raw() as client:
+        client.put("/upload/a.csv", b"12345")
+        client.rename("/upload/a.csv", "/upload/b.csv")
+        assert door.arrival().path == "/upload/b.csv"
+
+
+def test_an_unannounced_quiet_file_is_taken_when_it_gets_its_final_name(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(quiet_time=60)
+    with door.raw() as client:
+        client.mkdir("/upload/x")
+        for name, age in (("quiet", 3600), ("busy", 0)):
+            door.uploaded(f"{name}.tmp").write_bytes(b"12345")
+            at = door.uploaded(f"{name}.tmp").stat().st_mtime - age
+            os.utime(door.uploaded(f"{name}.tmp"), (at, at))
+            client.rename(f"/upload/{name}.tmp", f"/upload/{name}.csv")
+        assert door.arrival().path == "/upload/quiet.csv"
+
+
+# Resuming and replacing
+
+
+def test_a_torn_upload_is_resumed_and_arrives_under_its_first_id(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv"), 0, b"01234")
+    client.hang_up()
+    torn = door.tear()
+    with door.raw() as client:
+        assert client.stat("/upload/ecr.csv")["size"] == 5
+        handle = client.open("/upload/ecr.csv", RESUME)
+        client.write(handle, 5, b"56789")
+        client.close(handle)
+        arrived = door.arrival()
+    assert arrived.id == torn.id
+    assert door.content(arrived) == b"0123456789"
+    assert list(door.journal.entries()) == []
+
+
+def test_appending_resumes_at_the_end(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv"), 0, b"01234")
+    client.hang_up()
+    door.tear()
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", F_WRITE | F_APPEND)
+        client.write(handle, 0, b"56789")
+        client.close(handle)
+        assert door.content(door.arrival()) == b"0123456789"
+
+
+def test_a_resume_that_stops_short_of_the_declared_size_stays_partial(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv", NEW, size=100), 0, b"01234")
+    client.hang_up()
+    door.tear()
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", RESUME)
+        client.write(handle, 5, b"56789")
+        with pytest.raises(Refused, match="10 of 100"):
+            client.close(handle)
+
+
+def test_a_resume_that_leaves_an_old_tail_is_partial(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv"), 0, b"0123456789")
+    client.hang_up()
+    door.tear()
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", RESUME)
+        client.write(handle, 2, b"ab")
+        with pytest.raises(Refused, match="never written"):
+            client.close(handle)
+
+
+def test_a_torn_upload_that_is_sent_anew_keeps_its_id(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv"), 0, b"01234")
+    client.hang_up()
+    torn = door.tear()
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"all of it")
+        assert door.arrival().id == torn.id
+
+
+def test_a_torn_upload_that_is_deleted_is_forgotten(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv"), 0, b"01234")
+    client.hang_up()
+    torn = door.tear()
+    with door.raw() as client:
+        client.remove("/upload/ecr.csv")
+        wait_until(lambda: bool(door.intake.gone), "the removal to be told")
+    assert door.intake.gone == [torn]
+    assert list(door.journal.entries()) == []
+
+
+@pytest.mark.parametrize("flags", [NEW, RESUME, F_WRITE | F_APPEND])
+def test_overwriting_never_changes_what_was_spooled(door: RunningDoor, flags: int) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"first version")
+        first = door.arrival(1)
+        client.put("/upload/ecr.csv", b"SECOND", flags)
+        second = door.arrival(2)
+    assert door.content(first) == b"first version"
+    whole = {NEW: b"SECOND", RESUME: b"SECONDversion"}.get(flags, b"first versionSECOND")
+    assert door.content(second) == whole.replace(
+        b"SECONDversion", b"SECONDversion"[:6] + b"version"[:0] + b"first version"[6:]
+    )
+    assert first.id != second.id
+
+
+def test_a_shorter_file_over_a_longer_one_as_scp_does_it(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"first version")
+        handle = client.open("/upload/ecr.csv", RESUME)
+        client.write(handle, 0, b"2nd")
+        client.fsetstat(handle, size=3)
+        client.close(handle)
+        assert door.content(door.arrival(2)) == b"2nd"
+
+
+def test_an_overwrite_that_tears_does_not_count_the_old_version(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"first version")
+        door.arrival()
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv", RESUME), 0, b"2nd")
+    client.hang_up()
+    assert door.tear().covered == ((0, 3),)
+
+
+def test_growing_a_file_without_writing_is_partial(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"12345")
+        client.fsetstat(handle, size=10)
+        with pytest.raises(Refused, match="never written"):
+            client.close(handle)
+
+
+def test_a_second_session_takes_the_file_over(door: RunningDoor) -> None:
+    with door.raw() as first, door.raw() as second:
+        old = first.open("/upload/ecr.csv")
+        first.write(old, 0, b"old old old")
+        new = second.open("/upload/ecr.csv")
+        second.write(new, 0, b"new")
+        with pytest.raises(Refused, match="another session replaced it"):
+            first.write(old, 11, b"more")
+        with pytest.raises(Refused, match="another session replaced it"):
+            first.close(old)
+        second.close(new)
+        assert door.content(door.arrival()) == b"new"
+    assert door.intake.partial == []
+
+
+def test_a_second_session_resumes_what_a_silent_one_still_holds(door: RunningDoor) -> None:
+    with door.raw() as first, door.raw() as second:
+        old = first.open("/upload/ecr.csv")
+        first.write(old, 0, b"01234")
+        new = second.open("/upload/ecr.csv", RESUME)
+        second.write(new, 5, b"56789")
+        second.close(new)
+        assert door.content(door.arrival()) == b"0123456789"
+        with pytest.raises(Refused):
+            first.close(old)
+
+
+def test_the_older_handle_is_torn_silently_when_it_was_replaced(door: RunningDoor) -> None:
+    first = door.raw()
+    first.write(first.open("/upload/ecr.csv"), 0, b"01234")
+    with door.raw() as second:
+        handle = second.open("/upload/ecr.csv")
+        first.hang_up()
+        wait_until(lambda: bool(door.events.named("PARTIAL_CLOSE")), "the first session to end")
+        second.write(handle, 0, b"new")
+        second.close(handle)
+        assert door.content(door.arrival()) == b"new"
+    assert door.intake.partial == []
+
+
+def test_deleting_a_file_that_is_being_sent_drops_it(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"01234")
+        client.remove("/upload/ecr.csv")
+        with pytest.raises(Refused, match="deleted"):
+            client.write(handle, 5, b"5")
+        with pytest.raises(Refused):
+            client.close(handle)
+    assert list(door.journal.entries()) == []
+
+
+def test_a_file_renamed_while_it_is_sent_arrives_under_its_new_name(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv.part")
+        client.write(handle, 0, b"01234")
+        client.rename("/upload/ecr.csv.part", "/upload/ecr.csv")
+        client.write(handle, 5, b"56789")
+        client.close(handle)
+        arrived = door.arrival()
+    assert (arrived.path, door.content(arrived)) == ("/upload/ecr.csv", b"0123456789")
+
+
+def test_a_directory_takes_its_torn_files_along(door: RunningDoor) -> None:
+    client = door.raw()
+    client.mkdir("/upload/a")
+    client.write(client.open("/upload/a/ecr.csv"), 0, b"01234")
+    client.hang_up()
+    torn = door.tear()
+    with door.raw() as client:
+        client.rename("/upload/a", "/upload/b")
+        assert door.journal.find("court", "/upload/a/ecr.csv") is None
+        handle = client.open("/upload/b/ecr.csv", RESUME)
+        client.write(handle, 5, b"56789")
+        client.close(handle)
+        assert door.arrival().id == torn.id
+
+
+def test_a_directory_renamed_during_an_upload_into_it(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.mkdir("/upload/a")
+        handle = client.open("/upload/a/ecr.csv")
+        client.write(handle, 0, b"01234")
+        client.rename("/upload/a", "/upload/b")
+        client.close(handle)
+        assert door.arrival().path == "/upload/b/ecr.csv"
+
+
+def test_exclusive_creation_fails_if_the_file_exists(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"1", F_WRITE | F_CREAT | F_EXCL)
+        with pytest.raises(Refused, match="taken already") as refused:
+            client.open("/upload/ecr.csv", F_WRITE | F_CREAT | F_EXCL)
+        assert refused.value.code == FAILURE
+
+
+def test_opening_what_is_not_there(door: RunningDoor) -> None:
+    with door.raw() as client:
+        for flags in (F_READ, F_WRITE, F_WRITE | F_APPEND):
+            with pytest.raises(Refused) as refused:
+                client.open("/upload/missing.csv", flags)
+            assert refused.value.code == NO_SUCH_FILE
+
+
+def test_a_file_larger_than_allowed_is_refused(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(file_limit=100)
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"x" * 100)
+        for offset in (100, 2**62, 2**64 - 1):
+            with pytest.raises(Refused, match="100 bytes|earlier part"):
+                client.write(handle, offset, b"x")
+        with pytest.raises(Refused):
+            client.close(handle)
+    assert door.intake.arrived == []
+
+
+def test_setstat_is_always_answered_with_yes(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345", size=5)
+        door.arrival()
+        door.uploaded("ecr.csv").unlink()
+        client.setstat("/upload/ecr.csv")
+        with pytest.raises(Refused) as refused:
+            client.setstat("/upload/never.csv")
+        assert refused.value.code == NO_SUCH_FILE
+        client.ok(client.send(SETSTAT, text("/upload") + struct.pack(">III", 4, 0o777, 0)[:8]))
+        client.setstat("/")
+
+
+def test_setstat_can_shorten_a_file(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345")
+        client.setstat("/upload/ecr.csv", mtime=None, size=3)
+        assert door.content(door.arrival(2)) == b"123"
+
+
+def test_many_pipelined_uploads_on_one_channel(door: RunningDoor) -> None:
+    with door.raw() as client:
+        opens = [
+            client.send(OPEN, text(f"/upload/{n}.csv") + struct.pack(">I", NEW) + attributes(3)) for n in range(50)
+        ]
+        handles = [client.answer(request)[1][4:] for request in opens]
+        for handle in handles:
+            client.send_write(handle, 0, b"abc")
+        for request in [client.send(CLOSE, text(handle)) for handle in handles]:
+            client.ok(request)
+        door.arrival(50)
