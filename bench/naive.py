@@ -37,7 +37,7 @@ CASE_CLIENT = """INSERT INTO case_clients VALUES (?, ?, ?) ON CONFLICT (case_num
     role = excluded.role"""
 EVENT = """INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (case_number, party_id, starts) DO UPDATE SET
     status = excluded.status, location = excluded.location, judge = excluded.judge"""
-FORMATS = ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M:%S %p")
+FORMATS = ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -78,11 +78,11 @@ def by_strptime(text: str, zone: str) -> str:
 
 
 def _upsert(connection: sqlite3.Connection, row: "pd.Series[str]", starts: str) -> None:
-    party, case = row["Party ID"].strip(), row["Case Number"].strip()
+    names = (row["First Name"].strip(), row["Last Name"].strip(), row["Preferred Language"].strip())
+    party, case = row["Party ID"].strip() or f"{names[0]} {names[1]}".strip(), row["Case Number"].strip()
     if not party or not case:
         raise ValueError("party or case is missing")
     phone, email = _phone(row["Phone"]), _email(row["Email"])
-    names = (row["First Name"].strip(), row["Last Name"].strip(), row["Preferred Language"].strip())
     connection.execute(CLIENT, (party, *names))
     if phone:
         connection.execute(CONTACT, (party, "phone", phone))
@@ -96,27 +96,23 @@ def _upsert(connection: sqlite3.Connection, row: "pd.Series[str]", starts: str) 
 
 def _moment(row: "pd.Series[str]") -> str:
     if "Event Date" in row:
-        return f"{row['Event Date'].strip()} {row['Event Time'].strip()}"
+        return f"{row['Event Date']} {row['Event Time']}".strip()
     return row["Event Date and Time"].strip()
 
 
 def _phone(text: str) -> str:
-    if not text.strip():
-        return ""
+    """The number as E.164, or nothing: a hearing is not dropped because of a mistyped number."""
     try:
         number = phonenumbers.parse(text, "US")
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("no phone number") from error
-    if not phonenumbers.is_valid_number(number):
-        raise ValueError("no phone number")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        return ""
+    valid = phonenumbers.is_possible_number(number)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else ""
 
 
 def _email(text: str) -> str:
     email = text.strip().lower()
-    if email and not EMAIL.fullmatch(email):
-        raise ValueError("no email address")
-    return email
+    return email if EMAIL.fullmatch(email) else ""
 
 
 def _delimiter(source: Path) -> str:

@@ -100,7 +100,7 @@ class Upload:
 
 
 def answer_name(file: str, answer_id: str, ending: str) -> str:
-    """`<file>.<id>.<ending>`; the file's name is shortened so that the whole has at most the 255 bytes of a file name."""
+    """`<file>.<id>.<ending>`; the file's name is shortened so that the whole has at most 255 bytes."""
     tail = f".{answer_id}.{ending}"
     return file.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore") + tail
 

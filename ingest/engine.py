@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
@@ -96,9 +97,10 @@ def ingest(engine: Engine, work: Work) -> Upload:
     try:
         with engine.connect() as conn:
             task = _prepare(conn, work, arrival, upload)
+            upload = task.upload
             earlier = _find_duplicate(conn, task)
         if earlier is not None:
-            return _close(engine, replace(task.upload, status="duplicate", notes=(earlier,)), earlier)
+            return _close(engine, replace(upload, status="duplicate", notes=(earlier,)), earlier)
         return _process(engine, task)
     except IngestError as error:
         return _close(engine, replace(upload, status="failed", error=error), error.message)
@@ -203,8 +205,13 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
     """A stage on a connection of its own, which is closed at the end: nothing is left behind, whatever happens."""
     rules = layout.rules
     with engine.connect() as conn:
+        raw: Any = conn.connection.dbapi_connection
         conn.detach()
-        yield Stage(conn, {*rules.plan.columns, *rules.template.constants}, rules.zone)
+        try:
+            yield Stage(conn, {*rules.plan.columns, *rules.template.constants}, rules.zone)
+        finally:
+            conn.close()
+            raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
 
 
 # --- 4 recall, 5 read and check, 6 stage

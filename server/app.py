@@ -5,13 +5,14 @@
     scheduler    what nobody announced: reconciliation, sweeps, watching the homes (one)
     sftp         the door: sessions of the agencies, files into the spool          (--sftp-processes of them)
 
-They start in the order in which they need each other, and stop in the order in which a file travels: no new sessions,
-running uploads end, the scheduler looks no more, the worker finishes its file, the database closes.
+They start together, because each can wait for the others, and stop in the order in which a file travels: no new
+sessions, running uploads end, the scheduler looks no more, the worker finishes its file, the database closes.
 """
 
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import threading
@@ -60,8 +61,7 @@ async def _supervise(settings: Settings, log: Log, doors: Sequence[socket.socket
     asked = _stop_signals()
     supervisor = Supervisor(log, environment(settings))
     try:
-        for role in _roles(settings, doors):
-            await supervisor.start(role)
+        await asyncio.gather(*(supervisor.start(role) for role in _roles(settings, doors)))
         port = doors[0].getsockname()[1]
         with _announced(settings.data, port):
             log.info("dropslot is ready", sftp_host=settings.sftp_host, sftp_port=port, data=str(settings.data))
@@ -220,7 +220,8 @@ def _stop_event(lifeline_fd: int | None = None) -> threading.Event:
         descriptor = lifeline_fd
 
         def watch() -> None:
-            os.read(descriptor, 1)
+            # Not a plain read: a sibling's event loop may have made the shared pipe non-blocking.
+            select.select([descriptor], [], [])
             asked.set()
 
         threading.Thread(target=watch, name="lifeline", daemon=True).start()

@@ -7,18 +7,21 @@ a phone number, an address, a cell of a court's file.
 import logging
 import sys
 import traceback
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
-
-Log = structlog.stdlib.BoundLogger
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger as Log
+else:
+    Log = Any
 
 
 def trace(error: BaseException) -> str:
     """Where an unexpected exception came from: its types and places, without their texts, which may quote a cell."""
     chain: list[str] = []
     while error is not None:
-        places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+        places = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
         chain.append("\n".join([type(error).__name__, *places]))
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return "\ncaused by ".join(chain)
@@ -26,6 +29,8 @@ def trace(error: BaseException) -> str:
 
 def open_log(level: str, stream: TextIO = sys.stderr) -> Log:
     """Set up logging for this process and give its log."""
+    import structlog  # not above: commands that log nothing start faster without
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

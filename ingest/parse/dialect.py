@@ -23,6 +23,7 @@ _MAGIC = (
     (b"\xff\xfe", "utf16", "text in UTF-16 (Excel's 'Unicode Text')", "Save it as 'CSV UTF-8' and send that."),
     (b"\xfe\xff", "utf16", "text in UTF-16 (Excel's 'Unicode Text')", "Save it as 'CSV UTF-8' and send that."),
 )
+_BLANKS = b" \t\r\n\x1a"
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1a\0")
 
 
@@ -52,7 +53,7 @@ def tell_dialect(
     _refuse_foreign(head)
     begin = len(BOM) if head.startswith(BOM) else 0
     newline = b"\n" if b"\n" in head or b"\r" not in head else b"\r"
-    if not head[begin:].strip(b" \t\r\n\x1a"):
+    if not head[begin:].strip(_BLANKS):
         raise IngestError("empty_file", "The file is empty.", "Look at the export that should have filled it.")
     line = _first_line(head, begin, newline, limits)
     return Dialect(delimiter or _tell_delimiter(line, quoting, headers, width, newline), newline, quoting, begin)
@@ -73,8 +74,8 @@ def _refuse_foreign(head: bytes) -> None:
 
 def _first_line(head: bytes, begin: int, newline: bytes, limits: Limits) -> bytes:
     """The first line that holds anything; the whole rest of `head`, for a quote in it may span lines."""
-    while head[begin:].startswith((b"\n", b"\r")) or not head[begin:].split(newline, 1)[0].strip():
-        begin = head.index(newline, begin) + 1
+    filled = len(head) - len(head[begin:].lstrip(_BLANKS))
+    begin = max(begin, head.rfind(newline, 0, filled) + 1)
     if newline not in head[begin:] and len(head) - begin >= limits.record:
         raise IngestError(
             "line_too_long",
@@ -89,9 +90,9 @@ def _tell_delimiter(text: bytes, quoting: bool, headers: Collection[str], width:
     for candidate in CANDIDATES:
         separator = candidate.encode()
         end = record_end(text, 0, separator, newline)[0] if quoting else text.find(newline)
-        first = text[: end if end >= 0 else None].split(newline)[0] if end < 0 else text[:end]
-        cells = {cell.decode("utf-8", "replace").strip("\r") for cell in split_record(first, separator, quoting)}
-        found[candidate] = (len(cells & set(headers)), first.count(separator) + 1)
+        first = text[:end] if end >= 0 else text.split(newline, 1)[0]
+        cells = [cell.decode("utf-8", "replace").strip("\r") for cell in split_record(first, separator, quoting)]
+        found[candidate] = (len(set(cells) & set(headers)), len(cells))
     best = max(CANDIDATES, key=lambda candidate: found[candidate])
     if found[best][1] < min(width, 2):
         raise IngestError(

@@ -105,7 +105,7 @@ class Spool:
         try:
             size = _copy(path, beside, self.durable)
             beside.rename(data)
-        except OSError:
+        except (OSError, AppError):
             beside.unlink(missing_ok=True)
             raise
         self._commit(replace(manifest, size=size), data)
@@ -177,15 +177,20 @@ class Spool:
 
 
 def _copy(path: Path, target: Path, durable: bool) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as source, target.open("wb") as copy:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise AppError(Code.INVALID, f"{path.name} is not a plain file.", "Name the file itself.")
+    with open(path, "rb", opener=_open_plain) as source, target.open("wb") as copy:  # noqa: PTH123  needs the opener
         shutil.copyfileobj(source, copy, 1024 * 1024)
         copy.flush()
         if durable:
             os.fsync(copy.fileno())
         return copy.tell()
+
+
+def _open_plain(path: str, flags: int) -> int:
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise AppError(Code.INVALID, f"{Path(path).name} is not a plain file.", "Name the file itself.")
+    return fd
 
 
 def _read(file: Path) -> Manifest | None:

@@ -2,7 +2,7 @@
 
 The order is that of AWS Transfer's policy TransferSecurityPolicy-2025-03 (user guide, "Security policies"), with
 chacha20-poly1305 (OpenSSH's default) behind AES. Post-quantum hybrids (draft-ietf-sshm-mlkem-hybrid-kex) come first.
-There is no SHA-1, no CBC, no compression, and no MAC that is not encrypt-then-MAC.
+There is no SHA-1, no CBC and no compression.
 """
 
 from typing import Any
@@ -30,7 +30,9 @@ CIPHERS = (
     "aes192-ctr",
     "aes128-ctr",
 )
-MACS = ("hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com")
+# The last two, which are not encrypt-then-MAC, are for libssh2 before 1.11 (Debian 12's curl) and some .NET and Java
+# clients, which have nothing better with AES-CTR.
+MACS = ("hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512", "hmac-sha2-256")
 SIGNATURES = (
     "ssh-ed25519",
     "sk-ssh-ed25519@openssh.com",

@@ -6,6 +6,7 @@ Nothing that may wait for a disk runs on the event loop, except copying to and f
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from asyncssh import (
@@ -132,8 +133,13 @@ class Files(SFTPServer):
             self._desk.announcer.torn(outcome.entry)
 
     def exit(self) -> None:
-        """The channel has ended, and all its handles are closed."""
+        """The channel has ended, and all its handles are closed.
+
+        scp takes a session without an exit status for a failed one.
+        """
         self._jail.close()
+        with suppress(OSError):
+            self.channel.exit(0)
 
     # Reading and writing
 

@@ -7,6 +7,7 @@ verified: neither a name alone nor a decision of half an hour ago opens anything
 
 import asyncio
 import re
+import time
 from typing import Any, cast
 
 import asyncssh
@@ -150,12 +151,12 @@ class Connection(asyncssh.SSHServer):
 
     def touch(self) -> None:
         """There was a request."""
-        self._last_request = asyncio.get_running_loop().time()
+        self._last_request = time.monotonic()
 
     @property
     def idle(self) -> float:
         """Seconds since the last request."""
-        return asyncio.get_running_loop().time() - self._last_request
+        return time.monotonic() - self._last_request
 
     def end(self, reason: str) -> None:
         """Close the connection with a sentence."""

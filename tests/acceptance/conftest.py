@@ -1,37 +1,60 @@
-"""A running dropslot with one court in it."""
+"""A running dropslot for all tests that only need a court of their own, and one apart for those that break it."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.court import Court, Dropslot
 
-Provision = Callable[..., Court]
 
-
-def make_court(dropslot: Dropslot, folder: Path, slug: str = "gwinnett", template: str = "odyssey-ecr") -> Court:
+def make_court(dropslot: Dropslot, folder: Path, slug: str) -> Court:
     """An agency with a key and a profile for all of /upload."""
     folder.mkdir(exist_ok=True)
     court = Court(dropslot, slug, folder)
     dropslot.run("agency", "add", slug, "--name", f"{slug} court", "--timezone", "America/New_York")
     dropslot.run("key", "generate", slug, "--out", court.key)
-    dropslot.run("profile", "add", slug, "nightly", "--template", template)
+    dropslot.run("profile", "add", slug, "nightly", "--template", "odyssey-ecr")
     return court
 
 
-@pytest.fixture
-def dropslot(tmp_path: Path) -> Iterator[Dropslot]:
-    """A fresh installation; its server, if a test starts one, is gone afterwards."""
-    installation = Dropslot(tmp_path / "data")
+def _installation(data: Path) -> Iterator[Dropslot]:
+    installation = Dropslot(data)
     yield installation
     if installation.process is not None:
         installation.kill()
 
 
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropslot]:
+    """The server that all tests share who leave it as it is."""
+    for installation in _installation(tmp_path_factory.mktemp("shared") / "data"):
+        installation.start()
+        yield installation
+        assert "Traceback" not in installation.log()
+
+
 @pytest.fixture
-def court(dropslot: Dropslot, tmp_path: Path) -> Court:
-    """A court on a running server."""
-    court = make_court(dropslot, tmp_path / "court")
+def court(shared: Dropslot, tmp_path: Path, numbers: Iterator[int]) -> Court:
+    """A court of its own on the shared server."""
+    return make_court(shared, tmp_path / "court", f"court-{next(numbers)}")
+
+
+@pytest.fixture
+def dropslot(tmp_path: Path) -> Iterator[Dropslot]:
+    """A fresh installation, not started."""
+    yield from _installation(tmp_path / "data")
+
+
+@pytest.fixture
+def lone_court(dropslot: Dropslot, tmp_path: Path) -> Court:
+    """A court on a server of its own, for tests that stop or kill it."""
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
     dropslot.start()
     return court

@@ -33,8 +33,8 @@ def test_a_bad_file_is_answered_in_a_sentence(court: Court, what: str) -> None:
     content, word = BAD_FILES[what]
     court.push("bad.txt", content)
     court.push("good.txt", ecr(ecr_row(1)))
-    court.dropslot.settled(2)
-    uploads = {upload["file"]: upload for upload in court.dropslot.json("upload", "list")}
+    court.settled(2)
+    uploads = {upload["file"]: upload for upload in court.uploads()}
     assert uploads["good.txt"]["status"] == "processed", "one bad file stops nobody"
     assert uploads["bad.txt"]["status"] == "failed"
     receipt = json.loads((court.receipts / f"bad.txt.{uploads['bad.txt']['id']}.receipt.json").read_text())
@@ -57,27 +57,27 @@ BAD_ROWS = {
 def test_a_bad_row_is_answered_and_the_good_ones_go_in(court: Court, what: str) -> None:
     row, code = BAD_ROWS[what]
     court.push("ecr.txt", ecr(ecr_row(1), row, ecr_row(3)))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     assert upload["status"] == "partially_processed"
     shown = court.dropslot.json("upload", "show", upload["id"])
     [error] = shown["row_errors"]
     assert error["code"] == code
     assert error["row"] == 3
     assert error["message"].endswith(".")
-    assert len(court.dropslot.records("events")) == 2
+    assert len(court.records("events")) == 2
 
 
 def test_a_windows_1252_file_with_commas_keeps_its_accents(court: Court) -> None:
     text = ecr(ecr_row(1).replace("Avery", "José").replace("Alvarez, M.", "Nuñez")).decode().replace("|", ",")
     court.push("ecr.csv", text.encode("cp1252"))
-    court.dropslot.settled()
-    [client] = court.dropslot.records("clients")
+    court.settled()
+    [client] = court.records("clients")
     assert client["first_name"] == "José"
 
 
 def test_what_a_spreadsheet_would_execute_is_neutralised(court: Court) -> None:
     court.push("ecr.txt", ecr(ecr_row(2, date="02/30/2026").replace("Avery", '=HYPERLINK("http://x","y")')))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     errors = (court.receipts / f"ecr.txt.{upload['id']}.errors.csv").read_text(encoding="utf-8-sig")
     assert "|=HYPERLINK" not in errors
     assert '|"=HYPERLINK' not in errors

@@ -1,4 +1,4 @@
-"""Whatever is killed at whatever moment: nothing accepted is lost, nothing is ingested twice, nothing partial at all."""
+"""Whatever is killed at whatever moment: nothing accepted is lost or ingested twice, nothing partial at all."""
 
 import random
 import signal
@@ -8,63 +8,66 @@ import time
 import pytest
 
 from ingest.sample import write_ecr
-from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, wait_for
+from tests.acceptance.court import Court, ecr, ecr_row, wait_for
 
 KINDS = ("clients", "contacts", "cases", "events")
 
 
-def snapshot(dropslot: Dropslot) -> dict[str, list[dict[str, object]]]:
+def snapshot(court: Court) -> dict[str, list[dict[str, object]]]:
     """All records, without what differs from run to run."""
-    return {kind: sorted((_stable(row) for row in dropslot.records(kind)), key=str) for kind in KINDS}
+    return {kind: sorted((_stable(row) for row in court.records(kind)), key=str) for kind in KINDS}
 
 
 def _stable(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if not name.endswith(("_at", "id")) or name == "starts_at"}
 
 
-def test_the_worker_is_killed_while_it_ingests(court: Court) -> None:
+def test_the_worker_is_killed_while_it_ingests(lone_court: Court) -> None:
+    court = lone_court
     file = court.folder / "big.txt"
     write_ecr(file, rows=60_000, seed=7)
+    court.sftp(f'put "{file}" /upload/big.txt')
+    wait_for(lambda: court.arrivals(state="received"), "the file to be registered", 10)
     for _ in range(3):
-        court.sftp(f'put "{file}" /upload/big.txt')
-        wait_for(lambda: court.dropslot.arrivals(state="received"), "the file to be registered", 10)
         time.sleep(random.uniform(0.1, 1.2))
         for worker in court.dropslot.children("worker"):
             worker.send_signal(signal.SIGKILL)
-        court.sftp("rm /upload/big.txt")
-        break
-    [upload] = court.dropslot.settled()
+        time.sleep(0.5)
+    [upload] = court.settled()
     assert upload["status"] == "partially_processed"
-    killed = snapshot(court.dropslot)
+    killed = snapshot(court)
     assert len(killed["events"]) == upload["counts"]["events"]["created"]
 
     # The same file through a server that nobody kills gives the same records.
     court.dropslot.run("agency", "add", "fulton", "--name", "F", "--timezone", "America/New_York")
     court.dropslot.run("profile", "add", "fulton", "nightly", "--template", "odyssey-ecr")
     court.dropslot.run("ingest", file, "--agency", "fulton", "--profile", "nightly")
+    fulton = Court(court.dropslot, "fulton", court.folder)
     for kind in KINDS:
-        calm = sorted((_stable(row) for row in court.dropslot.records(kind, "fulton")), key=str)
+        calm = sorted((_stable(row) for row in fulton.records(kind)), key=str)
         assert calm == killed[kind]
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.15, 0.4, 0.8])
-def test_everything_is_killed_after_the_file_was_accepted(court: Court, pause: float) -> None:
+def test_everything_is_killed_after_the_file_was_accepted(lone_court: Court, pause: float) -> None:
+    court = lone_court
     file = court.folder / "ecr.txt"
     write_ecr(file, rows=5_000, seed=11)
     court.sftp(f'put "{file}" /upload/ecr.txt')
     time.sleep(pause)
     court.dropslot.kill()
     court.dropslot.start()
-    uploads = court.dropslot.settled()
+    uploads = court.settled()
     assert [upload["status"] for upload in uploads] == ["partially_processed"], "answered, and once"
-    assert len(court.dropslot.arrivals()) == 1
+    assert len(court.arrivals()) == 1
     assert len(list(court.receipts.glob("*.receipt.json"))) == 1
-    assert len(court.dropslot.records("events")) == uploads[0]["counts"]["events"]["created"]
+    assert len(court.records("events")) == uploads[0]["counts"]["events"]["created"]
     assert list((court.dropslot.data / "spool").glob("*.data")) == [], "the original is in the archive"
-    assert court.dropslot.json("sweep") == [], "and the sweep takes it for known"
+    assert court.sweep() == [], "and the sweep takes it for known"
 
 
-def test_the_door_is_killed_in_mid_upload(court: Court) -> None:
+def test_the_door_is_killed_in_mid_upload(lone_court: Court) -> None:
+    court = lone_court
     file = court.write("big.bin", bytes(64 * 1024 * 1024))
     client = _slow_put(court, str(file), "/upload/big.bin")
     target = court.home / "upload" / "big.bin"
@@ -72,14 +75,15 @@ def test_the_door_is_killed_in_mid_upload(court: Court) -> None:
     for door in court.dropslot.children("sftp"):
         door.kill()
     client.wait(30)
-    [arrival] = wait_for(lambda: court.dropslot.arrivals(state="partial"), "the torn upload to be seen", 30)
+    [arrival] = wait_for(lambda: court.arrivals(state="partial"), "the torn upload to be seen", 30)
     assert arrival["path"] == "/upload/big.bin"
     time.sleep(1)
-    court.dropslot.json("sweep")
-    assert court.dropslot.json("upload", "list") == [], "what is partial is never ingested"
+    court.sweep()
+    assert court.uploads() == [], "what is partial is never ingested"
 
 
-def test_everything_is_killed_in_mid_upload_and_the_court_sends_again(court: Court) -> None:
+def test_everything_is_killed_in_mid_upload_and_the_court_sends_again(lone_court: Court) -> None:
+    court = lone_court
     rows = [ecr_row(number) for number in range(200_000)]
     file = court.write("ecr.txt", ecr(*rows))
     client = _slow_put(court, str(file), "/upload/ecr.txt")
@@ -88,16 +92,17 @@ def test_everything_is_killed_in_mid_upload_and_the_court_sends_again(court: Cou
     court.dropslot.kill()
     client.wait(30)
     court.dropslot.start()
-    wait_for(lambda: court.dropslot.arrivals(state="partial"), "the torn upload to be seen")
+    wait_for(lambda: court.arrivals(state="partial"), "the torn upload to be seen")
     time.sleep(1)
-    assert court.dropslot.json("sweep") == []
+    assert court.sweep() == []
     court.push("ecr.txt", ecr(ecr_row(1), ecr_row(2)))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     assert upload["rows"] == 2
-    assert [arrival["state"] for arrival in court.dropslot.arrivals()] == ["processed"]
+    assert [arrival["state"] for arrival in court.arrivals()] == ["processed"]
 
 
-def test_a_client_that_is_killed_leaves_a_partial_file_that_can_be_resumed(court: Court) -> None:
+def test_a_client_that_is_killed_leaves_a_partial_file_that_can_be_resumed(lone_court: Court) -> None:
+    court = lone_court
     rows = [ecr_row(number) for number in range(60_000)]
     file = court.write("ecr.txt", ecr(*rows))
     client = _slow_put(court, str(file), "/upload/ecr.txt")
@@ -105,13 +110,13 @@ def test_a_client_that_is_killed_leaves_a_partial_file_that_can_be_resumed(court
     wait_for(lambda: target.exists() and target.stat().st_size > 500_000, "the upload to be under way")
     client.kill()
     client.wait(30)
-    wait_for(lambda: court.dropslot.arrivals(state="partial"), "the torn upload to be seen")
-    assert court.dropslot.json("sweep") == []
+    wait_for(lambda: court.arrivals(state="partial"), "the torn upload to be seen")
+    assert court.sweep() == []
     court.sftp(f'reput "{file}" /upload/ecr.txt')
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     assert upload["rows"] == 60_000
     assert upload["status"] == "processed"
-    assert [arrival["state"] for arrival in court.dropslot.arrivals()] == ["processed"]
+    assert [arrival["state"] for arrival in court.arrivals()] == ["processed"]
 
 
 def _slow_put(court: Court, local: str, remote: str) -> "subprocess.Popen[str]":

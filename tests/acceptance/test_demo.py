@@ -7,7 +7,7 @@ from tests.acceptance.court import Dropslot, need
 
 def test_the_demonstration_shows_the_journey_and_is_idempotent(dropslot: Dropslot) -> None:
     need("sftp")
-    first = dropslot.run("demo", "--once", "--sftp-port", "0").stdout
+    first = dropslot.shell("demo", "--once", "--sftp-port", "0").stdout
     assert "partially_processed" in first
     assert re.search(r"rows +6000", first)
     assert re.search(r"errors +[1-9]", first)
@@ -16,6 +16,6 @@ def test_the_demonstration_shows_the_journey_and_is_idempotent(dropslot: Dropslo
     assert "sftp -P" in first
     before = dropslot.records("events", "demo-county")
 
-    second = dropslot.run("demo", "--once", "--sftp-port", "0").stdout
+    second = dropslot.shell("demo", "--once", "--sftp-port", "0").stdout
     assert "duplicate" in second
     assert dropslot.records("events", "demo-county") == before

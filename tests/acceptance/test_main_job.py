@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+from pathlib import Path
 
+from tests.acceptance.conftest import make_court
 from tests.acceptance.court import ECR_COLUMNS, Court, Dropslot, ecr, ecr_row, wait_for
 
 BAD_DATE = ecr_row(3, date="02/30/2026")
@@ -11,7 +13,7 @@ BAD_DATE = ecr_row(3, date="02/30/2026")
 
 def test_a_pushed_file_becomes_records_and_a_receipt(court: Court) -> None:
     court.push("ecr.txt", ecr(ecr_row(1), ecr_row(2), BAD_DATE))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     assert upload["status"] == "partially_processed"
     assert upload["rows"] == 3
     assert upload["errors"] == 1
@@ -21,8 +23,8 @@ def test_a_pushed_file_becomes_records_and_a_receipt(court: Court) -> None:
         "cases": 2,
         "events": 2,
     }
-    assert len(court.dropslot.records("clients")) == 2
-    assert len(court.dropslot.records("events")) == 2
+    assert len(court.records("clients")) == 2
+    assert len(court.records("events")) == 2
 
     receipt = json.loads((court.receipts / f"ecr.txt.{upload['id']}.receipt.json").read_text())
     assert receipt["status"] == "partially_processed"
@@ -37,7 +39,7 @@ def test_a_pushed_file_becomes_records_and_a_receipt(court: Court) -> None:
 
 def test_the_court_fetches_its_answer_over_sftp(court: Court) -> None:
     court.push("ecr.txt", ecr(ecr_row(1), BAD_DATE))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     name = f"ecr.txt.{upload['id']}.errors.csv"
     court.sftp(f"get /download/receipts/{name} {court.folder}/errors.csv")
     assert "1000003" in (court.folder / "errors.csv").read_text(encoding="utf-8-sig")
@@ -45,75 +47,75 @@ def test_the_court_fetches_its_answer_over_sftp(court: Court) -> None:
 
 def test_a_clerk_mends_the_error_file_and_sends_it_back(court: Court) -> None:
     court.push("ecr.txt", ecr(ecr_row(1), BAD_DATE))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     errors = (court.receipts / f"ecr.txt.{upload['id']}.errors.csv").read_bytes()
     court.push("ecr_mended.txt", errors.replace(b"02/30/2026", b"02/28/2026"))
-    mended = court.dropslot.settled(2)[0]
+    mended = court.settled(2)[0]
     assert mended["status"] == "processed", mended
     assert mended["counts"]["events"]["created"] == 1
-    assert len(court.dropslot.records("events")) == 2
+    assert len(court.records("events")) == 2
 
 
 def test_the_same_file_again_is_a_duplicate_and_changes_nothing(court: Court) -> None:
     court.push("ecr.txt", ecr(ecr_row(1)))
-    court.dropslot.settled()
-    before = court.dropslot.records("events")
+    court.settled()
+    before = court.records("events")
     court.push("ecr.txt", ecr(ecr_row(1)))
-    newest = court.dropslot.settled(2)[0]
+    newest = court.settled(2)[0]
     assert newest["status"] == "duplicate"
-    assert court.dropslot.records("events") == before
-    assert [arrival["state"] for arrival in court.dropslot.arrivals()] == ["duplicate", "processed"]
+    assert court.records("events") == before
+    assert [arrival["state"] for arrival in court.arrivals()] == ["duplicate", "processed"]
 
 
 def test_the_same_name_with_new_content_is_processed(court: Court) -> None:
     court.push("ecr.txt", ecr(ecr_row(1)))
-    court.dropslot.settled()
+    court.settled()
     court.push("ecr.txt", ecr(ecr_row(1, judge="Brooks, T."), ecr_row(2)))
-    newest = court.dropslot.settled(2)[0]
+    newest = court.settled(2)[0]
     assert newest["status"] == "processed"
     assert newest["counts"]["events"] == {"created": 1, "updated": 1, "unchanged": 0}
-    assert len(court.dropslot.records("events")) == 2
+    assert len(court.records("events")) == 2
 
 
 def test_yesterdays_file_after_todays_is_no_duplicate(court: Court) -> None:
     for count, judge in enumerate(("Alvarez, M.", "Brooks, T.", "Alvarez, M."), start=1):
         court.push("ecr.txt", ecr(ecr_row(1, judge=judge)))
-        court.dropslot.settled(count)
-    [event] = court.dropslot.records("events")
+        court.settled(count)
+    [event] = court.records("events")
     assert event["judge"] == "Alvarez, M.", "what the court sent last is what holds"
 
 
 def test_strict_names_take_a_name_once(court: Court) -> None:
     court.dropslot.run(
-        *("profile", "add", "gwinnett", "strict", "--template", "odyssey-ecr"),
+        *("profile", "add", court.slug, "strict", "--template", "odyssey-ecr"),
         *("--directory", "/upload/strict", "--skip-same-name"),
     )
     court.sftp("mkdir /upload/strict")
     court.push("ecr.txt", ecr(ecr_row(1)), "/upload/strict")
-    court.dropslot.settled()
+    court.settled()
     court.push("ecr.txt", ecr(ecr_row(2)), "/upload/strict")
-    assert court.dropslot.settled(2)[0]["status"] == "duplicate"
-    assert len(court.dropslot.records("events")) == 1
+    assert court.settled(2)[0]["status"] == "duplicate"
+    assert len(court.records("events")) == 1
 
 
 def test_a_file_nobody_takes_is_seen_and_answered(court: Court) -> None:
     court.sftp("mkdir /upload/elsewhere")
     court.push("ecr.txt", ecr(ecr_row(1)), "/upload/elsewhere")
-    [arrival] = wait_for(lambda: court.dropslot.arrivals(state="unmatched"), "an unmatched arrival")
+    [arrival] = wait_for(lambda: court.arrivals(state="unmatched"), "an unmatched arrival")
     assert "profile" in arrival["detail"]
     wait_for(lambda: list(court.receipts.glob(f"*{arrival['id']}.receipt.txt")), "a notice to the court")
 
 
 def test_a_blocked_name_is_seen_and_answered(court: Court) -> None:
     court.dropslot.run(
-        *("profile", "add", "gwinnett", "civil", "--template", "odyssey-ecr"),
+        *("profile", "add", court.slug, "civil", "--template", "odyssey-ecr"),
         *("--directory", "/upload/civil", "--keyword", "ecr", "--blockword", "draft"),
     )
     court.sftp("mkdir /upload/civil")
     court.push("ECR_DRAFT.txt", ecr(ecr_row(1)), "/upload/civil")
-    [arrival] = wait_for(lambda: court.dropslot.arrivals(state="blocked"), "a blocked arrival")
+    [arrival] = wait_for(lambda: court.arrivals(state="blocked"), "a blocked arrival")
     assert "draft" in arrival["detail"]
-    assert court.dropslot.records("events") == []
+    assert court.records("events") == []
 
 
 def test_spellings_of_a_phone_are_one_contact(court: Court) -> None:
@@ -123,52 +125,54 @@ def test_spellings_of_a_phone_are_one_contact(court: Court) -> None:
         ecr_row(1).replace("(404) 555-0001", "4045550001"),
     ]
     court.push("ecr.txt", ecr(*rows))
-    court.dropslot.settled()
-    contacts = court.dropslot.records("contacts")
+    court.settled()
+    contacts = court.records("contacts")
     assert sorted(contact["value"] for contact in contacts) == ["+14045550001", "a1@example.com"]
 
 
-def test_two_courts_never_see_each_other(court: Court, dropslot: Dropslot) -> None:
-    from tests.acceptance.conftest import make_court
-
-    other = make_court(dropslot, court.folder.parent / "other", "fulton")
+def test_two_courts_never_see_each_other(court: Court, tmp_path: Path) -> None:
+    other = make_court(court.dropslot, tmp_path / "other", f"{court.slug}-neighbour")
     court.push("ecr.txt", ecr(ecr_row(1)))
     other.push("ecr.txt", ecr(ecr_row(1), ecr_row(2)))
-    dropslot.settled(2)
-    assert len(dropslot.records("events", "gwinnett")) == 1
-    assert len(dropslot.records("events", "fulton")) == 2
+    court.settled()
+    other.settled()
+    assert len(court.records("events")) == 1
+    assert len(other.records("events")) == 2
     assert court.sftp("ls /", key=other.key, check=False).returncode != 0, "a key opens its own agency only"
 
 
-def test_ingest_from_the_command_line_works_with_and_without_a_server(court: Court) -> None:
+def test_ingest_from_the_command_line(court: Court) -> None:
     file = court.write("by_hand.txt", ecr(ecr_row(1), BAD_DATE))
-    shown = court.dropslot.json("ingest", file, "--agency", "gwinnett", "--profile", "nightly")
+    shown = court.dropslot.json("ingest", file, "--agency", court.slug, "--profile", "nightly")
     assert shown["status"] == "partially_processed"
-    assert shown["errors"] == 1
-    court.dropslot.stop()
-    file.write_bytes(ecr(ecr_row(2)))
-    shown = court.dropslot.json("ingest", file, "--agency", "gwinnett", "--profile", "nightly")
-    assert shown["status"] == "processed"
+    assert [error["row"] for error in shown["errors"]] == [3]
     assert file.exists()
     shown = court.dropslot.json("upload", "show", shown["id"])
     assert shown["counts"]["events"]["created"] == 1
 
 
+def test_ingest_from_the_command_line_needs_no_server(dropslot: Dropslot, tmp_path: Path) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    file = court.write("by_hand.txt", ecr(ecr_row(2)))
+    shown = dropslot.json("ingest", file, "--agency", "gwinnett", "--profile", "nightly")
+    assert shown["status"] == "processed"
+
+
 def test_a_file_copied_in_by_hand_is_found_once(court: Court) -> None:
     (court.home / "upload" / "byhand.txt").write_bytes(ecr(ecr_row(1)))
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     assert upload["status"] == "processed"
     for _ in range(2):
-        assert court.dropslot.json("sweep") == []
+        assert court.sweep() == []
     court.sftp("rename /upload/byhand.txt /upload/kept.txt")
-    assert court.dropslot.json("sweep") == []
-    assert len(court.dropslot.arrivals()) == 1
+    assert court.sweep() == []
+    assert len(court.arrivals()) == 1
 
 
 def test_a_pushed_file_is_not_swept_again(court: Court) -> None:
     court.sftp(f'put -p "{court.write("ecr.txt", ecr(ecr_row(1)))}" /upload/ecr.txt')
-    court.dropslot.settled()
-    wait_for(lambda: court.dropslot.json("sweep") == [], "the quiet time to pass", 3)
+    court.settled()
+    wait_for(lambda: court.sweep() == [], "the quiet time to pass", 3)
     court.sftp("chmod 600 /upload/ecr.txt")
-    assert court.dropslot.json("sweep") == []
-    assert len(court.dropslot.arrivals()) == 1
+    assert court.sweep() == []
+    assert len(court.arrivals()) == 1

@@ -12,24 +12,24 @@ from tests.acceptance.court import DROPSLOT, Court, Dropslot, ecr, ecr_row, need
 
 def test_a_revoked_key_is_out_within_two_seconds(court: Court) -> None:
     court.sftp("ls /upload")
-    [key] = court.dropslot.json("key", "list", "gwinnett")
-    court.dropslot.run("key", "revoke", "gwinnett", key["fingerprint"])
+    [key] = court.dropslot.json("key", "list", court.slug)
+    court.dropslot.run("key", "revoke", court.slug, key["fingerprint"])
     done = court.sftp("ls /upload", check=False)
     assert done.returncode != 0
     assert "Permission denied" in done.stderr
 
 
 def test_a_disabled_agency_is_out_and_an_enabled_one_is_in_again(court: Court) -> None:
-    court.dropslot.run("agency", "disable", "gwinnett")
+    court.dropslot.run("agency", "disable", court.slug)
     assert court.sftp("ls /", check=False).returncode != 0
-    court.dropslot.run("agency", "enable", "gwinnett")
+    court.dropslot.run("agency", "enable", court.slug)
     court.sftp("ls /")
 
 
 def test_a_key_added_while_the_server_runs_works_at_once(court: Court) -> None:
     key = court.folder / "second_key"
     run_quietly([need("ssh-keygen"), "-q", "-t", "rsa", "-b", "3072", "-N", "", "-f", str(key)])
-    court.dropslot.run("key", "add", "gwinnett", f"{key}.pub", "--label", "second")
+    court.dropslot.run("key", "add", court.slug, f"{key}.pub", "--label", "second")
     assert "upload" in court.sftp("ls /", key=key).stdout
 
 
@@ -39,7 +39,7 @@ def test_a_wrong_passphrase_and_an_unknown_key_say_what_is_wrong(court: Court) -
     assert "Permission denied (publickey)" in court.sftp("ls /", key=stranger, check=False).stderr
     locked = court.folder / "locked_key"
     run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "secret", "-f", str(locked)])
-    court.dropslot.run("key", "add", "gwinnett", f"{locked}.pub")
+    court.dropslot.run("key", "add", court.slug, f"{locked}.pub")
     assert court.sftp("ls /", key=locked, check=False).returncode != 0
 
 
@@ -47,7 +47,7 @@ def test_a_public_key_comes_from_standard_input_and_in_rfc_4716(court: Court) ->
     key = court.folder / "new_key"
     run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
     rfc4716 = run_quietly([need("ssh-keygen"), "-e", "-f", f"{key}.pub"]).stdout.encode()
-    court.dropslot.run("key", "add", "gwinnett", "-", stdin=rfc4716)
+    court.dropslot.run("key", "add", court.slug, "-", stdin=rfc4716)
     court.sftp("ls /", key=key)
 
 
@@ -68,7 +68,7 @@ def test_a_public_key_comes_from_standard_input_and_in_rfc_4716(court: Court) ->
 def test_a_mistake_gets_a_sentence_and_a_status(
     dropslot: Dropslot, arguments: list[str], status: int, sentence: str
 ) -> None:
-    done = dropslot.run(*arguments, check=False)
+    done = dropslot.shell(*arguments, check=False)
     assert done.returncode == status
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
 
@@ -77,7 +77,7 @@ def test_a_private_key_pasted_by_mistake_is_refused_and_not_kept(dropslot: Drops
     dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
     key = tmp_path / "my_key"
     run_quietly([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
-    done = dropslot.run("key", "add", "gwinnett", key, check=False)
+    done = dropslot.shell("key", "add", "gwinnett", key, check=False)
     assert done.returncode == 1
     assert "private key" in done.stderr.lower()
     assert dropslot.json("key", "list", "gwinnett") == []
@@ -87,7 +87,7 @@ def test_a_key_belongs_to_one_agency(dropslot: Dropslot, tmp_path: Path) -> None
     for slug in ("gwinnett", "fulton"):
         dropslot.run("agency", "add", slug, "--name", "x", "--timezone", "America/New_York")
     dropslot.run("key", "generate", "gwinnett", "--out", tmp_path / "a_key")
-    done = dropslot.run("key", "add", "fulton", tmp_path / "a_key.pub", check=False)
+    done = dropslot.shell("key", "add", "fulton", tmp_path / "a_key.pub", check=False)
     assert done.returncode == 1
     assert "gwinnett" not in done.stderr, "it does not say whose key it is"
 
@@ -95,14 +95,14 @@ def test_a_key_belongs_to_one_agency(dropslot: Dropslot, tmp_path: Path) -> None
 def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.touch()
-    done = Dropslot(occupied / "data").run("agency", "list", check=False)
+    done = Dropslot(occupied / "data").shell("agency", "list", check=False)
     assert done.returncode == 1
     assert "--data" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self/uid_map").exists(), reason="needs another user")
 def test_a_data_directory_that_is_not_writable(tmp_path: Path) -> None:
-    done = Dropslot(Path("/proc/dropslot")).run("agency", "list", check=False)
+    done = Dropslot(Path("/proc/dropslot")).shell("agency", "list", check=False)
     assert done.returncode == 1
     assert "cannot be used" in done.stderr
 
@@ -112,27 +112,29 @@ def test_a_port_in_use(dropslot: Dropslot) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = dropslot.run("serve", "--sftp-host", "127.0.0.1", "--sftp-port", port, check=False)
+        done = dropslot.shell("serve", "--sftp-host", "127.0.0.1", "--sftp-port", port, check=False)
     assert done.returncode == 1
     assert f"port {port}" in done.stderr
     assert "--sftp-port" in done.stderr
 
 
 def test_a_second_server_on_the_same_data_is_refused(court: Court) -> None:
-    done = court.dropslot.run("serve", "--sftp-host", "127.0.0.1", "--sftp-port", "0", check=False)
+    done = court.dropslot.shell("serve", "--sftp-host", "127.0.0.1", "--sftp-port", "0", check=False)
     assert done.returncode == 1
     assert "running" in done.stderr
     court.sftp("ls /")
 
 
-def test_starting_again_keeps_the_host_keys_and_the_database(court: Court) -> None:
+def test_starting_again_keeps_the_host_keys_and_the_database(lone_court: Court) -> None:
+    court = lone_court
     court.sftp("ls /")
     assert court.dropslot.stop() == 0
     court.dropslot.start()
     court.sftp("ls /")  # with the host key that known_hosts has
 
 
-def test_stopping_lets_the_running_upload_end(court: Court) -> None:
+def test_stopping_lets_the_running_upload_end(lone_court: Court) -> None:
+    court = lone_court
     rows = [ecr_row(number) for number in range(40_000)]
     file = court.write("ecr.txt", ecr(*rows))
     client = subprocess.Popen(
@@ -151,7 +153,7 @@ def test_stopping_lets_the_running_upload_end(court: Court) -> None:
     assert court.dropslot.process.wait(60) == 0
     court.dropslot.process = None
     court.dropslot.start()
-    [upload] = court.dropslot.settled()
+    [upload] = court.settled()
     assert upload["rows"] == 40_000
 
 
@@ -178,20 +180,20 @@ def test_children_stop_when_the_supervisor_is_killed(dropslot: Dropslot) -> None
 
 
 def test_a_template_of_ones_own(court: Court) -> None:
-    shown = court.dropslot.run("template", "show", "gwinnett", "odyssey-ecr").stdout
+    shown = court.dropslot.run("template", "show", court.slug, "odyssey-ecr").stdout
     assert "Party ID" in shown
     file = court.write("mine.toml", b'name = "mine"\n[[colums]]\n')
-    done = court.dropslot.run("template", "add", "gwinnett", file, check=False)
+    done = court.dropslot.shell("template", "add", court.slug, file, check=False)
     assert done.returncode == 1
     assert "colums" in done.stderr
     file.write_text(shown.replace("odyssey-ecr", "mine"))
-    court.dropslot.run("template", "add", "gwinnett", file)
-    names = {row["name"] for row in court.dropslot.json("template", "list", "gwinnett")}
+    court.dropslot.run("template", "add", court.slug, file)
+    names = {row["name"] for row in court.dropslot.json("template", "list", court.slug)}
     assert {"mine", "odyssey-ecr"} <= names
 
 
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
-    done = dropslot.run("doctor", check=False)
+    done = dropslot.shell("doctor", check=False)
     assert done.returncode == 1
     assert "agency add" in done.stdout
     dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")

@@ -1,7 +1,7 @@
 """A door that runs in a thread of the test, with keys made for it and a gate that lives in memory."""
 
 import asyncio
-import os
+import io
 import shutil
 import socket
 import subprocess
@@ -138,15 +138,12 @@ class RunningDoor:
     def paramiko(self, slug: str = "court", key: str = "id") -> paramiko.SSHClient:
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        client.connect(
-            "127.0.0.1",
-            self.port,
-            slug,
-            key_filename=str(self.keys / key),
-            allow_agent=False,
-            look_for_keys=False,
-            timeout=20,
-        )
+        file = str(self.keys / key)
+        try:
+            client.connect("127.0.0.1", self.port, slug, key_filename=file, allow_agent=False, look_for_keys=False)
+        except Exception:
+            client.close()
+            raise
         return client
 
     def raw(self, slug: str = "court") -> RawClient:
@@ -173,7 +170,7 @@ class RunningDoor:
 
     async def _open(self) -> None:
         log = structlog.wrap_logger(
-            structlog.PrintLogger(open(os.devnull, "w")),
+            structlog.PrintLogger(io.StringIO()),
             processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, self.events.keep],
         )
         host_keys = [(self.keys / name).read_bytes() for name in ("host_ed25519", "host_ecdsa", "host_rsa")]

@@ -34,7 +34,7 @@ def attributes(size: int | None = None, mtime: int | None = None) -> bytes:
     return packed
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818  it is an answer
     """A status that is not OK."""
 
     def __init__(self, code: int, sentence: str) -> None:

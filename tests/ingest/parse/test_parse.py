@@ -1,0 +1,208 @@
+"""Any table that the csv module writes comes back as the same cells and lines; odd files are read as it reads them."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from ingest.parse import Dialect, Kind, read_cells, scan, tell_dialect
+
+LIMITS = Limits()
+TINY = Limits(block=64)
+
+
+def parse(path: Path, dialect: Dialect, width: int, limits: Limits = LIMITS, encoding: str | None = None) -> Any:
+    """Rows as (line, cells), and refused rows as (line, code)."""
+    records = scan(path, dialect, encoding, limits)
+    chosen = np.flatnonzero(records.kind != Kind.BLANK)
+    with path.open("rb") as file:
+        cells = read_cells(file, records, chosen, dialect, width, range(width))
+        texts = [["" if t is None else t for t in cells.columns[i].texts()] for i in range(width)]
+    rows = list(zip(records.line[cells.index].tolist(), map(list, zip(*texts, strict=True)), strict=True))
+    return rows, [(int(records.line[index]), code) for index, code in cells.refused]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "file"
+
+
+cell = st.text(alphabet=st.sampled_from("aé\"|,\t\n\r ';^x"), max_size=6) | st.text(
+    alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=4
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.data(),
+    width=st.integers(2, 5),
+    delimiter=st.sampled_from("|,\t;^"),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    bom=st.booleans(),
+    limits=st.sampled_from([LIMITS, TINY]),
+)
+def test_a_table_comes_back_as_it_was(
+    file: Path, data: st.DataObject, width: int, delimiter: str, ending: str, quoting: Any, bom: bool, limits: Limits
+) -> None:
+    table = data.draw(st.lists(st.lists(cell, min_size=width, max_size=width), min_size=1, max_size=12))
+    if ending == "\n" and quoting == csv.QUOTE_MINIMAL:  # the csv module leaves a CR before the line's end bare then
+        table = [[text.replace("\r", " ") for text in record] for record in table]
+    out, lines = io.StringIO(), []
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=ending, quoting=quoting)
+    for record in table:
+        lines.append(out.getvalue().count("\n") + 1)
+        writer.writerow(record)
+    file.write_bytes((b"\xef\xbb\xbf" if bom else b"") + out.getvalue().encode())
+    dialect = Dialect(delimiter, b"\n", True, 3 if bom else 0)
+    rows, refused = parse(file, dialect, width, limits)
+    assert refused == []
+    assert rows == list(zip(lines, table, strict=True))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(alphabet='ab"|\n', max_size=60), limits=st.sampled_from([LIMITS, TINY]))
+@example('a|"b\nc"|d\n', LIMITS)
+@example('a"b|c\n"a"b|c\na|"b"\n', LIMITS)
+def test_odd_quotes_are_read_as_the_csv_module_reads_them(file: Path, text: str, limits: Limits) -> None:
+    file.write_bytes(text.encode())
+    try:
+        rows, refused = parse(file, Dialect("|", b"\n", True, 0), 2, limits)
+    except IngestError as error:
+        assert error.code == "unclosed_quote"
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="|")
+    line, expected, bad = 1, [], []
+    for cells in reader:
+        if len(cells) == 2:
+            expected.append((line, cells))
+        elif any(cell.strip(" \t\n") for cell in cells):
+            bad.append(line)
+        line = reader.line_num + 1
+    assert rows == expected
+    assert [line for line, _ in refused if line in bad] == bad
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.binary(max_size=200) | st.text(alphabet='a"|,\r\n\0é', max_size=80).map(str.encode),
+    quoting=st.booleans(),
+)
+def test_any_bytes_give_rows_or_a_sentence(file: Path, content: bytes, quoting: bool) -> None:
+    file.write_bytes(content)
+    try:
+        dialect = tell_dialect(content, None, quoting, (), 1, LIMITS)
+        parse(file, dialect, 2, TINY)
+    except IngestError as error:
+        assert error.message.endswith(".")
+
+
+@pytest.mark.parametrize("limits", [LIMITS, TINY])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_line_ends_are_told_from_the_file(file: Path, ending: str, limits: Limits) -> None:
+    file.write_bytes(ending.join(["a|b", "1|2", "", "3|4"]).encode())
+    dialect = tell_dialect(file.read_bytes(), None, True, (), 2, LIMITS)
+    rows, refused = parse(file, dialect, 2, limits)
+    assert (rows, refused) == ([(1, ["a", "b"]), (2, ["1", "2"]), (4, ["3", "4"])], [])
+
+
+def test_quotes_may_be_data(file: Path) -> None:
+    file.write_bytes(b'a|"b\n"c|d"\n')
+    rows, _ = parse(file, Dialect("|", b"\n", False, 0), 2)
+    assert rows == [(1, ["a", '"b']), (2, ['"c', 'd"'])]
+
+
+def test_rows_of_another_width_are_named_by_their_line(file: Path) -> None:
+    file.write_bytes(b'a|b\n1\n2|3\n"x\ny"|1|2\n4|5|6\n7|8\n|||\n')
+    rows, refused = parse(file, Dialect("|", b"\n", True, 0), 2)
+    assert rows == [(1, ["a", "b"]), (3, ["2", "3"]), (7, ["7", "8"])]
+    assert refused == [(2, "too_few_columns"), (4, "too_many_columns"), (6, "too_many_columns")]
+
+
+def test_an_unclosed_quote_is_told_with_the_line_it_opens_on(file: Path) -> None:
+    file.write_bytes(b'a|b\n1|2\n3|"4\n' + b"5|6\n" * 500 + b'7|"8"\n')
+    with pytest.raises(IngestError, match="line 3 is never closed"):
+        parse(file, Dialect("|", b"\n", True, 0), 2, TINY)
+
+
+def test_a_stray_quote_never_swallows_a_whole_file(file: Path) -> None:
+    file.write_bytes(b'a|"b\n' + b"5|6\n" * 20_000)
+    with pytest.raises(IngestError, match="line 1 is never closed"):
+        parse(file, Dialect("|", b"\n", True, 0), 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "told", "cells"),
+    [
+        ("José|é".encode(), "utf-8", ["José", "é"]),
+        ("José|é".encode("cp1252"), "cp1252", ["José", "é"]),
+        (b"\x93quoted\x94|\x81", "cp1252", ["“quoted”", "\x81"]),
+    ],
+)
+def test_the_encoding_is_told_from_all_bytes(file: Path, content: bytes, told: str, cells: list[str]) -> None:
+    file.write_bytes(b"a|b\n" * 100 + content + b"\n")
+    dialect = Dialect("|", b"\n", True, 0)
+    assert scan(file, dialect, None, TINY).encoding == told
+    assert parse(file, dialect, 2, TINY)[0][-1] == (101, cells)
+
+
+def test_a_stray_byte_in_a_utf8_file_costs_its_row(file: Path) -> None:
+    file.write_bytes("é|1\né|2\n".encode() + b"\xe9|3\n" + b"a\0|4\n")
+    rows, refused = parse(file, Dialect("|", b"\n", True, 0), 2)
+    assert [line for line, _ in rows] == [1, 2]
+    assert refused == [(3, "bad_encoding"), (4, "nul_byte")]
+
+
+def test_what_was_declared_utf8_and_is_not_is_told(file: Path) -> None:
+    file.write_bytes(b"\xe9|1\n\xe9|2\n")
+    with pytest.raises(IngestError, match="not UTF-8"):
+        scan(file, Dialect("|", b"\n", True, 0), "utf-8", LIMITS)
+
+
+def test_a_line_too_long_is_told(file: Path) -> None:
+    file.write_bytes(b"a|b\n1|2\n" + b"x" * (2 * 1024**2) + b"\n")
+    with pytest.raises(IngestError, match="Line 3 is longer"):
+        scan(file, Dialect("|", b"\n", True, 0), None, Limits(block=4096))
+
+
+@pytest.mark.parametrize(
+    ("head", "delimiter"),
+    [
+        (b"a|b|c\n", "|"),
+        (b"a,b|c,d\n", ","),
+        (b'"a|b",c\n', ","),
+        (b"a\tb\n", "\t"),
+        (b"Party ID|Name, Full, Legal, Other\n", "|"),
+    ],
+)
+def test_the_delimiter_is_told_from_the_first_line(head: bytes, delimiter: str) -> None:
+    assert tell_dialect(head, None, True, ("Party ID",), 2, LIMITS).delimiter == delimiter
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"", "empty_file"),
+        (b" \r\n\r\n", "empty_file"),
+        (b"\xef\xbb\xbf", "empty_file"),
+        (b"PK\x03\x04....xl/workbook.xml", "xlsx"),
+        (b"PK\x03\x04....data.csv", "zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "xls"),
+        (b"%PDF-1.7", "pdf"),
+        (b"\xff\xfea\0", "utf16"),
+        (bytes(range(256)) * 4, "binary"),
+        (b"abc\n", "unknown_delimiter"),
+        (b"x" * (1024**2 + 1), "line_too_long"),
+    ],
+)
+def test_what_is_no_table_is_told(head: bytes, code: str) -> None:
+    with pytest.raises(IngestError) as caught:
+        tell_dialect(head, None, True, (), 2, LIMITS)
+    assert (caught.value.code, bool(caught.value.hint)) == (code, True)

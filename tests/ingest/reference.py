@@ -1,0 +1,129 @@
+"""The engine as anybody would first write it: one row after the other, with the csv module and dicts.
+
+Knows only the standard report, and only what is right: it is what the columnar engine is compared with.
+"""
+
+import csv
+import io
+import re
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+CLIENT = {"first_name": "First Name", "last_name": "Last Name", "language": "Preferred Language"}
+EVENT = {"status": "Event Status", "location": "Location Name", "judge": "Judge Name"}
+NANP = re.compile(r"1?([2-9]\d{2}[2-9]\d{6})")
+
+
+class Reference:
+    """Records as dicts by natural key, and the row errors of the last file."""
+
+    def __init__(self, zone: str, delimiter: str = "|") -> None:
+        self.zone, self.delimiter = ZoneInfo(zone), delimiter
+        self.clients: dict[str, dict[str, Any]] = {}
+        self.cases: dict[str, dict[str, Any]] = {}
+        self.contacts: set[tuple[str, str, str]] = set()
+        self.parties: dict[tuple[str, str], dict[str, Any]] = {}
+        self.events: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.errors: list[tuple[int, str, str, str]] = []
+
+    def ingest(self, content: bytes) -> None:
+        self.errors = []
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=self.delimiter)
+        header, line = next(reader), 2
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                self._row(line, header, cells)
+            line = reader.line_num + 1
+
+    def _row(self, line: int, header: list[str], cells: list[str]) -> None:
+        if len(cells) != len(header):
+            self.errors.append((line, "", f"too_{'few' if len(cells) < len(header) else 'many'}_columns", "error"))
+            return
+        row = {name: " ".join(cell.split()) or None for name, cell in zip(header, cells, strict=True)}
+        refused = self._refusals(line, row)
+        if refused:
+            self.errors += sorted(refused, key=lambda error: header.index(error[1]))
+            return
+        identity = f"#{row['Party ID']}"
+        if not row["Party ID"]:
+            names = [(row[name] or "").casefold() for name in ("Last Name", "First Name")]
+            identity = "\x1f".join([*names, str(row["Case Number"])])
+        self._apply(line, row, identity)
+
+    def _refusals(self, line: int, row: dict[str, Any]) -> list[tuple[int, str, str, str]]:
+        refused = [(line, n, "missing_required", "error") for n in ("Case Number", "Event Date") if not row[n]]
+        if row["Event Date"] and _date(row["Event Date"]) is None:
+            refused.append((line, "Event Date", "bad_date", "error"))
+        if row["Event Time"] and _time(row["Event Time"]) is None:
+            refused.append((line, "Event Time", "bad_time", "error"))
+        named = row["First Name"] or row["Last Name"]
+        if not refused and not row["Party ID"] and not named:
+            refused.append((line, "Party ID", "no_client", "error"))
+        return refused
+
+    def _apply(self, line: int, row: dict[str, Any], identity: str) -> None:
+        number = row["Case Number"]
+        client = self.clients.setdefault(identity, {"reference": row["Party ID"]})
+        _lay_over(client, {name: row[column] for name, column in CLIENT.items()})
+        self.cases.setdefault(number, {})
+        _lay_over(self.parties.setdefault((number, identity), {}), {"role": row["Party Description"]})
+        self._contact(line, identity, "phone", "Phone", row["Phone"], _phone)
+        self._contact(line, identity, "email", "Email", row["Email"], _email)
+        day = _date(row["Event Date"])
+        hour = _time(row["Event Time"]) if row["Event Time"] else None
+        local = datetime.fromisoformat(f"{day}T{hour or '00:00'}").replace(tzinfo=self.zone)
+        slot = f"{day}T{hour}" if hour else str(day)
+        event = self.events.setdefault((identity, number, slot), {"day": day, "hour": hour})
+        event["starts_at"] = local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        _lay_over(event, {name: row[column] for name, column in EVENT.items()})
+
+    def _contact(self, line: int, identity: str, kind: str, column: str, cell: str | None, read: Any) -> None:
+        if cell and read(cell) is None:
+            self.errors.append((line, column, f"bad_{kind}", "warning"))
+        elif cell:
+            self.contacts.add((identity, kind, read(cell)))
+
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """As `Court.dump`, as far as it is known here."""
+        return {
+            "clients": sorted((k, c["reference"], *(c.get(name) for name in CLIENT)) for k, c in self.clients.items()),
+            "cases": sorted((number,) for number in self.cases),
+            "contacts": sorted(self.contacts),
+            "case_parties": sorted((*key, party.get("role")) for key, party in self.parties.items()),
+            "events": sorted(
+                (*key, e["starts_at"], e["day"], e["hour"], *(e.get(name) for name in EVENT))
+                for key, e in self.events.items()
+            ),
+        }
+
+
+def _lay_over(record: dict[str, Any], values: dict[str, Any]) -> None:
+    record.update({name: value for name, value in values.items() if value})
+
+
+def _date(cell: str) -> str | None:
+    for form in ("%m/%d/%Y", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(cell, form).strftime("%Y-%m-%d")
+        except ValueError:
+            continue
+    return None
+
+
+def _time(cell: str) -> str | None:
+    for form in ("%I:%M %p", "%H:%M"):
+        try:
+            return datetime.strptime(cell, form).strftime("%H:%M")
+        except ValueError:
+            continue
+    return None
+
+
+def _phone(cell: str) -> str | None:
+    match = NANP.fullmatch(re.sub(r"[ +().-]", "", cell))
+    return f"+1{match[1]}" if match else None
+
+
+def _email(cell: str) -> str | None:
+    return cell.lower() if re.fullmatch(r"[^@ ]+@[^@ ]+\.[a-z]+", cell.lower()) else None

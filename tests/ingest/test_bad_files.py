@@ -1,0 +1,135 @@
+"""What bad files get: one clear sentence, a failed upload, and nothing changed. No bytes at all give a traceback."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest import inbox
+from ingest.answer import receipt_text
+from ingest.arrival import ArrivalState
+from ingest.limits import Limits
+from tests.ingest.court import HEADER, Court, codes, ecr, row
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        (b"", "empty_file", "empty"),
+        (HEADER.encode() + b"\r\n", "header_only", "no rows"),
+        (HEADER.encode() + b"\r\n\r\n \r\n", "no_good_rows", "no rows"),
+        (b"PK\x03\x04\x14\0\x06\0xl/workbook.xml", "xlsx", "Excel workbook"),
+        (b"%PDF-1.4 ...", "pdf", "PDF"),
+        (bytes(range(256)) * 100, "binary", "not text"),
+        (ecr(*["a\0b"] * 30), "binary", "not text"),
+        (ecr(row(), row().replace("Avery", '"Avery'), row()), "unclosed_quote", "line 3"),
+        (b"x" * 10 * 1024**2, "line_too_long", "first line"),
+        (ecr(row(), "x" * 10 * 1024**2), "line_too_long", "Line 3"),
+        (b"Party ID\n1\n", "unknown_delimiter", "no delimiter"),
+        (ecr(row()).replace(b"Case Number", b"Case No"), "missing_column", "'Case Number'"),
+        (ecr(row()).replace(b"Case Number", b"case  number"), "missing_column", "'case  number'"),
+        (ecr(row()).replace(b"|Phone|", b"|PHONE|"), "missing_column", "'PHONE'"),
+        (ecr(row()).replace(b"Event Date", b"Hearing"), "missing_column", "'Event Date'"),
+        (ecr(row()).replace(b"Judge Name", b"Phone"), "ambiguous_column", "twice"),
+        (ecr("1|2|3", "4|5|6"), "no_good_rows", "too_few_columns (2)"),
+    ],
+)
+def test_a_bad_file_is_a_failed_upload(court: Court, content: bytes, code: str, says: str) -> None:
+    upload = court.push(content)
+    assert upload.status == "failed"
+    assert upload.error is not None
+    assert (upload.error.code, bool(upload.error.message)) == (code, True)
+    assert says in str(upload.error)
+    assert upload.error.message in receipt_text(upload, court.errors(upload))
+    assert not any(court.dump().values())
+    with court.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, upload.arrival_id)
+        assert arrival is not None
+        assert (arrival.state, arrival.upload_id) == (ArrivalState.FAILED, upload.id)
+        kept = inbox.find_upload(conn, upload.id)
+    assert kept is not None
+    assert str(kept.error) == str(upload.error)
+    assert replace(kept, error=None, counts={}) == replace(upload, error=None, counts={})
+
+
+def test_a_file_too_large_is_told(court: Court) -> None:
+    upload = court.push(ecr(row()), limits=Limits(file=100))
+    assert upload.error is not None
+    assert upload.error.code == "too_large"
+
+
+def test_expected_and_found_columns_stand_side_by_side(court: Court) -> None:
+    error = court.push(ecr(row()).replace(b"Case Number", b"case number")).error
+    assert error is not None
+    assert "Expected: 'Party ID', 'First Name'" in error.message
+    assert "Found: 'Party ID', 'First Name'" in error.message
+    assert "'case number' meant for 'Case Number'" in error.hint
+
+
+def test_every_bad_row_is_answered_and_the_good_ones_go_in(court: Court) -> None:
+    upload = court.push(
+        ecr(
+            row(),
+            row(date="02/30/2026"),
+            row(time="25:99"),
+            row(case=""),
+            row(date=""),
+            "1|2|3",
+            row() + "|x",
+            row("", first="", last=""),
+            row(first="a\0"),
+            row(judge="x" * 9000),
+            "",
+            "||||||||||||",
+            "|||",
+            row("2", phone="nobody"),
+            row("3", "CR-3"),
+        )
+    )
+    assert codes(court.errors(upload)) == [
+        (3, "Event Date", "bad_date", "error"),
+        (4, "Event Time", "bad_time", "error"),
+        (5, "Case Number", "missing_required", "error"),
+        (6, "Event Date", "missing_required", "error"),
+        (7, "", "too_few_columns", "error"),
+        (8, "", "too_many_columns", "error"),
+        (9, "Party ID", "no_client", "error"),
+        (10, "", "nul_byte", "error"),
+        (11, "Judge Name", "too_long", "error"),
+        (15, "Phone", "bad_phone", "warning"),
+    ]
+    assert (upload.rows, upload.error_rows, upload.warning_rows, upload.skipped) == (15, 9, 1, 3)
+    assert [client[0] for client in court.dump()["clients"]] == ["#1", "#2", "#3"]
+
+
+def test_bad_rows_are_answered_again_the_next_night(court: Court) -> None:
+    people = [row(str(i), f"CR-{i}") for i in range(20)]
+    first = court.push(ecr(*people, row(date="02/30/2026"), row("99", phone="x")))
+    second = court.push(ecr(*people, row(date="02/30/2026"), row("99", phone="x"), row("5")))
+    assert codes(court.errors(second)) == codes(court.errors(first))
+    assert second.skipped == 20
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Court:
+    court = Court(tmp_path_factory.mktemp("any"))
+    court.profile()
+    return court
+
+
+anything = st.one_of(
+    st.binary(max_size=300),
+    st.binary(max_size=120).map(lambda tail: HEADER.encode() + b"\n" + tail),
+    st.lists(st.text(max_size=12), min_size=13, max_size=13).map(lambda cells: ecr("|".join(cells))),
+    st.text(alphabet='1|"\r\n,\0é/: ', max_size=200).map(lambda tail: ecr(tail)),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=anything)
+def test_any_bytes_are_answered(shared: Court, content: bytes, tmp_path: Path) -> None:
+    upload = shared.push(content, f"/upload/{len(shared.uploads)}")
+    assert upload.status in {"processed", "partially_processed", "failed"}
+    assert receipt_text(upload, shared.errors(upload))

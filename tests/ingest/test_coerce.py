@@ -1,0 +1,130 @@
+"""Cells become values, or nothing; never a guess."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import coerce
+from ingest.template import TIME_FORMATS
+
+DATES = ("%m/%d/%Y", "%Y-%m-%d")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("03/16/2026", "2026-03-16"),
+        ("3/6/2026", "2026-03-06"),
+        ("2026-03-16", "2026-03-16"),
+        ("02/30/2026", None),
+        ("13/01/2026", None),
+        ("2026-1", None),
+        ("03/16/26", None),
+        ("03/16/0026", None),
+        ("03/16/2026 9:00 AM", None),
+        ("not 5/8/2018", None),
+    ],
+)
+def test_dates(text: str, value: str | None) -> None:
+    assert coerce.read_dates([text], DATES) == [value]
+
+
+@given(st.dates(date(1900, 1, 1), date(2199, 12, 31)))
+def test_every_date_is_read_in_every_format(day: date) -> None:
+    assert coerce.read_dates([day.strftime(form) for form in DATES], DATES) == [day.isoformat()] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9:00 AM", "09:00"),
+        ("12:00 am", "00:00"),
+        ("1:30 pm", "13:30"),
+        ("14:00", "14:00"),
+        ("8:15:30", "08:15:30"),
+        ("9:00AM", "09:00"),
+        ("25:99", None),
+        ("13:00 PM", None),
+        ("noon", None),
+    ],
+)
+def test_times(text: str, value: str | None) -> None:
+    assert coerce.read_times([text], TIME_FORMATS) == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "time"),
+    [
+        ("03/16/2026 9:00 am", "2026-03-16", "09:00"),
+        ("2026-03-17 15:30:00", "2026-03-17", "15:30"),
+        ("2026-03-17T15:30", "2026-03-17", "15:30"),
+        ("03/16/2026", "2026-03-16", None),
+        ("02/30/2026 9:00 AM", None, None),
+        ("03/16/2026 25:00", None, None),
+    ],
+)
+def test_moments(text: str, day: str | None, time: str | None) -> None:
+    assert coerce.read_moments([text], DATES, TIME_FORMATS) == ([day], [time])
+
+
+@pytest.mark.parametrize(
+    ("day", "time", "instant"),
+    [
+        ("2026-01-15", "09:00", "2026-01-15T14:00:00.000000Z"),
+        ("2026-07-15", "09:00", "2026-07-15T13:00:00.000000Z"),
+        ("2026-03-08", "02:30", "2026-03-08T07:30:00.000000Z"),  # never comes: an hour later, 3:30 EDT
+        ("2026-11-01", "01:30", "2026-11-01T05:30:00.000000Z"),  # comes twice: the first, EDT
+        ("2026-01-15", None, "2026-01-15T05:00:00.000000Z"),
+    ],
+)
+def test_instants(day: str, time: str | None, instant: str) -> None:
+    assert coerce.instants([day], [time], "America/New_York") == [instant]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("(404) 555-0101", "+14045550101"),
+        ("404.555.0101", "+14045550101"),
+        ("4045550101", "+14045550101"),
+        ("1-404-555-0101", "+14045550101"),
+        ("+1 404 555 0101", "+14045550101"),
+        ("404-555-0101 ext. 12", "+14045550101"),
+        ("+44 20 7946 0018", "+442079460018"),
+        ("555-0101", None),
+        ("104-555-0101", None),
+        ("UNKNOWN", None),
+        ("+1 404 155 0101", None),
+        ("9" * 500, None),
+    ],
+)
+def test_phones(text: str, value: str | None) -> None:
+    assert coerce.read_phones([text], "US") == [value]
+
+
+def test_phones_of_another_region() -> None:
+    assert coerce.read_phones(["020 7946 0018", "+1 404 555 0101"], "GB") == ["+442079460018", "+14045550101"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Avery.Alder@Example.com", "avery.alder@example.com"),
+        ("o'birch+court@sub.example.com", "o'birch+court@sub.example.com"),
+        ("nobody", None),
+        ("nobody@", None),
+        ("a@b", None),
+        ("a b@example.com", None),
+        ("a@-example.com", None),
+        ("a@example.com; b@example.com", None),
+        ("x" * 250 + "@example.com", None),
+    ],
+)
+def test_emails(text: str, value: str | None) -> None:
+    assert coerce.read_emails([text]) == [value]
+
+
+def test_texts_are_tidied() -> None:
+    assert coerce.tidy(["  a \u00a0 b\t", "'+1 404", "'tis", "'=1+1"]) == ["a b", "+1 404", "'tis", "=1+1"]

@@ -1,0 +1,298 @@
+"""The engine against the obvious implementation, against itself, and against everything that may interrupt it."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from ingest import inbox
+from ingest.arrival import ArrivalState
+from ingest.engine import ingest
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from ingest.sample import write_ecr
+from tests.ingest.court import ZONE, Court, codes, ecr, row
+from tests.ingest.reference import Reference
+
+SMALL = Limits(chunk=7, block=512)
+
+
+def court_at(folder: Path, **options: Any) -> Court:
+    court = Court(folder, **options)
+    court.profile()
+    return court
+
+
+def report(folder: Path, rows: int, seed: int, day: int = 1, **options: Any) -> bytes:
+    path = folder / "report"
+    write_ecr(path, rows, seed, day, **options)
+    return path.read_bytes()
+
+
+def shape(dump: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """A court's dump cut down to what the reference knows."""
+    return {
+        "clients": [(r[0], r[1], r[2], r[4], r[8]) for r in dump["clients"]],
+        "cases": [(r[0],) for r in dump["cases"]],
+        "contacts": [r[:3] for r in dump["contacts"]],
+        "case_parties": [r[:3] for r in dump["case_parties"]],
+        "events": [(r[0], r[1], r[2], r[4], r[5], r[6], r[9], r[10], r[11]) for r in dump["events"]],
+    }
+
+
+@pytest.mark.parametrize(("delimiter", "seed"), [("|", 1), (",", 2)])
+def test_it_does_what_a_loop_over_the_rows_does(tmp_path: Path, delimiter: str, seed: int) -> None:
+    court, reference = court_at(tmp_path / "court"), Reference(ZONE, delimiter)
+    for day in (1, 2):
+        content = report(tmp_path, 1500, seed, day, bad=0.05, delimiter=delimiter)
+        upload = court.push(content)
+        reference.ingest(content)
+        assert shape(court.dump()) == reference.dump()
+        assert codes(court.errors(upload)) == reference.errors
+
+
+def test_skipping_changes_nothing_but_the_time(tmp_path: Path) -> None:
+    skipping, plain = court_at(tmp_path / "a"), court_at(tmp_path / "b", skipping=False)
+    for day in (1, 2, 2, 1):
+        content = report(tmp_path, 800, 5, day, bad=0.03)
+        one, other = (court.push(content, f"/upload/{len(court.uploads)}.txt") for court in (skipping, plain))
+        assert one.counts == other.counts
+        assert codes(skipping.errors(one)) == codes(plain.errors(other))
+        assert skipping.dump() == plain.dump()
+    assert one.skipped > 700
+
+
+rows = st.lists(
+    st.builds(
+        row,
+        reference=st.sampled_from(["1", "2", ""]),
+        case=st.sampled_from(["CR-1", "CR-2"]),
+        date=st.sampled_from(["03/16/2026", "03/17/2026", "02/30/2026"]),
+        time=st.sampled_from(["9:00 AM", ""]),
+        status=st.sampled_from(["Scheduled", "Cancelled", ""]),
+        first=st.sampled_from(["Avery", "AVERY", "Blake", ""]),
+        role=st.sampled_from(["Defendant", "Witness", ""]),
+        phone=st.sampled_from(["", "404-555-0101", "(404) 555-0101", "404-555-0102", "555"]),
+        judge=st.sampled_from(["Alvarez, M.", "Brooks, T.", ""]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=rows, changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3), data=st.data())
+def test_skipping_is_exact_when_rows_contradict_each_other(
+    tmp_path_factory: pytest.TempPathFactory, first: list[str], changes: list[Any], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("exact")
+    skipping, plain = court_at(folder / "a", limits=SMALL), court_at(folder / "b", skipping=False)
+    filler = [row(str(100 + i), f"CV-{i}") for i in range(10)]
+    files = [first]
+    for place, gone, added in changes:
+        files.append(files[-1][:place] + data.draw(st.sampled_from([[], added[:2]])) + files[-1][place + gone :])
+        files.append(data.draw(st.permutations(files[-1])))
+    for number, lines in enumerate(files):
+        content = ecr(*filler, *lines)
+        one, other = (court.push(content, f"/upload/{number}.txt") for court in (skipping, plain))
+        assert one.counts == other.counts
+        assert skipping.dump() == plain.dump()
+    skipping.close()
+    plain.close()
+
+
+def test_rows_are_skipped_at_all(court: Court) -> None:
+    court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(50))))
+    upload = court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(49)), row("49", "CR-49", status="Cancelled")))
+    assert (upload.rows, upload.skipped) == (50, 49)
+    assert vars(upload.counts["events"]) == {"created": 0, "updated": 1, "unchanged": 49}
+
+
+def test_a_change_by_another_template_is_overwritten_again(court: Court) -> None:
+    court.template(
+        'name = "names"\n[columns]\nclient.reference = "id"\nclient.first_name = "name"\nclient.group = "group"',
+        "/other",
+    )
+    people = ecr(*(row(str(i), f"CR-{i}") for i in range(20)))
+    court.push(people, "/upload/1.txt")
+    court.push("id,name,group\n3,Someone,x\n", "/other/names.csv")
+    court.push(people, "/upload/2.txt")
+    court.push("id,name,group\n3,Someone,x\n", "/other/names2.csv")
+    court.push(people, "/upload/3.txt")
+    third = next(client for client in court.dump()["clients"] if client[0] == "#3")
+    assert third[2] == "Avery"
+
+
+@pytest.mark.parametrize("limits", [SMALL, Limits(chunk=100, block=4096), Limits()])
+def test_chunks_leave_no_trace(tmp_path: Path, limits: Limits) -> None:
+    one, other = court_at(tmp_path / "a", limits=limits), court_at(tmp_path / "b")
+    content = report(tmp_path, 400, 9, bad=0.1)
+    first, second = one.push(content), other.push(content)
+    assert one.dump() == other.dump()
+    assert one.errors(first) == other.errors(second)
+    assert first.counts == second.counts
+
+
+def test_the_same_file_twice_is_a_duplicate_and_changes_nothing(court: Court) -> None:
+    content = ecr(row(), row("2", "CR-2"))
+    court.push(content)
+    before = court.dump()
+    upload = court.push(content)
+    assert (upload.status, upload.error) == ("duplicate", None)
+    assert court.dump() == before
+    assert court.push(content, "/upload/other name.txt").status == "processed"
+
+
+def test_the_same_name_with_new_content_is_processed_and_then_the_old_content_again(court: Court) -> None:
+    first, second = ecr(row(status="Scheduled")), ecr(row(status="Cancelled"))
+    assert [court.push(content).status for content in (first, second, first)] == ["processed"] * 3
+    assert court.dump()["events"][0][9] == "Scheduled"
+
+
+def test_a_profile_may_take_each_name_once(tmp_path: Path) -> None:
+    court = Court(tmp_path)
+    court.profile(skip_same_name=True)
+    assert court.push(ecr(row())).status == "processed"
+    assert court.push(ecr(row("2"))).status == "duplicate"
+
+
+def test_a_failed_file_may_come_again_under_its_name(court: Court) -> None:
+    assert court.push(b"").status == "failed"
+    assert court.push(b"").status == "failed"
+    assert court.push(ecr(row())).status == "processed"
+
+
+@pytest.mark.parametrize(
+    "moment", ["INSERT INTO clients", "INSERT INTO events", "INSERT INTO row_errors", "UPDATE arrivals"]
+)
+def test_a_run_that_dies_has_changed_nothing_and_is_done_again(court: Court, moment: str) -> None:
+    arrival, source = court.receive(ecr(row(), row("2", "CR-2", date="02/30/2026")))
+    work = court.work(arrival, source)
+
+    def die(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(moment):
+            raise KeyboardInterrupt
+
+    event.listen(court.database.engine, "before_cursor_execute", die)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(court.database.engine, work)
+    event.remove(court.database.engine, "before_cursor_execute", die)
+    assert not any(court.dump().values())
+    upload = ingest(court.database.engine, replace(work, upload_id="again"))
+    assert (upload.id, upload.status) == ("again", "partially_processed")
+    assert ingest(court.database.engine, replace(work, upload_id="third")) == upload
+    assert len(court.dump()["events"]) == 1
+
+
+def test_the_loser_of_a_race_returns_what_the_winner_recorded(court: Court) -> None:
+    arrival, source = court.receive(ecr(row()))
+    won = []
+
+    def overtake(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("CREATE TEMPORARY TABLE stage_errors") and not won:
+            won.append(None)
+            won[0] = ingest(court.database.engine, court.work(arrival, source))
+
+    event.listen(court.database.engine, "before_cursor_execute", overtake)
+    lost = ingest(court.database.engine, court.work(arrival, source))
+    assert won == [lost]
+
+
+def test_an_index_that_has_been_replaced_meanwhile_is_not_trusted(court: Court) -> None:
+    people = [row(str(i), f"CR-{i}") for i in range(20)]
+    court.push(ecr(*people))
+    arrival, source = court.receive(ecr(*people[:-1], row("77", "CR-77")))
+    done = []
+
+    def overtake(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("CREATE TEMPORARY TABLE stage_errors") and not done:
+            done.append(True)
+            court.push(ecr(*(row(str(i), f"CR-{i}", status="Cancelled") for i in range(20))), "/upload/b.txt")
+
+    event.listen(court.database.engine, "before_cursor_execute", overtake)
+    upload = ingest(court.database.engine, court.work(arrival, source))
+    assert upload.skipped == 0
+    assert {e[9] for e in court.dump()["events"]} == {"Scheduled", "Cancelled"}
+    assert sum(e[9] == "Cancelled" for e in court.dump()["events"]) == 1
+
+
+def test_staging_locks_nobody_out(court: Court) -> None:
+    arrival, source = court.receive(ecr(row()))
+    written = []
+
+    def write(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO stage_events"):
+            other = sqlite3.connect(court.folder / "court.db", timeout=0, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE arrivals SET session = 'x'")
+            other.execute("COMMIT")
+            other.close()
+            written.append(True)
+
+    event.listen(court.database.engine, "before_cursor_execute", write)
+    assert ingest(court.database.engine, court.work(arrival, source)).status == "processed"
+    assert written == [True]
+
+
+def test_an_arrival_that_does_not_wait_is_refused(court: Court) -> None:
+    arrival, source = court.receive(ecr(row()), "/elsewhere/ecr.txt")
+    assert arrival.state == ArrivalState.UNMATCHED
+    with pytest.raises(IngestError, match="does not wait"):
+        ingest(court.database.engine, court.work(arrival, source))
+    with pytest.raises(IngestError, match="no arrival"):
+        ingest(court.database.engine, replace(court.work(arrival, source), arrival_id="nobody"))
+
+
+def test_two_people_of_one_name_stay_two(court: Court) -> None:
+    court.push(ecr(row("", "CR-1", first="John", last="Smith"), row("", "CR-2", first="John", last="Smith")))
+    assert [client[0] for client in court.dump()["clients"]] == ["smith\x1fjohn\x1fCR-1", "smith\x1fjohn\x1fCR-2"]
+
+
+def test_an_empty_cell_leaves_what_is_there(court: Court) -> None:
+    court.push(ecr(row(language="Spanish", status="Scheduled")))
+    court.push(ecr(row(language="", status="")))
+    dump = court.dump()
+    assert dump["clients"][0][8] == "Spanish"
+    assert dump["events"][0][9] == "Scheduled"
+
+
+def test_a_bad_phone_costs_the_phone_and_not_the_hearing(court: Court) -> None:
+    upload = court.push(ecr(row(phone="555-01", email="a@b")))
+    assert (upload.status, upload.error_rows, upload.warning_rows) == ("partially_processed", 0, 1)
+    assert codes(court.errors(upload)) == [(2, "Phone", "bad_phone", "warning"), (2, "Email", "bad_email", "warning")]
+    assert len(court.dump()["events"]) == 1
+    assert court.dump()["contacts"] == []
+
+
+def test_two_spellings_are_one_contact(court: Court) -> None:
+    court.push(ecr(row(phone="(404) 555-0101"), row(phone="+1 404.555.0101", time="10:00 AM")))
+    assert [contact[:3] for contact in court.dump()["contacts"]] == [("#1", "phone", "+14045550101")]
+
+
+def test_the_error_file_corrected_is_taken(court: Court) -> None:
+    from ingest.answer import error_file
+
+    good, bad = row(), row("2", "CR-2", date="02/30/2026", phone="+1 404 555 0101")
+    upload = court.push(ecr(good, bad))
+    answer = error_file(upload, court.errors(upload))
+    assert b"'+1 404 555 0101" in answer
+    again = court.push(answer.replace(b"02/30/2026", b"03/02/2026"), "/upload/ecr.errors.csv")
+    assert (again.status, again.rows, again.notes) == ("processed", 1, ())
+    assert [contact[:3] for contact in court.dump()["contacts"]] == [("#2", "phone", "+14045550101")]
+
+
+def test_records_are_listed_with_stable_columns(court: Court) -> None:
+    court.push(ecr(row(phone="404-555-0101"), row("2", "CR-1", time="")))
+    with court.database.reading() as conn:
+        listed = {kind: list(inbox.records(conn, kind, "agency")) for kind in inbox.COLUMNS}
+        assert list(inbox.records(conn, "events", "stranger")) == []
+    for kind, columns in inbox.COLUMNS.items():
+        assert listed[kind]
+        assert all(tuple(record) == columns for record in listed[kind])
+    assert listed["cases"][0]["parties"] == 2
+    assert {event["time"] for event in listed["events"]} == {"09:00", None}

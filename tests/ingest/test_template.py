@@ -1,0 +1,126 @@
+"""Templates: what they may say, and what is answered when they say something else."""
+
+import pytest
+
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from ingest.mapping import map_columns
+from ingest.template import builtin_templates, load_template
+from tests.ingest.court import HEADER, Court
+
+GOOD = 'name = "t"\n[columns]\ncase.number = "Case"\nclient.reference = ["ID", "Id"]\n'
+
+
+def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
+    assert {name: load_template(text).name for name, text in builtin_templates().items()} == {
+        "odyssey-ecr": "odyssey-ecr"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("name = ", "template_syntax", "TOML"),
+        ("[columns]\n", "template_name", "name"),
+        (GOOD + "[fiel]\n", "template_key", "Did you mean file?"),
+        (GOOD + '[file]\nencodng = "utf-8"', "template_key", "Did you mean encoding?"),
+        (GOOD + 'client.frist_name = "x"', "template_field", "Did you mean client.first_name?"),
+        (GOOD + "client.dob = 0", "template_column", "position"),
+        (GOOD + "client.dob = true", "template_column", "position"),
+        (GOOD + "client.dob = []", "template_column", "position"),
+        (GOOD + '[file]\ndelimiter = "x"', "template_value", "auto"),
+        (GOOD + '[file]\nheader = "no"', "template_value", "true or false"),
+        (GOOD + "[file]\nheader = false", "template_header", "positions"),
+        (GOOD + '[formats]\ndate = ["%m/%d"]', "template_format", "year, month and day"),
+        (GOOD + '[formats]\ntime = ["%I:%M"]', "template_format", "%p"),
+        (GOOD + '[formats]\ntime = ["%q"]', "template_format", "read back"),
+        (GOOD + '[constants]\ncase.number = "1"', "template_constant", "case.number"),
+        ('name = "t"\nrequired = ["event.date"]\n[columns]\ncase.number = 1', "template_required", "event.date"),
+        ('name = "t"\nrequired = "x"\n[columns]\ncase.number = 1', "template_value", "list"),
+        ('name = "t"\n[columns]\nclient.first_name = 1', "template_identity", "client.reference"),
+        ('name = "t"\n[columns]\ncase.number = 1\ncontact.phone = 2', "template_identity", "contact"),
+        ('name = "t"\n[columns]\ncase.number = 1\nevent.time = 2', "template_date", "event.date"),
+        ('name = "t"', "template_empty", "columns"),
+        ('name = "t"\ncolumns = 3', "template_key", "[columns]"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_told(text: str, code: str, says: str) -> None:
+    with pytest.raises(IngestError) as caught:
+        load_template(text)
+    assert caught.value.code == code
+    assert says in str(caught.value)
+
+
+def test_the_first_of_several_headers_counts() -> None:
+    plan = map_columns(load_template(GOOD), ["Id", "Case"], Limits())
+    assert dict(plan.columns) == {"case.number": 1, "client.reference": 0}
+
+
+def test_date_and_time_come_in_one_column_or_in_two(court: Court) -> None:
+    combined = HEADER.replace("Event Date|Event Time", "Event Date and Time")
+    assert court.push(f"{combined}\n1|A|B|||||03/16/2026 9:00 AM||||CR-1\n", "/upload/1.txt").status == "processed"
+    assert court.push(f"{HEADER}\n2|A|B|||||03/16/2026|9:00 AM||||CR-1\n", "/upload/2.txt").status == "processed"
+    assert {event[4] for event in court.dump()["events"]} == {"2026-03-16T13:00:00.000000Z"}
+
+
+def test_extra_columns_are_told_and_do_no_harm(court: Court) -> None:
+    upload = court.push(f"{HEADER}|Bail|row number|reasons\n1|A|B|||||03/16/2026|||||CR-1|x|y|z\n")
+    assert upload.status == "processed"
+    assert upload.notes == ("Columns that the template does not read: Bail.",)
+
+
+ANCHORAGE = """
+name = "anchorage"
+required = ["event.date"]
+[file]
+header = false
+[formats]
+date = "%m/%d/%Y"
+time = "%I:%M %p"
+[columns]
+event.date = 1
+client.last_name = 2
+client.first_name = 3
+event.location = 5
+event.time = 6
+case.number = 7
+event.type = 9
+[constants]
+client.group = "Court"
+"""
+
+
+def test_positions_make_headerless_files_usable(court: Court) -> None:
+    court.template(ANCHORAGE, "/anchorage")
+    content = (
+        '09/13/2018,"Myers","John",,"Courthouse", 8:30 am,"AAB1",,"Infraction",\n'
+        '06/23/2018,"Hamill","Susie",,"Courtroom 2, Courthouse",10:00 am,"AAB2",,"Infraction",\n'
+        '06/23/2018,"Hamill"\n'
+    )
+    upload = court.push(content, "/anchorage/a.csv")
+    assert (upload.status, upload.rows, upload.error_rows) == ("partially_processed", 3, 1)
+    assert [client[10] for client in court.dump()["clients"]] == ["Court", "Court"]
+    assert [event[2] for event in court.dump()["events"]] == [
+        "2018-06-23T10:00|Infraction",
+        "2018-09-13T08:30|Infraction",
+    ]
+
+
+def test_a_case_without_people_and_people_without_a_case(court: Court) -> None:
+    court.template('name = "cases"\n[columns]\ncase.number = "n"\ncase.style = "s"\nevent.date = "d"', "/cases")
+    court.template('name = "people"\n[columns]\nclient.reference = "n"\nevent.date = "d"', "/people")
+    assert court.push("n,s,d\nCR-1,State v. X,03/16/2026\n,,03/17/2026\n", "/cases/a.csv").error_rows == 1
+    court.push("n,d\n7,03/16/2026\n", "/people/a.csv")
+    court.push("n,d\n7,03/16/2026\n", "/people/b.csv")
+    assert [event[:3] for event in court.dump()["events"]] == [(None, "CR-1", "2026-03-16"), ("#7", None, "2026-03-16")]
+
+
+def test_an_event_reference_lets_a_hearing_move(court: Court) -> None:
+    toml = 'name = "ref"\n[columns]\nclient.reference = "n"\nevent.reference = "e"\nevent.date = "d"\nevent.time = "t"'
+    court.template(toml, "/ref")
+    court.push("n,e,d,t\n7,E1,03/16/2026,9:00 AM\n", "/ref/a.csv")
+    upload = court.push("n,e,d,t\n7,E1,03/18/2026,\n", "/ref/b.csv")
+    assert vars(upload.counts["events"]) == {"created": 0, "updated": 1, "unchanged": 0}
+    assert [event[2:7] for event in court.dump()["events"]] == [
+        ("#E1", "E1", "2026-03-18T04:00:00.000000Z", "2026-03-18", None)
+    ]

@@ -1,0 +1,195 @@
+"""The journal: what is noted of uploads, and what is found of them after a crash."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from server.intake.journal import CRASHED, Entry, Journal, State, data_extents, new_entry
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "spool" / "receiving")
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Path:
+    (tmp_path / "agencies" / "court" / "upload").mkdir(parents=True)
+    return tmp_path / "agencies"
+
+
+def received(homes: Path, name: str = "ecr.csv", content: bytes = b"12345") -> tuple[Path, Entry]:
+    """A file in the court's home and an entry for it."""
+    file = homes / "court" / "upload" / name
+    file.write_bytes(content)
+    return file, new_entry("court", f"/upload/{name}", "handle", "session", "client", file.stat())
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the file as a session does."""
+    with file.open("rb+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def test_an_entry_is_found_by_agency_and_path(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    journal.begin(entry)
+    assert journal.find("court", "/upload/ecr.csv") == entry
+    assert journal.find("other", "/upload/ecr.csv") is None
+    assert journal.find("court", "/upload/ecr") is None
+    assert list(Journal(journal.root).entries()) == [entry]
+    journal.forget("court", "/upload/ecr.csv")
+    journal.forget("court", "/upload/ecr.csv")
+    assert list(journal.entries()) == []
+
+
+def test_an_entry_becomes_torn_or_held_and_keeps_its_facts(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    torn = journal.tear(journal.begin(entry), 5, ((0, 3), (4, 5)), "lost")
+    assert torn == replace(entry, state=State.TORN, size=5, covered=((0, 3), (4, 5)), reason="lost")
+    assert journal.find("court", entry.path) == torn
+    assert journal.hold(torn, 5, ((0, 5),)).state is State.HELD
+
+
+def test_a_predecessor_is_of_the_same_file_and_not_accepted_yet(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    torn = journal.tear(entry, 5, (), "lost")
+    assert journal.predecessor("court", entry.path, file.stat()) == torn
+    os.link(file, homes / "spooled")
+    assert journal.predecessor("court", entry.path, file.stat()) is None
+    file.unlink()
+    received(homes)
+    assert journal.predecessor("court", entry.path, file.stat()) is None
+
+
+def test_while_a_file_is_renamed_it_stands_under_both_names(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    journal.tear(entry, 5, (), "lost")
+    with journal.moving("court", "/upload/ecr.csv", "/upload/b.csv") as moved:
+        assert moved
+        assert moved.id == entry.id
+        assert {found.path for found in journal.entries()} == {"/upload/ecr.csv", "/upload/b.csv"}
+    assert [found.path for found in journal.entries()] == ["/upload/b.csv"]
+
+
+def test_a_rename_that_fails_leaves_the_journal_as_it_was(journal: Journal, homes: Path) -> None:
+    first, second = received(homes, "a.csv")[1], received(homes, "b.csv")[1]
+    journal.begin(first)
+    journal.begin(second)
+    with pytest.raises(FileExistsError), journal.moving("court", "/upload/a.csv", "/upload/b.csv"):
+        raise FileExistsError
+    assert {journal.find("court", "/upload/a.csv"), journal.find("court", "/upload/b.csv")} == {first, second}
+
+
+def test_replacing_a_torn_file_forgets_it(journal: Journal, homes: Path) -> None:
+    journal.begin(received(homes, "b.csv")[1])
+    with journal.moving("court", "/upload/a.csv", "/upload/b.csv") as moved:
+        assert moved is None
+    assert list(journal.entries()) == []
+
+
+def test_a_directory_takes_along_what_is_below_it(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    for path in ("/upload/a/1", "/upload/a/b/2", "/upload/ab/3"):
+        journal.begin(replace(entry, path=path))
+    with journal.moving_tree("court", "/upload/a", "/upload/c"):
+        pass
+    assert {found.path for found in journal.entries()} == {"/upload/c/1", "/upload/c/b/2", "/upload/ab/3"}
+
+
+def test_an_upload_whose_process_died_is_torn(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    journal.begin(entry)
+    with locked(file):
+        assert journal.torn(homes) == []
+    (torn,) = journal.torn(homes)
+    assert (torn.id, torn.state, torn.size, torn.covered, torn.reason) == (entry.id, State.TORN, 5, ((0, 5),), CRASHED)
+    assert journal.torn(homes) == [torn]
+
+
+def test_what_a_crash_left_is_settled(journal: Journal, homes: Path) -> None:
+    accepted, entry = received(homes, "accepted.csv")
+    os.link(accepted, homes / "spooled")
+    journal.begin(entry)
+    gone, entry = received(homes, "gone.csv")
+    journal.begin(entry)
+    gone.unlink()
+    renamed, entry = received(homes, "renamed.csv")
+    journal.hold(entry, 5, ((0, 5),))
+    held, entry = received(homes, "held.csv.tmp")
+    kept = journal.hold(entry, 5, ((0, 5),))
+    journal.settle_crashed(homes)
+    assert list(journal.entries()) == [kept]
+    assert renamed.exists()
+    assert held.exists()
+
+
+def test_a_torn_file_stays_torn_if_its_replacement_died_before_it_took_the_name(journal: Journal, homes: Path) -> None:
+    file, before = received(homes)
+    fresh = homes / "fresh"
+    fresh.touch()
+    entry = new_entry("court", before.path, "handle", "session", "client", fresh.stat())
+    journal.begin(replace(entry, id=before.id, replaces=file.stat().st_ino))
+    (torn,) = journal.torn(homes)
+    assert torn.is_of(file.stat())
+    assert torn.id == before.id
+
+
+def test_an_agency_whose_home_is_away_is_left_alone(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    journal.begin(entry)
+    (homes / "court").rename(homes / "elsewhere")
+    journal.settle_crashed(homes)
+    assert list(journal.entries()) == [entry]
+
+
+def test_a_broken_entry_is_shown_and_harms_nothing(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    journal.begin(entry)
+    broken = journal.root / f"{'0' * 64}.json"
+    for content in (b"", b"{", b"[]", b'{"id": 1}', b"\xff"):
+        broken.write_bytes(content)
+        assert list(journal.entries()) == [entry]
+        assert journal.broken() == [broken]
+
+
+def test_one_path_is_changed_by_one_at_a_time(journal: Journal) -> None:
+    inside, most = 0, 0
+
+    def change() -> None:
+        nonlocal inside, most
+        for _ in range(50):
+            with journal.locked("court", "/upload/a", "/upload/b"):
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=change) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_extents_show_holes(tmp_path: Path) -> None:
+    file = tmp_path / "sparse"
+    with file.open("wb") as stream:
+        stream.write(b"x" * 4096)
+        stream.seek(1024 * 1024)
+        stream.write(b"x" * 4096)
+        stream.truncate(2 * 1024 * 1024)
+    with file.open("rb") as stream:
+        extents = data_extents(stream.fileno())
+    if len(extents) == 1:
+        pytest.skip("this file system does not tell holes")
+    assert extents[0] == (0, 4096)
+    assert extents[-1][1] < 2 * 1024 * 1024

@@ -1,0 +1,308 @@
+"""What one client can take from the others: nothing. Every limit, tried from outside."""
+
+import os
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import paramiko
+import psutil
+import pytest
+
+from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
+from tests.server.sftp.rawclient import CLOSE, F_READ, READ, STAT, RawClient, Refused, text
+
+Opener = Callable[..., RunningDoor]
+
+
+def transport(door: RunningDoor) -> paramiko.Transport:
+    made = paramiko.Transport(("127.0.0.1", door.port))
+    made.start_client(timeout=20)
+    return made
+
+
+# Who may come in
+
+
+@pytest.mark.parametrize(("slug", "key"), [("court", "stranger"), ("nobody", "id"), ("nobody", "stranger"), ("", "id")])
+def test_only_the_right_key_for_the_right_name_comes_in(door: RunningDoor, slug: str, key: str) -> None:
+    with pytest.raises((paramiko.AuthenticationException, paramiko.SSHException)) as refused:
+        door.paramiko(slug, key)
+    assert "court" not in str(refused.value)
+    wait_until(lambda: bool(door.events.named("AUTH_FAILURE")), "the failure to be logged")
+
+
+def test_one_agencys_key_does_not_open_another_agency(door: RunningDoor, keys: Path) -> None:
+    door.admit("other", (keys / "stranger.fingerprint").read_text())
+    with pytest.raises(paramiko.AuthenticationException):
+        door.paramiko("other", "id")
+    with RawClient(door.paramiko("other", "stranger")) as client:
+        client.put("/upload/a.csv", b"1")
+        assert door.arrival().agency == "other"
+
+
+def test_passwords_are_not_even_asked_for(door: RunningDoor) -> None:
+    client = transport(door)
+    with pytest.raises(paramiko.BadAuthenticationType) as refused:
+        client.auth_none("court")
+    assert refused.value.allowed_types == ["publickey"]
+    with pytest.raises(paramiko.SSHException):
+        client.auth_password("court", "password", fallback=False)
+    client.close()
+
+
+def test_a_key_that_was_revoked_opens_no_further_channel(door: RunningDoor) -> None:
+    client = door.paramiko()
+    with RawClient(client) as raw:
+        raw.names("/")
+        door.gate.accounts.clear()
+        with pytest.raises((EOFError, OSError, paramiko.SSHException)):
+            RawClient(client)
+
+
+def test_a_gate_that_fails_lets_nobody_in(door: RunningDoor) -> None:
+    async def fail(username: str, fingerprint: str) -> None:
+        raise RuntimeError("the database is away")
+
+    door.gate.admit = fail  # type: ignore[assignment,method-assign]
+    with pytest.raises(paramiko.AuthenticationException):
+        door.paramiko()
+    assert door.events.named("ERROR")
+
+
+def offer(door: RunningDoor, slug: str, *keys: Path) -> subprocess.CompletedProcess[str]:
+    """OpenSSH offers keys one after the other on one connection."""
+    need("sftp", "ssh-keygen")
+    identities = [part for key in keys for part in ("-i", str(key))]
+    command = door.command("sftp", *identities, "-b", "-", f"{slug}@127.0.0.1")
+    at = command.index(str(door.keys / "id"))
+    del command[at - 1 : at + 1]
+    return subprocess.run(command, input="ls /\n", capture_output=True, text=True)
+
+
+def test_sixty_keys_are_not_tried(open_door: Opener, tmp_path: Path, keys: Path) -> None:
+    door = open_door(auth_tries=6)
+    wrong = [tmp_path / f"key-{number}" for number in range(60)]
+    for file in wrong:
+        make_key(file)
+    assert offer(door, "court", *wrong, keys / "id").returncode != 0
+    assert len(door.gate.asked) == 6
+
+
+def test_the_sixth_key_may_be_the_right_one(open_door: Opener, tmp_path: Path, keys: Path) -> None:
+    door = open_door(auth_tries=6)
+    wrong = [tmp_path / f"key-{number}" for number in range(5)]
+    for file in wrong:
+        make_key(file)
+    assert offer(door, "court", *wrong, keys / "id").returncode == 0
+
+
+def test_other_names_and_passwords_run_out_too(open_door: Opener) -> None:
+    door = open_door()
+    client = transport(door)
+    tries = 0
+    for number in range(200):
+        try:
+            client.auth_none(f"user{number}")
+        except paramiko.BadAuthenticationType:
+            tries += 1
+        except (paramiko.SSHException, EOFError):
+            break
+    assert tries < 40
+    client.close()
+
+
+def test_who_does_not_log_in_is_sent_away(open_door: Opener) -> None:
+    door = open_door(login_grace=0.5)
+    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as silent:
+        assert silent.recv(100).startswith(b"SSH-2.0-dropslot\r\n")
+        began = time.monotonic()
+        while silent.recv(10_000):
+            pass
+        assert time.monotonic() - began < 5
+
+
+# How much one may open
+
+
+def test_channels_on_one_connection_are_limited(open_door: Opener) -> None:
+    door = open_door(channels=10)
+    client = door.paramiko()
+    opened = [RawClient(client)]
+    refused = 0
+    for _ in range(20):
+        try:
+            opened.append(RawClient(client))
+        except paramiko.ChannelException:
+            refused += 1
+    assert (len(opened), refused) == (10, 11)
+    opened[0].channel.close()
+    wait_until(lambda: _opens(client), "a channel to be free again")
+    client.close()
+
+
+def _opens(client: paramiko.SSHClient) -> bool:
+    try:
+        RawClient(client)
+    except paramiko.ChannelException:
+        return False
+    return True
+
+
+def test_connections_of_one_agency_are_limited(open_door: Opener) -> None:
+    door = open_door(sessions_per_agency=3)
+    clients = [door.raw() for _ in range(3)]
+    with pytest.raises((paramiko.SSHException, EOFError)):
+        door.raw()
+    assert clients[0].names("/") == ["download", "upload"]
+    clients[0].client.close()
+    wait_until(lambda: bool(door.events.named("DISCONNECTED")), "a connection to end")
+    time.sleep(0.1)
+    door.raw().client.close()
+    for client in clients:
+        client.client.close()
+
+
+def test_open_files_and_directories_are_limited(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/a.csv", b"1")
+        handles = [client.open("/upload/a.csv", F_READ) for _ in range(128)]
+        with pytest.raises(Refused, match="128 files open"):
+            client.open("/upload/a.csv", F_READ)
+        client.close(handles[0])
+        client.open("/upload/a.csv", F_READ)
+        for _ in range(128):
+            client.opendir("/upload")
+        with pytest.raises(Refused, match="128 directories open"):
+            client.opendir("/upload")
+
+
+def test_reads_are_clamped(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/a.csv", b"x" * 10)
+        door.uploaded("a.csv").write_bytes(os.urandom(1024 * 1024))
+        handle = client.open("/upload/a.csv", F_READ)
+        assert len(client.read(handle, 0, 2**32 - 1)) == 256 * 1024
+        for offset in (1024 * 1024, 2**63, 2**64 - 1):
+            assert client.status(client.send(READ, text(handle) + struct.pack(">QI", offset, 10)))[0] == 1
+
+
+def test_a_client_that_asks_and_does_not_read_fills_no_memory(door: RunningDoor) -> None:
+    with door.raw() as setup:
+        setup.put("/upload/a.csv", b"x")
+        door.uploaded("a.csv").write_bytes(os.urandom(8 * 1024 * 1024))
+    client = door.paramiko()
+    under = client.get_transport()
+    assert under
+    under.default_window_size = 2**31 - 1  # nothing but the server's own care holds the replies back
+    raw = RawClient(client)
+    handle = raw.open("/upload/a.csv", F_READ)
+    before = psutil.Process().memory_info().rss
+    under.packetizer.read_message = _never  # type: ignore[method-assign]
+    for _ in range(2000):
+        raw.send(READ, text(handle) + struct.pack(">QI", 0, 256 * 1024))
+    time.sleep(1.5)
+    assert psutil.Process().memory_info().rss - before < 64 * 1024 * 1024
+    with door.raw() as neighbour:
+        assert neighbour.stat("/upload/a.csv", STAT)["size"] == 8 * 1024 * 1024
+    raw.hang_up()
+
+
+def _never() -> None:
+    time.sleep(30)
+
+
+# How long one may stay
+
+
+def test_an_idle_session_is_ended_and_a_busy_one_is_not(open_door: Opener) -> None:
+    door = open_door(idle_timeout=0.6)
+    with door.raw() as busy:
+        idle = door.raw()
+        for _ in range(12):
+            time.sleep(0.1)
+            busy.names("/")
+        with pytest.raises((EOFError, OSError, paramiko.SSHException)):
+            idle.names("/")
+
+
+def test_a_client_that_stops_answering_is_given_up(open_door: Opener, tmp_path: Path) -> None:
+    need("sftp")
+    door = open_door(keepalive=0.3)
+    endless = tmp_path / "endless.csv"
+    with endless.open("wb") as file:
+        file.truncate(40 * 1024**3)
+    sftp = subprocess.Popen(door.command("sftp", "-b", "-", "court@127.0.0.1"), stdin=subprocess.PIPE, text=True)
+    assert sftp.stdin
+    sftp.stdin.write(f"put {endless} /upload/endless.csv\n")
+    sftp.stdin.flush()
+    wait_until(lambda: door.uploaded("endless.csv").exists(), "the upload to begin")
+    (ssh,) = psutil.Process(sftp.pid).children()
+    ssh.suspend()
+    try:
+        assert door.tear().reason
+    finally:
+        ssh.kill()
+        sftp.stdin.close()
+        sftp.wait(10)
+
+
+# When the disk is full
+
+
+def _write_for_ever(client: RawClient, handle: bytes) -> None:
+    for offset in range(0, 2**40, 256 * 1024):
+        client.write(handle, offset, b"x" * 256 * 1024)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A directory on a disk of 2 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", place]).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    return place
+
+
+def test_a_full_disk_is_said_and_never_arrives(small_disk: Path, keys: Path) -> None:
+    door = RunningDoor(small_disk, keys)
+    door.admit("court", (keys / "id.fingerprint").read_text())
+    door.start()
+    try:
+        with door.raw() as client:
+            handle = client.open("/upload/big.csv")
+            with pytest.raises(Refused, match="disk is full"):
+                _write_for_ever(client, handle)
+            with pytest.raises(Refused, match="earlier part"):
+                client.write(handle, 0, b"x")
+            code, sentence = client.status(client.send(CLOSE, text(handle)))
+            assert (code, "not" in sentence) == (4, True)
+            assert door.intake.arrived == []
+            assert list(door.spool.all()) == []
+            client.remove("/upload/big.csv")
+            client.put("/upload/small.csv", b"it goes on")
+            assert door.content(door.arrival()) == b"it goes on"
+    finally:
+        door.drain()
+        subprocess.run(["umount", small_disk], check=True)
+
+
+def test_a_spool_that_is_full_is_said_at_close(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/a.csv")
+        client.write(handle, 0, b"12345")
+
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        accept, door.spool.accept_link = door.spool.accept_link, refuse  # type: ignore[method-assign]
+        with pytest.raises(Refused, match="disk is full"):
+            client.close(handle)
+        assert door.tear().path == "/upload/a.csv"
+        door.spool.accept_link = accept  # type: ignore[method-assign]
+        client.put("/upload/a.csv", b"12345")
+        assert door.content(door.arrival()) == b"12345"
