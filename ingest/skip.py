@@ -6,10 +6,11 @@ and event the sequence of its rows in this file is compared with the one in the 
 or has changed places with another row of the same record, the record is dirty, and all its rows are processed again,
 in file order. A clean record is what it was: nobody else touched it, or the index would have been dropped.
 
-Kept in file order, for every row of the last file that was taken without error or warning: its fingerprint and the
-keys of its records (`ingest.keys`), 48 bytes. Rows with errors or warnings are never remembered, so they are answered
-every time. The index is stamped with everything that the meaning of a row depends on (template version, engine,
-dialect, header, zone); another stamp makes it worthless. Whoever changes records by other means must call `forget`.
+Kept in file order, for every row of the last file that was taken: its fingerprint and the keys of its records
+(`ingest.keys`), 48 bytes. Of a row with a warning only the keys are kept, so that it is answered every time, and its
+records count as dirty, for it may be gone; a row with an error has said nothing. The index is stamped with everything
+that the meaning of a row depends on (template version, engine, dialect, header, zone); another stamp makes it
+worthless. Whoever changes records by other means must call `forget`.
 """
 
 import hashlib
@@ -25,13 +26,14 @@ from ingest.tables import skip_index
 
 PART = 100_000  # rows in one database value, so that saving needs no second copy of everything
 WORTHWHILE = 0.5  # if fewer rows than this are known, finding the dirty ones costs more than it saves
+FORGOTTEN = np.uint64(0)
 TRACKED = ("client", "case", "party", "event")
 """The records whose rows overwrite each other; contacts are only ever added."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """Rows and the keys of their records, in file order; a key of 0 is none."""
+    """Rows and the keys of their records, in file order; a key of 0 is none, a row of 0 is like no other."""
 
     row: NDArray[np.uint64]
     client: Keys
@@ -130,7 +132,7 @@ def recall(known: Known, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     candidate = first + rank
     inside = candidate < len(old)
     found = np.zeros(len(new), dtype=bool)
-    found[inside] = old[candidate[inside]] == new[inside]
+    found[inside] = (old[candidate[inside]] == new[inside]) & (new[inside] != FORGOTTEN)
     places = np.full(len(new), -1, dtype=np.int64)
     places[new_order[found]] = old_order[candidate[found]]
     return places

@@ -88,7 +88,7 @@ arrivals = Table(
     Column("session", Text),
     Column("received_at", Instant, nullable=False),
     Column("upload_id", String(36)),
-    Column("detail", Text, nullable=False, server_default=""),
+    Column("detail", Text, nullable=False),
     Index(None, "agency_id", "name"),
     Index(None, "state"),
 )

@@ -1,6 +1,7 @@
 """What was read from a file, added up: the keys of its good rows, which of them to remember, how many were bad."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from ingest.keys import Keys
 from ingest.parse import Records
 from ingest.parse.records import Ints
 from ingest.record import KINDS
-from ingest.skip import Known, concatenate, count_distinct
+from ingest.skip import FORGOTTEN, Known, concatenate, count_distinct
 
 
 class Tally:
@@ -45,12 +46,13 @@ class Tally:
         return concatenate(self._known)
 
     def remembered(self, known: Known, places: Ints) -> Known:
-        """What to keep for the next file: rows that were `known` (at `places` of the file) and clean new ones."""
+        """What to keep for the next file: rows that were `known` (at `places` of the file) and the good new ones."""
         if not self._known:
             return known
-        clean = np.concatenate(self._clean)
-        both = concatenate([known, self.good.take(np.flatnonzero(clean))])
-        order = np.concatenate([places, np.concatenate(self._places)[clean]])
+        fresh = self.good
+        fresh = replace(fresh, row=np.where(np.concatenate(self._clean), fresh.row, FORGOTTEN))
+        both = concatenate([known, fresh])
+        order = np.concatenate([places, *self._places])
         if bool((order[1:] > order[:-1]).all()):
             return both
         return both.take(np.argsort(order, kind="stable"))

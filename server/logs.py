@@ -10,7 +10,9 @@ import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from structlog.stdlib import BoundLogger as Log
+    from structlog.stdlib import BoundLogger
+
+    Log = BoundLogger
 else:
     Log = Any
 

@@ -2,8 +2,8 @@
 
 Absent texts are NULL, never '', so `excluded.c <> coalesce(t.c, '')` reads: there is a value, and it is another one.
 A joined UPDATE ... FROM makes SQLite scan the big table for each staged row; INSERT ... SELECT ... ON CONFLICT does
-not, and also tells new rows from old ones by itself. LEFT JOINs keep SQLite from turning the loops around. Rows are inserted in the order of the index that they go into:
-with a million rows that is worth a third of the time.
+not, and also tells new rows from old ones by itself. LEFT JOINs keep SQLite from turning the loops around. Rows are
+inserted in the order of the index that they go into: with a million rows that is worth a third of the time.
 
 Only names of our own tables and columns are put into the text; values are bound.
 """

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
@@ -22,6 +23,7 @@ from ingest.parse.fields import split_record
 from ingest.parse.records import Ints, Kind, Records
 
 _BLANKS = b" \t\r\n\x1a"
+_CP1252 = "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(256))
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,7 @@ def decode(text: bytes, encoding: str) -> str:
     same number (as the WHATWG Encoding Standard has it)."""
     if encoding == "utf-8":
         return text.decode("utf-8", "replace")
-    table = bytes(range(256)).decode("cp1252", "replace")
-    filled = "".join(chr(code) if char == "\ufffd" else char for code, char in enumerate(table))
-    return codecs.charmap_decode(text, "strict", filled)[0]
+    return codecs.charmap_decode(text, "strict", _CP1252)[0]
 
 
 def _split(raw: str, dialect: Dialect, kind: int) -> list[str] | str:
@@ -201,5 +201,5 @@ def _column(chunked: Any, count: int, extra: list[str]) -> Column:
     if count:
         array = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
         codes, values = np.asarray(array.indices, dtype=np.int32), array.dictionary.to_pylist()
-    more = np.arange(len(values), len(values) + len(extra), dtype=np.int32)
-    return Column(np.concatenate([codes, more]), (*values, *extra))
+    places, distinct = pd.factorize(np.array([*extra, None], dtype=object))
+    return Column(np.concatenate([codes, (places[:-1] + len(values)).astype(np.int32)]), (*values, *distinct))

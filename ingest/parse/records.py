@@ -164,7 +164,7 @@ def _join(
         start = int(starts[index])
         if start < consumed:
             continue
-        end, opening = record_end(text[: start + limits.record], start, dialect.separator, dialect.newline)
+        end, opening = record_end(text, start, dialect.separator, dialect.newline)
         last = int(np.searchsorted(ends, end)) if end >= 0 else len(ends)
         if last >= len(ends) or ends[last] != end or last - index > limits.record_lines:
             if not final and len(text) - start < limits.record:

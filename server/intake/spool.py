@@ -177,7 +177,7 @@ class Spool:
 
 
 def _copy(path: Path, target: Path, durable: bool) -> int:
-    with open(path, "rb", opener=_open_plain) as source, target.open("wb") as copy:  # noqa: PTH123  needs the opener
+    with open(path, "rb", opener=_open_plain) as source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy, 1024 * 1024)
         copy.flush()
         if durable:

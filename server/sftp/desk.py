@@ -1,6 +1,7 @@
 """What all sessions of one process share."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from server.settings import Settings
 from server.sftp.announcer import Announcer
 from server.sftp.gate import Gate
 from server.sftp.reception import Reception
+from server.sftp.upload import Upload
+from server.sftp.writeback import EVERY, start_writeback
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +48,12 @@ class Desk:
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call that blocks in a thread, so that the other sessions go on."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def write_back(self, upload: Upload) -> None:
+        """Now and then, send what was written to the disk, in a thread that nobody waits for."""
+        if upload.received - upload.sent_to_disk >= EVERY and self.settings.durability == "fsync":
+            upload.sent_to_disk = upload.received
+            self._pool.submit(start_writeback, os.dup(upload.fd))
 
     @property
     def disk_is_slow(self) -> bool:

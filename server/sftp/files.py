@@ -160,11 +160,14 @@ class Files(SFTPServer):
         with answered(self._log, "WRITE"):
             written = file_obj.write(offset, data)
         self._desk.note_write(time.monotonic() - began)
+        self._desk.write_back(file_obj)
         return written
 
     async def _write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:
         await self._make_own(upload)
-        return await self._work("WRITE", upload.write, offset, data)
+        written = await self._work("WRITE", upload.write, offset, data)
+        self._desk.write_back(upload)
+        return written
 
     async def _make_own(self, upload: Upload) -> None:
         """Announce an upload that opened an existing file, before its first change."""

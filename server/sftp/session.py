@@ -30,6 +30,8 @@ SFTP_ONLY = (
 )
 NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 LEAST_TRIES = 20
+FAR = 0.02
+NEAR_WINDOW = 2 * 1024 * 1024
 
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -50,6 +52,8 @@ class Connection(asyncssh.SSHServer):
         self._refused = 0
         self._offered = 0
         self._last_request = 0.0
+        self._welcomed = 0.0
+        self._answered_after = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
@@ -102,6 +106,7 @@ class Connection(asyncssh.SSHServer):
         if self._conn is None or self._admitted is None or self._conn.get_extra_info("username") != self._admitted[0]:
             self._end(asyncssh.DISC_BY_APPLICATION, "Authentication went wrong. Try again.")
             return
+        self._welcomed = time.monotonic()
         self._agency, fingerprint = self._admitted
         self.desk.connected[self._agency] += 1
         self.log = self.log.bind(agency=self._agency)
@@ -132,14 +137,27 @@ class Connection(asyncssh.SSHServer):
 
     # What it may open
 
-    def session_requested(self) -> "Channel":
+    def session_requested(self) -> "tuple[asyncssh.SSHServerChannel[bytes], Channel]":
         """A channel is asked for."""
         if self.desk.draining:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "The server is about to restart.")
         if self.channels >= self.desk.settings.channels:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "Too many channels on one connection.")
+        assert self._conn is not None  # noqa: S101  asyncssh has made the connection
+        channel = self._conn.create_server_channel(encoding=None, window=self._choose_window())
         self.channels += 1
-        return Channel(self)
+        return channel, Channel(self)
+
+    def _choose_window(self) -> int:
+        """How many bytes the client may send ahead.
+
+        As much as the settings allow if the client is far away, or else its speed would be window / round trip. Near
+        ones get a smaller window: OpenSSH's client slows itself down by buffering what a large one lets it. How far it
+        is, the time tells that it took from our "welcome" to its asking for a channel.
+        """
+        self._answered_after = self._answered_after or time.monotonic() - self._welcomed
+        window = self.desk.settings.window
+        return window if self._answered_after >= FAR else min(window, NEAR_WINDOW)
 
     @property
     def client(self) -> str:

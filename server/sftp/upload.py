@@ -73,6 +73,7 @@ class Upload(Readable):
         self.failure = ""
         self.torn = ""
         self.received = 0
+        self.sent_to_disk = 0
         self._fresh = Coverage()
         self._first: int | None = None
         self._append = append

@@ -60,7 +60,7 @@ def test_a_bad_row_is_answered_and_the_good_ones_go_in(court: Court, what: str) 
     [upload] = court.settled()
     assert upload["status"] == "partially_processed"
     shown = court.dropslot.json("upload", "show", upload["id"])
-    [error] = shown["row_errors"]
+    [error] = shown["errors"]
     assert error["code"] == code
     assert error["row"] == 3
     assert error["message"].endswith(".")

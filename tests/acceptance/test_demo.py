@@ -2,7 +2,7 @@
 
 import re
 
-from tests.acceptance.court import Dropslot, need
+from tests.acceptance.court import Court, Dropslot, need
 
 
 def test_the_demonstration_shows_the_journey_and_is_idempotent(dropslot: Dropslot) -> None:
@@ -14,8 +14,9 @@ def test_the_demonstration_shows_the_journey_and_is_idempotent(dropslot: Dropslo
     assert re.search(r"[\d.]+ from CLOSE to commit", first)
     assert "receipt.txt" in first
     assert "sftp -P" in first
-    before = dropslot.records("events", "demo-county")
+    court = Court(dropslot, "demo-county", dropslot.data)
+    before = court.records("events")
 
     second = dropslot.shell("demo", "--once", "--sftp-port", "0").stdout
     assert "duplicate" in second
-    assert dropslot.records("events", "demo-county") == before
+    assert court.records("events") == before

@@ -106,6 +106,14 @@ def test_skipping_is_exact_when_rows_contradict_each_other(
     plain.close()
 
 
+def test_a_row_with_a_warning_that_is_gone_leaves_its_record_dirty(court: Court) -> None:
+    people = [row(str(100 + i), f"CV-{i}") for i in range(10)]
+    court.push(ecr(*people, row(status="Scheduled"), row(status="Cancelled", phone="555")))
+    upload = court.push(ecr(*people, row(status="Scheduled")))
+    assert upload.skipped == 11
+    assert [event[9] for event in court.dump()["events"] if event[0] == "#1"] == ["Scheduled"]
+
+
 def test_rows_are_skipped_at_all(court: Court) -> None:
     court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(50))))
     upload = court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(49)), row("49", "CR-49", status="Cancelled")))
@@ -120,9 +128,9 @@ def test_a_change_by_another_template_is_overwritten_again(court: Court) -> None
     )
     people = ecr(*(row(str(i), f"CR-{i}") for i in range(20)))
     court.push(people, "/upload/1.txt")
-    court.push("id,name,group\n3,Someone,x\n", "/other/names.csv")
+    court.push("id,name\n3,Someone\n", "/other/names.csv")
     court.push(people, "/upload/2.txt")
-    court.push("id,name,group\n3,Someone,x\n", "/other/names2.csv")
+    court.push("id,name\n3,Someone\n", "/other/names2.csv")
     court.push(people, "/upload/3.txt")
     third = next(client for client in court.dump()["clients"] if client[0] == "#3")
     assert third[2] == "Avery"

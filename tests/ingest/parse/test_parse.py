@@ -76,7 +76,11 @@ def test_odd_quotes_are_read_as_the_csv_module_reads_them(file: Path, text: str,
     try:
         rows, refused = parse(file, Dialect("|", b"\n", True, 0), 2, limits)
     except IngestError as error:
-        assert error.code == "unclosed_quote"
+        caught = error.code
+    else:
+        caught = ""
+    assert caught in {"", "unclosed_quote"}
+    if caught:
         return
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="|")
     line, expected, bad = 1, [], []
@@ -101,7 +105,10 @@ def test_any_bytes_give_rows_or_a_sentence(file: Path, content: bytes, quoting: 
         dialect = tell_dialect(content, None, quoting, (), 1, LIMITS)
         parse(file, dialect, 2, TINY)
     except IngestError as error:
-        assert error.message.endswith(".")
+        said = error.message
+    else:
+        said = "Nothing."
+    assert said.endswith(".")
 
 
 @pytest.mark.parametrize("limits", [LIMITS, TINY])

@@ -10,14 +10,15 @@ from sqlalchemy import text
 import ingest.tables
 import keys.tables
 import server.agencies
-import server.db.migrate
+import server.db
 import server.intake.taken
 import server.queue.local
 from server.db import migrate, open_database
+from server.db.migrate import HEAD
 from server.db.metadata import metadata
 from server.state import State
 
-SCRIPTS = Path(server.db.migrate.__file__).parent / "migrations"
+SCRIPTS = Path(server.db.__file__).parent / "migrations"
 
 
 def test_the_migrations_make_the_tables_of_the_code(state: State) -> None:
@@ -27,7 +28,7 @@ def test_the_migrations_make_the_tables_of_the_code(state: State) -> None:
 
 
 def test_the_head_named_in_the_code_is_the_newest_revision() -> None:
-    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == server.db.migrate.HEAD
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
 
 
 def test_migrating_again_does_nothing(tmp_path: Path) -> None:

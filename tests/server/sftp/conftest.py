@@ -80,7 +80,7 @@ class RunningDoor:
     def __init__(self, folder: Path, keys: Path, **overrides: Any) -> None:
         self.folder = folder
         self.keys = keys
-        self.settings = Settings(data=folder / "data", **{"settle": 0.05, **overrides})
+        self.settings = Settings(data=folder / "data", **{"settle": 0.05, "durability": "flush", **overrides})
         durable = self.settings.durability == "fsync"
         self.spool = Spool(self.settings.spool, durable=durable)
         self.journal = Journal(self.settings.spool / "receiving", durable=durable)

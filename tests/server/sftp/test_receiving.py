@@ -28,7 +28,9 @@ from tests.server.sftp.rawclient import (
 RESUME = F_WRITE | F_CREAT
 
 
-def test_a_closed_file_arrives_with_its_facts(door: RunningDoor) -> None:
+@pytest.mark.parametrize("durability", ["fsync", "flush"])
+def test_a_closed_file_arrives_with_its_facts(open_door: Callable[..., RunningDoor], durability: str) -> None:
+    door = open_door(durability=durability)
     with door.raw() as client:
         client.put("/upload/ecr.csv", b"a,b\n1,2\n")
         arrived = door.arrival()

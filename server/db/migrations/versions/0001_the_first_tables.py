@@ -64,7 +64,7 @@ def upgrade() -> None:
         sa.Column("session", sa.Text(), nullable=True),
         sa.Column("received_at", sa.String(length=27), nullable=False),
         sa.Column("upload_id", sa.String(length=36), nullable=True),
-        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_arrivals")),
     )
     with op.batch_alter_table("arrivals", schema=None) as batch_op:
@@ -202,7 +202,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     # An expression index: SQLite's reflection cannot see it, so no comparison would have found it missing.
-    unique = [sa.text("coalesce(client_id, 0)"), sa.text("coalesce(case_id, 0)"), "slot"]
+    unique = [sa.text("coalesce(client_id, 0)"), sa.text("coalesce(case_id, 0)"), sa.text("slot")]
     op.create_index("uq_events_identity", "events", unique, unique=True)
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_events_agency_id_starts_at"), ["agency_id", "starts_at"], unique=False)
