@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Dialect,
@@ -80,7 +81,7 @@ arrivals = Table(
     _agency(),
     Column("path", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("sha256", String(64)),
     Column("source", String(16), nullable=False),
     Column("state", String(24), nullable=False),
@@ -126,7 +127,7 @@ uploads = Table(
     Column("arrival_id", String(36), ForeignKey("arrivals.id"), nullable=False, index=True),
     _agency(),
     Column("file", Text, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("status", String(24), nullable=False),
     Column("template", Text, nullable=False),

@@ -9,7 +9,7 @@ import typer
 
 from keys import store
 from keys.store import StoredKey
-from server.agencies import find_agency
+from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, print_list, print_one
 from server.clock import now
 from server.errors import AppError, Code
@@ -21,6 +21,7 @@ app = typer.Typer(help="Add, generate, list and revoke SSH keys.", no_args_is_he
 KEY_FILE_BYTES = 64 * 1024
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
 Label = Annotated[str, typer.Option(help="A word to know the key by.")]
 
 
@@ -66,12 +67,13 @@ def generate(
 
 
 @app.command("list")
-def list_(context: typer.Context, agency: Slug, as_json: Json = False) -> None:
-    """List the keys of an agency, revoked ones too."""
+def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
+    """List the keys of an agency, or of all, revoked ones too."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        keys = store.list_keys(conn, find_agency(conn, agency).id)
-    columns = ("fingerprint", "algorithm", "bits", "label", "created_at", "revoked_at")
-    print_list([_document(key) for key in keys], as_json, columns, f"{agency} has no key yet.")
+        chosen = [find_agency(conn, agency)] if agency else list_agencies(conn)
+        rows = [{"agency": owner.slug, **_document(key)} for owner in chosen for key in store.list_keys(conn, owner.id)]
+    columns = ("agency", "fingerprint", "algorithm", "bits", "label", "created_at", "revoked_at")
+    print_list(rows, as_json, columns, "No key yet. Add one with: dropslot key add AGENCY KEY.pub")
 
 
 @app.command()

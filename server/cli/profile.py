@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
-from server.agencies import find_agency
+from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.services.provision import Wish, create_profile
 from server.state import open_state
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
 
 
 @app.command()
@@ -40,10 +41,15 @@ def add(
 
 
 @app.command("list")
-def list_(context: typer.Context, agency: Slug, as_json: Json = False) -> None:
-    """List an agency's profiles."""
+def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
+    """List the profiles of an agency, or of all."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        rows = [as_dict(profile) for profile in inbox.list_profiles(conn, find_agency(conn, agency).id)]
-    columns = ("name", "template", "directory", "keyword", "blockword", "skip_same_name")
-    empty = f"{agency} has no profile yet. Add one with: dropslot profile add {agency} NAME --template odyssey-ecr"
+        chosen = [find_agency(conn, agency)] if agency else list_agencies(conn)
+        rows = [
+            {**as_dict(profile), "agency": owner.slug}
+            for owner in chosen
+            for profile in inbox.list_profiles(conn, owner.id)
+        ]
+    columns = ("agency", "name", "template", "directory", "keyword", "blockword", "skip_same_name")
+    empty = "No profile yet. Add one with: dropslot profile add AGENCY NAME --template odyssey-ecr"
     print_list(rows, as_json, columns, empty)

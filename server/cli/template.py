@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
-from server.agencies import find_agency
+from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
 from server.services.provision import create_template
@@ -15,6 +15,7 @@ from server.state import open_state
 app = typer.Typer(help="Add, list and show Upload Templates.", no_args_is_help=True)
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
 
 
 @app.command()
@@ -36,12 +37,16 @@ def add(
 
 
 @app.command("list")
-def list_(context: typer.Context, agency: Slug, as_json: Json = False) -> None:
-    """List an agency's templates, and the built-in ones."""
+def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
+    """List the built-in templates, and those of an agency (or of all)."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        versions = inbox.list_templates(conn, find_agency(conn, agency).id)
-    rows = [as_dict(version) for version in versions]
-    print_list(rows, as_json, ("name", "version", "builtin", "created_at"), "No template.")
+        slugs = {owner.id: owner.slug for owner in list_agencies(conn)}
+        owners = [find_agency(conn, agency).id] if agency else [*slugs, ""]
+        found = {version.id: version for owner in owners for version in inbox.list_templates(conn, owner)}
+    rows = [
+        {**as_dict(version), "agency": slugs.get(version.agency_id or "", "built in")} for version in found.values()
+    ]
+    print_list(rows, as_json, ("name", "agency", "version", "created_at"), "No template.")
 
 
 @app.command()

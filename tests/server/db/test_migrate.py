@@ -14,8 +14,8 @@ import server.db
 import server.intake.taken
 import server.queue.local
 from server.db import migrate, open_database
-from server.db.migrate import HEAD
 from server.db.metadata import metadata
+from server.db.migrate import HEAD
 from server.state import State
 
 SCRIPTS = Path(server.db.__file__).parent / "migrations"
@@ -39,3 +39,14 @@ def test_migrating_again_does_nothing(tmp_path: Path) -> None:
         assert conn.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert conn.execute(text("PRAGMA foreign_keys")).scalar() == 1
     database.close()
+
+
+def test_the_migrations_make_the_same_indexes(state: State, tmp_path: Path) -> None:
+    # An index on an expression is invisible to the comparison above.
+    plain = open_database(f"sqlite:///{tmp_path / 'plain.db'}")
+    for tables in (metadata, ingest.tables.metadata, keys.tables.metadata):
+        tables.create_all(plain.engine)
+    query = text("SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_autoindex%' ORDER BY 1")
+    with plain.reading() as expected, state.database.reading() as found:
+        assert found.execute(query).scalars().all() == expected.execute(query).scalars().all()
+    plain.close()

@@ -306,3 +306,11 @@ def test_a_spool_that_is_full_is_said_at_close(door: RunningDoor) -> None:
         door.spool.accept_link = accept  # type: ignore[method-assign]
         client.put("/upload/a.csv", b"12345")
         assert door.content(door.arrival()) == b"12345"
+
+
+def test_a_client_that_is_far_away_may_send_further_ahead(open_door: Opener) -> None:
+    door = open_door(window=8 * 1024 * 1024)
+    client = door.paramiko()
+    time.sleep(0.05)  # as if the welcome took that long to reach it
+    with RawClient(client) as raw:
+        assert raw.channel.out_window_size > 7 * 1024 * 1024
