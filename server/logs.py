@@ -7,6 +7,7 @@ a phone number, an address, a cell of a court's file.
 import logging
 import sys
 import traceback
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -29,23 +30,29 @@ def trace(error: BaseException) -> str:
     return "\ncaused by ".join(chain)
 
 
-def open_log(level: str, stream: TextIO = sys.stderr) -> Log:
-    """Set up logging for this process and give its log."""
+def open_log(level: str, stream: TextIO | None = None) -> Log:
+    """Set up logging for this process and give its log; `stream` is standard error unless named."""
     import structlog  # not above: commands that log nothing start faster without
 
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=True,
-    )
+    stream = stream or sys.stderr
     # Libraries talk through the standard logging; only what an operator must see of it comes through.
     logging.basicConfig(level=logging.ERROR, stream=stream, format="%(name)s: %(message)s", force=True)
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
-    log: Log = structlog.get_logger()
+    log: Log = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _hide_texts,
+            structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
     return log
+
+
+def _hide_texts(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """`log.exception(...)` logs a `trace` instead of Python's traceback."""
+    if event.pop("exc_info", None) and (error := sys.exc_info()[1]):
+        event["trace"] = trace(error)
+    return event
