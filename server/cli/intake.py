@@ -92,9 +92,10 @@ def _settled(state: State, log: Log, arrival_id: str) -> Upload:
     """Do the job here, unless a running server's worker was faster: then wait for it."""
     from server.worker import work_once  # the engine takes seconds to import: the other commands do without
 
-    until = time.monotonic() + PATIENCE
+    until, name = time.monotonic() + PATIENCE, f"cli-{new_id()}"
     while time.monotonic() < until:
-        work_once(state, log, f"cli-{new_id()}", arrival_id)
+        # Files of the agency that came before go first; without a server running, nobody else would do them.
+        work_once(state, log, name, arrival_id) or work_once(state, log, name)
         with state.database.reading() as conn:
             arrival = inbox.find_arrival(conn, arrival_id)
             upload = inbox.find_upload(conn, arrival.upload_id or "") if arrival else None

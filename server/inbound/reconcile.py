@@ -9,6 +9,7 @@
 from dataclasses import dataclass
 
 from ingest import inbox
+from ingest.arrival import ArrivalState
 from server.clock import now
 from server.intake.register import TASK, Registrar
 from server.logs import Log
@@ -45,7 +46,7 @@ def _register_spooled(state: State, registrar: Registrar) -> int:
     for manifest in state.spool.pending(now()):
         with state.database.reading() as conn:
             arrival = inbox.find_arrival(conn, manifest.id)
-        if arrival is None or arrival.state == "partial":
+        if arrival is None or arrival.state == ArrivalState.PARTIAL:
             registrar.register(manifest)
             count += 1
     return count
@@ -64,6 +65,7 @@ def _record_torn(state: State, registrar: Registrar) -> int:
 
 def _enqueue_waiting(state: State) -> int:
     with state.database.reading() as conn:
-        waiting = inbox.waiting(conn)
-        unanswered = [upload.arrival_id for upload in inbox.unanswered(conn)]
-    return sum(state.queue.enqueue(TASK, arrival_id) for arrival_id in [*waiting, *unanswered])
+        waiting = inbox.list_arrivals(conn, state=ArrivalState.RECEIVED, limit=None)
+        undone = {arrival.id: arrival.agency_id for arrival in waiting}
+        undone |= {upload.arrival_id: upload.agency_id for upload in inbox.unanswered(conn)}
+    return sum(state.queue.enqueue(TASK, arrival_id, lane=undone[arrival_id]) for arrival_id in sorted(undone))

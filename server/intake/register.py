@@ -60,7 +60,7 @@ class Registrar:
             arrival = inbox.register(conn, _received(agency.id, manifest), chosen)
             if manifest.footprint:
                 take(conn, agency.id, manifest.footprint, manifest.id)
-        if arrival.upload_id is None and self._queue.enqueue(TASK, arrival.id):
+        if arrival.upload_id is None and self._queue.enqueue(TASK, arrival.id, lane=agency.id):
             self._log.info(
                 "file registered", agency=agency.slug, arrival=arrival.id, path=arrival.path, state=arrival.state
             )

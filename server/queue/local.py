@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Index,
     Integer,
     String,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     delete,
+    exists,
     insert,
     or_,
     select,
@@ -35,6 +37,7 @@ jobs = Table(
     Column("id", String(36), primary_key=True),
     Column("task", String(32), nullable=False),
     Column("subject", String(36), nullable=False),
+    Column("lane", String(36), nullable=False),
     Column("state", String(8), nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -43,6 +46,7 @@ jobs = Table(
     Column("reason", String(500), nullable=False),
     UniqueConstraint("task", "subject"),
     Index(None, "state", "due_at"),
+    Index(None, "lane", "id"),
 )
 
 
@@ -53,10 +57,10 @@ class LocalQueue:
         self._database = database
         self._clock = clock
 
-    def enqueue(self, task: str, subject: str, delay: float = 0) -> bool:
+    def enqueue(self, task: str, subject: str, lane: str = "", delay: float = 0) -> bool:
         """See `JobQueue.enqueue`."""
         due = self._clock() + timedelta(seconds=delay)
-        row = {"id": new_id(), "task": task, "subject": subject, "state": "queued", "due_at": due}
+        row = {"id": new_id(), "task": task, "subject": subject, "lane": lane, "state": "queued", "due_at": due}
         try:
             with self._database.writing() as conn:
                 conn.execute(insert(jobs).values(**row, attempts=0, reason=""))
@@ -71,7 +75,9 @@ class LocalQueue:
             and_(jobs.c.state == "queued", jobs.c.due_at <= at),
             and_(jobs.c.state == "running", jobs.c.lease_until < at),
         )
-        wanted = due if subject is None else and_(due, jobs.c.subject == subject)
+        wanted = and_(due, _first_in_lane())
+        if subject is not None:
+            wanted = and_(wanted, jobs.c.subject == subject)
         oldest = select(jobs.c.id).where(wanted).order_by(jobs.c.due_at, jobs.c.id).limit(1)
         with self._database.reading() as conn:  # looking costs no write lock, and mostly there is nothing
             if conn.execute(oldest).first() is None:
@@ -126,6 +132,12 @@ class LocalQueue:
     def _set(self, job_id: str, **values: Any) -> None:
         with self._database.writing() as conn:
             conn.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+
+
+def _first_in_lane() -> ColumnElement[bool]:
+    before = jobs.alias("before")
+    ahead = and_(before.c.lane == jobs.c.lane, before.c.id < jobs.c.id, before.c.state != "dead")
+    return or_(jobs.c.lane == "", ~exists().where(ahead))
 
 
 _JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts)

@@ -2,7 +2,8 @@
 
 A job is a task's name and the id of what it works on, nothing more: everything else is read when it runs. A job may
 run more than once (a worker can die at any moment), so whoever works must be idempotent; it never runs twice at the
-same time.
+same time. Jobs of one lane run one after another in the order they were added, also when one of them has to wait and
+be tried again: yesterday's file must not be processed after today's. A parked job holds up nobody.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,11 @@ class Job:
 class JobQueue(Protocol):
     """Durable jobs with a lease; all durations in seconds."""
 
-    def enqueue(self, task: str, subject: str, delay: float = 0) -> bool:
-        """Add a job that may run after `delay`; False if that task is queued, running or dead for that subject."""
+    def enqueue(self, task: str, subject: str, lane: str = "", delay: float = 0) -> bool:
+        """Add a job that may run after `delay`; False if that task is queued, running or dead for that subject.
+
+        Jobs without a lane wait for no other.
+        """
 
     def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
         """Take the oldest job that is due (or the one for `subject`) for `lease`; None if there is none.

@@ -117,6 +117,31 @@ def test_a_job_given_back_waits_and_counts_its_attempts(queue: JobQueue, clock: 
     assert again.attempts == 2
 
 
+def test_jobs_of_one_lane_run_one_after_another(queue: JobQueue, clock: Clock) -> None:
+    for subject, lane in (("x1", "x"), ("x2", "x"), ("y1", "y"), ("free", "")):
+        queue.enqueue("ingest", subject, lane=lane)
+        clock.pass_(1)
+    first = queue.claim("a", 60)
+    assert first is not None
+    assert [job and job.subject for job in (first, *(queue.claim("b", 60) for _ in range(3)))] == [
+        "x1",
+        "y1",
+        "free",
+        None,
+    ]
+    queue.retry(first, 30, "unavailable")
+    assert queue.claim("b", 60) is None, "the one behind does not overtake it"
+    assert queue.claim("b", 60, "x2") is None
+    clock.pass_(30)
+    again = queue.claim("b", 60)
+    assert again is not None
+    assert again.subject == "x1"
+    queue.bury(again, "internal")
+    behind = queue.claim("b", 60)
+    assert behind is not None
+    assert behind.subject == "x2", "a parked job holds up nobody"
+
+
 def test_a_parked_job_is_seen_and_can_be_revived(queue: JobQueue, clock: Clock) -> None:
     queue.enqueue("ingest", "x")
     job = queue.claim("a", 60)

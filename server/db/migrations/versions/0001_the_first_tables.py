@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("task", sa.String(length=32), nullable=False),
         sa.Column("subject", sa.String(length=36), nullable=False),
+        sa.Column("lane", sa.String(length=36), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("due_at", sa.String(length=27), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -37,6 +38,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("task", "subject", name=op.f("uq_jobs_task_subject")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_jobs_lane_id"), ["lane", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_state_due_at"), ["state", "due_at"], unique=False)
 
     op.create_table(
