@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.conftest import make_court
 from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, need, wait_for
 
-SIZE = 48 * 1024 * 1024
+SIZE = 160 * 1024 * 1024
 
 
 @pytest.fixture
