@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ingest import inbox
@@ -30,6 +31,7 @@ LEASE = 60.0
 ATTEMPTS = 5
 FIRST_WAIT = 2.0
 LOOK_EVERY = 0.1
+STUCK = "The file is safe here but could not be processed. The operators of this server see it and will run it again."
 
 
 def work(state: State, log: Log, name: str, stopping: threading.Event) -> None:
@@ -77,13 +79,17 @@ def settle(state: State, log: Log, arrival_id: str) -> None:
         return
     if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
         drop_notice(state.settings.home(agency.slug), arrival, now())
-        _keep(state, arrival.id, arrival.sha256)
+        sha256 = _keep(state, arrival.id, arrival.sha256)
+        with state.database.writing() as conn:
+            inbox.note_content(conn, arrival.id, sha256)
         return
     _answer(state, agency, _ingest(state, log, agency, arrival))
 
 
 def _ingest(state: State, log: Log, agency: Agency, arrival: Arrival) -> Upload:
     source = state.spool.data_path(arrival.id)
+    if not source.exists() and arrival.sha256:  # it was kept before it was matched
+        source = state.archive.path(arrival.sha256)
     began = time.monotonic()
     with translated():
         upload = ingest(state.database.engine, _work(state, agency, arrival.id, source))
@@ -113,6 +119,8 @@ def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
 
 
 def _answer(state: State, agency: Agency, upload: Upload) -> None:
+    if upload.answered_at is not None:
+        return
     with state.database.reading() as conn:
         rows = inbox.row_errors(conn, upload.id)
     drop_receipt(state.settings.home(agency.slug), upload, rows)
@@ -121,10 +129,11 @@ def _answer(state: State, agency: Agency, upload: Upload) -> None:
         inbox.mark_answered(conn, upload.id, now())
 
 
-def _keep(state: State, arrival_id: str, sha256: str | None) -> None:
-    """Move the original from the spool to the archive; done before, it is done."""
-    state.archive.keep(state.spool.data_path(arrival_id), sha256)
+def _keep(state: State, arrival_id: str, sha256: str | None) -> str:
+    """Move the original from the spool to the archive; its sha256. Done before, it is done."""
+    kept = state.archive.keep(state.spool.data_path(arrival_id), sha256)
     state.spool.remove(arrival_id)
+    return kept or ""
 
 
 @contextmanager
@@ -156,4 +165,17 @@ def _put_off(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
         state.queue.retry(job, wait, f"{code}: {reason}")
         return
     log.error("job parked", task=job.task, arrival=job.subject, code=code)
+    _say_stuck(state, log, job.subject)
     state.queue.bury(job, f"{code}: {reason}")
+
+
+def _say_stuck(state: State, log: Log, arrival_id: str) -> None:
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, arrival_id)
+        if arrival is None:
+            return
+        agency = agencies.agency_by_id(conn, arrival.agency_id)
+    try:
+        drop_notice(state.settings.home(agency.slug), replace(arrival, detail=STUCK), now())
+    except AppError as error:
+        log.error("notice not dropped", arrival=arrival_id, code=error.code, reason=error.message)

@@ -1,11 +1,12 @@
 """Files that came: registered once, matched with a profile, and settled by the engine."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from ingest.arrival import SUCCEEDED, Arrival, ArrivalState, Profile, Received
+from ingest.errors import IngestError
 from ingest.inbox.profiles import list_profiles
 from ingest.tables import arrivals
 
@@ -37,6 +38,26 @@ def mark_removed(conn: Connection, arrival_id: str) -> None:
     """A partial file whose sender removed it; any other state stays."""
     query = update(arrivals).where(arrivals.c.id == arrival_id, arrivals.c.state == ArrivalState.PARTIAL)
     conn.execute(query.values(state=ArrivalState.REMOVED, detail="Its sender removed the unfinished file."))
+
+
+def match_again(conn: Connection, arrival_id: str) -> Arrival:
+    """Match a file anew that was unmatched or blocked, after somebody changed the profiles; any other stays as it is.
+
+    Raises IngestError `not_found`.
+    """
+    known = find_arrival(conn, arrival_id)
+    if known is None:
+        raise IngestError("not_found", f"There is no arrival {arrival_id}.")
+    if known.state not in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
+        return known
+    came = {field.name: getattr(known, field.name) for field in fields(Received)}
+    state, profile, detail = match(Received(**came), list_profiles(conn, known.agency_id))
+    return _enter(conn, Received(**came), state, profile.id if profile else None, detail)
+
+
+def note_content(conn: Connection, arrival_id: str, sha256: str) -> None:
+    """Note the SHA-256 of a file that no upload was made of: under it, the file is in the archive."""
+    conn.execute(update(arrivals).where(arrivals.c.id == arrival_id).values(sha256=sha256))
 
 
 def match(received: Received, profiles: list[Profile]) -> tuple[ArrivalState, Profile | None, str]:

@@ -9,6 +9,7 @@ from ingest.arrival import ArrivalState
 from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
+from server.intake.register import TASK
 from server.state import open_state
 
 app = typer.Typer(help="List the files that came.", no_args_is_help=True)
@@ -38,8 +39,13 @@ def retry(
     arrival_id: Annotated[str, typer.Argument(metavar="ID", help="The arrival's id, from arrival list or doctor.")],
     as_json: Json = False,
 ) -> None:
-    """Run an arrival again whose job was parked after failing too often."""
+    """Run an arrival again that was parked after failing too often, or match it anew after a profile was added."""
     with open_state(context.obj) as state:
-        if not state.queue.revive(arrival_id):
-            raise AppError(Code.NOT_FOUND, f"No job for {arrival_id} is parked.", "See: dropslot doctor")
-    print_one({"id": arrival_id, "state": "queued"}, as_json, f"Arrival {arrival_id} is queued again.")
+        revived = state.queue.revive(arrival_id)
+        with state.database.writing() as conn:
+            arrival = inbox.match_again(conn, arrival_id)
+        if arrival.state == ArrivalState.RECEIVED:
+            state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
+        elif not revived:
+            raise AppError(Code.CONFLICT, f"It is {arrival.state}. {arrival.detail}", "There is nothing to run again.")
+    print_one({"id": arrival_id, "state": arrival.state}, as_json, f"Arrival {arrival_id} is queued again.")

@@ -106,6 +106,22 @@ def test_a_file_nobody_takes_is_seen_and_answered(court: Court) -> None:
     wait_for(lambda: list(court.receipts.glob(f"*{arrival['id']}.receipt.txt")), "a notice to the court")
 
 
+def test_an_unmatched_file_is_taken_once_there_is_a_profile_for_it(court: Court) -> None:
+    court.sftp("mkdir /upload/later")
+    court.push("ecr.txt", ecr(ecr_row(1)), "/upload/later")
+    [arrival] = wait_for(lambda: court.arrivals(state="unmatched"), "an unmatched arrival")
+    wait_for(lambda: list(court.receipts.glob(f"*{arrival['id']}.receipt.txt")), "a notice to the court")
+    done = court.dropslot.run("arrival", "retry", arrival["id"], check=False)
+    assert "No profile reads the directory /upload/later" in done.stderr
+    court.dropslot.run(
+        "profile", "add", court.slug, "later", "--template", "odyssey-ecr", "--directory", "/upload/later"
+    )
+    court.dropslot.run("arrival", "retry", arrival["id"])
+    court.settled()
+    assert len(court.records("events")) == 1
+    assert [row["state"] for row in court.arrivals()] == ["processed"]
+
+
 def test_a_blocked_name_is_seen_and_answered(court: Court) -> None:
     court.dropslot.run(
         *("profile", "add", court.slug, "civil", "--template", "odyssey-ecr"),
