@@ -29,7 +29,7 @@ def list_(
         slugs = {known.id: known.slug for known in list_agencies(conn)}
         found = inbox.list_arrivals(conn, agency_id=owner, state=state, limit=limit)
     rows = [{**as_dict(arrival), "agency": slugs.get(arrival.agency_id)} for arrival in found]
-    columns = ("id", "agency", "path", "state", "size", "source", "received_at", "detail")
+    columns = ("id", "agency", "path", "state", "received_at", "detail")
     print_list(rows, as_json, columns, "No file has come yet.")
 
 

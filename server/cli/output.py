@@ -4,13 +4,11 @@ import csv
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -40,13 +38,8 @@ def print_list(rows: Sequence[Mapping[str, object]], as_json: bool, columns: Seq
     elif not rows:
         say(empty)
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            # An id or a path that is cut cannot be copied.
-            table.add_column(column.replace("_", " "), no_wrap=column in ("id", "slug", "state", "status"))
-        for row in rows:
-            table.add_row(*(_cell(row.get(column)) for column in columns))
-        _console().print(table)
+        for line in _table(rows, columns):
+            say(line)
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -66,9 +59,14 @@ def as_dict(thing: Any) -> dict[str, object]:
     return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
 
 
-def _console() -> Console:
-    # Piped into a file, a table must not be folded at 80 columns.
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 10_000)
+def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> Iterator[str]:
+    """Lines as wide as they must be: a path that is cut cannot be copied. Columns without a value are left out."""
+    shown = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
+    cells = [[column.replace("_", " ").upper() for column in shown]]
+    cells += [[_printable(_cell(row.get(column))) for column in shown] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def _cell(value: object) -> str:
@@ -77,8 +75,13 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
     return str(value)
+
+
+def _printable(cell: str) -> str:
+    """A court's file name or cell must not steer the operator's terminal."""
+    return "".join(character if character.isprintable() else "?" for character in cell)
 
 
 def _harmless(cell: str) -> str:

@@ -44,7 +44,7 @@ def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = F
         owners = [find_agency(conn, agency).id] if agency else [*slugs, ""]
         found = {version.id: version for owner in owners for version in inbox.list_templates(conn, owner)}
     rows = [
-        {**as_dict(version), "agency": slugs.get(version.agency_id or "", "built in")} for version in found.values()
+        {**as_dict(version), "agency": slugs.get(version.agency_id or "", "(built in)")} for version in found.values()
     ]
     print_list(rows, as_json, ("name", "agency", "version", "created_at"), "No template.")
 

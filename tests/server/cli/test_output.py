@@ -19,9 +19,11 @@ def test_a_list_is_a_json_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_a_table_is_not_folded_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    print_list([{"id": "x" * 300, "name": "y" * 300}], False, ("id", "name"), "none")
-    assert "x" * 300 + "  " + "y" * 300 in capsys.readouterr().out
+def test_a_table_is_as_wide_as_it_must_be(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list([{"id": "x" * 300, "name": "y" * 300, "note": ""}], False, ("id", "name", "note"), "none")
+    shown = capsys.readouterr().out
+    assert "x" * 300 + "  " + "y" * 300 in shown
+    assert "NOTE" not in shown, "a column without a value is left out"
 
 
 def test_nothing_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +40,8 @@ def test_cells_that_a_spreadsheet_would_execute_are_neutralised(capsys: pytest.C
     print_csv(("name",), [{"name": "=1+1"}, {"name": "+14045550101"}, {"name": "a,b"}])
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert rows == [["name"], ["'=1+1"], ["'+14045550101"], ["a,b"]]
+
+
+def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list([{"path": "/upload/\x1b[2Jx\r\n.txt"}], False, ("path",), "none")
+    assert capsys.readouterr().out.splitlines()[1] == "/upload/?[2Jx??.txt"
