@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ingest.answer import NAME_BYTES, RowError, Upload, answer_name, error_file, receipt, receipt_text
+from ingest.answer import RowError, Upload, answer_name, error_file, receipt, receipt_text
 from ingest.arrival import Arrival
 from server.errors import AppError, Code
 
@@ -66,7 +66,7 @@ def _folder(home: Path) -> Iterator[int]:
 
 
 def _write(folder: int, name: str, content: bytes) -> None:
-    beside = f".{name}"[: NAME_BYTES - 40] + ".tmp"
+    beside = f".{name[-60:]}.tmp"  # the end holds the id; whole, a long name would not leave room for more
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
         with os.fdopen(descriptor, "wb") as file:

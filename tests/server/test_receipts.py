@@ -1,0 +1,89 @@
+"""Answers are dropped whole, under names that fit, into a folder that its agency may do anything with."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingest.answer import RowError, Upload
+from ingest.arrival import Arrival, ArrivalState
+from server.errors import AppError
+from server.receipts import drop_notice, drop_receipt
+
+AT = datetime(2026, 3, 16, 6, tzinfo=UTC)
+ID = "019f0000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "download").mkdir()
+    return tmp_path
+
+
+def upload(file: str = "ecr.txt", error_rows: int = 0) -> Upload:
+    return Upload(
+        *(ID, "arrival", "agency", file, 300, "0" * 64, "partially_processed", "odyssey-ecr", 0, AT, AT),
+        rows=2,
+        error_rows=error_rows,
+        header=("Party ID", "Event Date"),
+        delimiter="|",
+    )
+
+
+def names(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "download" / "receipts").iterdir())
+
+
+def test_a_good_file_gets_two_receipts(home: Path) -> None:
+    drop_receipt(home, upload(), [])
+    assert names(home) == [f"ecr.txt.{ID}.receipt.json", f"ecr.txt.{ID}.receipt.txt"]
+    receipt = json.loads((home / "download" / "receipts" / f"ecr.txt.{ID}.receipt.json").read_text())
+    assert receipt["rows"] == 2
+
+
+def test_a_file_with_bad_rows_gets_an_error_file(home: Path) -> None:
+    errors = [RowError(3, "Event Date", "02/30/2026", "bad_date", "No such date.", raw="17|02/30/2026")]
+    drop_receipt(home, upload(error_rows=1), errors)
+    content = (home / "download" / "receipts" / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig")
+    assert content.splitlines()[1].startswith("17|02/30/2026|3|")
+
+
+def test_dropping_again_changes_nothing(home: Path) -> None:
+    drop_receipt(home, upload(), [])
+    before = names(home)
+    drop_receipt(home, upload(), [])
+    assert names(home) == before
+
+
+@pytest.mark.parametrize("file", ["x" * 255, "é" * 127, "名" * 85])
+def test_a_long_name_is_shortened_to_what_a_file_system_takes(home: Path, file: str) -> None:
+    drop_receipt(home, upload(file), [])
+    assert all(len(os.fsencode(name)) <= 255 for name in names(home))
+    assert all(ID in name for name in names(home))
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(home: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (home / "download" / "receipts").symlink_to(elsewhere)
+    with pytest.raises(AppError):
+        drop_receipt(home, upload(), [])
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(home: Path) -> None:
+    (home / "download" / "receipts").touch()
+    with pytest.raises(AppError, match="not a folder"):
+        drop_receipt(home, upload(), [])
+
+
+def test_a_notice_says_why_nothing_was_taken(home: Path) -> None:
+    arrival = Arrival(
+        *(ID, "agency", "/upload/x.txt", "x.txt", 3, None, "sftp", ArrivalState.UNMATCHED, None, None, AT, None),
+        "No profile reads the directory /upload.",
+    )
+    drop_notice(home, arrival, AT)
+    text = (home / "download" / "receipts" / f"x.txt.{ID}.receipt.txt").read_text()
+    assert "No profile reads the directory /upload." in text
