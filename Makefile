@@ -15,7 +15,8 @@ python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dropslot needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version)." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
-$(VENV)/.installed: requirements.lock pyproject.toml | python
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(MAKE) --no-print-directory python
 	@echo "Installing dropslot into $(VENV) (a minute on the first run)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements.lock

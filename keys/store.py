@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from keys.cipher import Cipher
 from keys.errors import KeysError
 from keys.secret import Secret
 from keys.sshkey import KINDS, PublicKey, generate, parse_public
-from keys.tables import host_keys, ssh_keys
+from keys.tables import Instant, host_keys, ssh_keys
 
 LONGEST_LABEL = 100  # characters
 SHORTEST_PREFIX = 4  # characters of a fingerprint, so that a slip of the finger revokes nothing
@@ -31,7 +31,6 @@ class StoredKey:
     public: PublicKey
     created_at: datetime
     revoked_at: datetime | None
-    last_used_at: datetime | None
 
     @property
     def fingerprint(self) -> str:
@@ -84,7 +83,7 @@ def add_key(conn: Connection, key_id: str, agency_id: str, public: PublicKey, la
         if found is None:
             raise
         raise _taken(_stored(found), agency_id) from None
-    return StoredKey(key_id, agency_id, label, replace(public, comment=label), at, None, None)
+    return StoredKey(key_id, agency_id, label, replace(public, comment=label), at, None)
 
 
 def list_keys(conn: Connection, agency_id: str) -> list[StoredKey]:
@@ -100,9 +99,9 @@ def find_active(conn: Connection, fingerprint: str) -> StoredKey | None:
     return None if row is None else _stored(row)
 
 
-def mark_used(conn: Connection, fingerprint: str, at: datetime) -> None:
-    """Remember that somebody logged in with the key at `at`."""
-    conn.execute(update(ssh_keys).where(ssh_keys.c.fingerprint == fingerprint).values(last_used_at=at))
+def last_revocation(conn: Connection) -> datetime | None:
+    """When a key was last revoked, or None: by it, whoever let somebody in can tell that it is time to look again."""
+    return conn.execute(select(func.max(ssh_keys.c.revoked_at, type_=Instant))).scalar()
 
 
 def revoke_key(conn: Connection, agency_id: str, which: str, at: datetime) -> StoredKey:
@@ -164,7 +163,7 @@ def _fits(key: StoredKey, which: str) -> bool:
 
 def _stored(row: Row[Any]) -> StoredKey:
     public = PublicKey(row.algorithm, row.bits, row.blob, row.label)
-    return StoredKey(row.id, row.agency_id, row.label, public, row.created_at, row.revoked_at, row.last_used_at)
+    return StoredKey(row.id, row.agency_id, row.label, public, row.created_at, row.revoked_at)
 
 
 def _active_host_keys(conn: Connection, cipher: Cipher) -> list[HostKey]:

@@ -48,7 +48,6 @@ ssh_keys = Table(
     Column("label", String(100), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
-    Column("last_used_at", Instant),
 )
 
 #: The server's own pairs; the private half is sealed under the master key.

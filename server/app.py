@@ -113,7 +113,13 @@ def run_worker(settings: Settings, child: Child) -> None:
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:
         tell_ready(child.ready_fd)
-        work(state, log, f"{socket.gethostname()}-worker-{child.number}", stopping)
+        work(state, log, _worker_name(child), stopping)
+
+
+def _worker_name(child: Child) -> str:
+    """The supervisor's workers keep their name over restarts; one that was started by hand is somebody new."""
+    number = f"{child.number}" if child.lifeline_fd is not None else f"pid-{os.getpid()}"
+    return f"{socket.gethostname()}-worker-{number}"
 
 
 def run_scheduler(settings: Settings, child: Child) -> None:
@@ -137,6 +143,10 @@ class Gatekeeper:
         """The account of that user name and key, or None."""
         agency = await self._keys.agency(username, fingerprint)
         return Account(agency.id, agency.slug, self._settings.home(agency.slug)) if agency else None
+
+    async def stamp(self) -> object:
+        """Changes when any admission may have changed."""
+        return await self._keys.stamp()
 
 
 def load_host_keys(state: State) -> list[bytes]:

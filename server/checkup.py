@@ -48,7 +48,9 @@ def _host_keys(state: State) -> Iterator[Finding]:
     with state.database.writing() as conn:
         keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
     for key in keys:
-        yield Finding("host key", True, f"{key.public.algorithm} {key.public.fingerprint}")
+        # As WinSCP's -hostkey wants it, which counts an ed25519 key as 255 bits.
+        bits = 255 if key.public.algorithm == "ssh-ed25519" else key.public.bits
+        yield Finding("host key", True, f"{key.public.algorithm} {bits} {key.public.fingerprint}")
 
 
 def _agencies(state: State) -> Iterator[Finding]:

@@ -53,6 +53,8 @@ def open_log(level: str, stream: TextIO | None = None) -> Log:
 
 def _hide_texts(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """`log.exception(...)` logs a `trace` instead of Python's traceback."""
-    if event.pop("exc_info", None) and (error := sys.exc_info()[1]):
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1]
+    if given and error:
         event["trace"] = trace(error)
     return event

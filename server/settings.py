@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     quiet_time: float = Field(60, ge=0, description="an unannounced file must be unchanged for")
     drain: float = Field(20, ge=0, description="grace for running uploads when stopping")
     region: str = Field("US", min_length=2, max_length=2, description="country of phone numbers without a prefix")
-    file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is ingested, bytes")
+    file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is received and ingested, bytes")
 
     @property
     def database_url(self) -> str:

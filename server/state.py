@@ -63,8 +63,12 @@ def open_state(settings: Settings) -> Iterator[State]:
 
 
 def prepare_folders(data: Path) -> None:
-    """Create what is missing of the data directory and close it to other users of the machine."""
+    """Create what is missing of the data directory and close it to other users of the machine.
+
+    Raises `AppError` invalid for a directory that is not ours, unavailable for one that cannot be used.
+    """
     try:
+        _refuse_foreign(data)
         data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         for name in FOLDERS:
             (data / name).mkdir(mode=PRIVATE, exist_ok=True)
@@ -81,6 +85,17 @@ def prepare_folders(data: Path) -> None:
             f" ({error.filename or data}).",
             _cure(error, data),
         ) from error
+
+
+def _refuse_foreign(data: Path) -> None:
+    """A mistyped name must not turn somebody's folder into ours, closed to its owner's other programs."""
+    ours = not data.exists() or (data / "run").is_dir() or not any(data.iterdir())
+    if not ours or data.resolve() == Path("/"):
+        raise AppError(
+            Code.INVALID,
+            f"{data.absolute()} holds other things than dropslot's.",
+            "Name an empty or a new directory with --data.",
+        )
 
 
 def _cure(error: OSError, data: Path) -> str:

@@ -71,7 +71,11 @@ class Supervisor:
         pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
-            status = await self._run(child)
+            try:
+                status = await self._run(child)
+            except OSError as error:  # no memory, no descriptors, no program: it may pass
+                self._log.error("process not started", role=child.role.name, reason=error.strerror)
+                status = -1
             if self._stopping.is_set() or not child.ready.is_set():
                 return
             self._log.error("process ended", role=child.role.name, status=status, restart_in=pause)
@@ -82,15 +86,20 @@ class Supervisor:
     async def _run(self, child: _Child) -> int:
         heard, told = os.pipe()
         flags = ["--ready-fd", str(told), "--lifeline-fd", str(self._lifeline)]
-        child.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "server.cli", *child.role.arguments, *flags),
-            pass_fds=[*child.role.descriptors, told, self._lifeline],
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            # Its own group: Ctrl-C in a terminal reaches the supervisor alone, which stops the rest in order.
-            start_new_session=True,
-        )
-        os.close(told)
+        try:
+            child.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "server.cli", *child.role.arguments, *flags),
+                pass_fds=[*child.role.descriptors, told, self._lifeline],
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                # Its own group: Ctrl-C in a terminal reaches the supervisor alone, which stops the rest in order.
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(heard)
+            raise
+        finally:
+            os.close(told)
         self._log.info("process started", role=child.role.name, pid=child.process.pid)
         listening = asyncio.create_task(_hear(heard, child.ready))
         try:

@@ -30,7 +30,9 @@ from server.state import State
 LEASE = 60.0
 ATTEMPTS = 5
 FIRST_WAIT = 2.0
+LONGEST_WAIT = 120.0
 LOOK_EVERY = 0.1
+PASSING = (Code.UNAVAILABLE, Code.CONFLICT)  # a full disk, an agency's file in the place of its receipts: they pass
 STUCK = "The file is safe here but could not be processed. The operators of this server see it and will run it again."
 
 
@@ -55,7 +57,7 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
     job = state.queue.claim(name, LEASE, subject)
     if job is None:
         return False
-    with _held(state, log, job, name):
+    with _held(state, log, job):
         try:
             settle(state, log, job.subject)
         except AppError as error:
@@ -137,14 +139,14 @@ def _keep(state: State, arrival_id: str, sha256: str | None) -> str:
 
 
 @contextmanager
-def _held(state: State, log: Log, job: Job, name: str) -> Iterator[None]:
+def _held(state: State, log: Log, job: Job) -> Iterator[None]:
     """Keep the lease of a job alive while it runs."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(LEASE / 3):
             try:
-                state.queue.extend(job, name, LEASE)
+                state.queue.extend(job, LEASE)
             except AppError as error:
                 log.warning("lease not extended", arrival=job.subject, code=error.code)
 
@@ -159,8 +161,8 @@ def _held(state: State, log: Log, job: Job, name: str) -> Iterator[None]:
 
 def _put_off(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
     """Try again with growing pauses; after the last try park the job, and tell the agency that its file is stuck."""
-    if code == Code.UNAVAILABLE or job.attempts < ATTEMPTS:
-        wait = FIRST_WAIT * 2 ** min(job.attempts, 8)
+    if code in PASSING or job.attempts < ATTEMPTS:
+        wait = min(FIRST_WAIT * 2 ** min(job.attempts, 8), LONGEST_WAIT)
         log.warning("job put off", task=job.task, arrival=job.subject, code=code, wait=wait)
         state.queue.retry(job, wait, f"{code}: {reason}")
         return

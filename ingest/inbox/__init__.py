@@ -14,7 +14,7 @@ from ingest.inbox.arrivals import (
     waiting,
 )
 from ingest.inbox.listing import COLUMNS, records
-from ingest.inbox.profiles import add_profile, find_profile, list_profiles
+from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates
 from ingest.inbox.uploads import find_upload, list_uploads, mark_answered, record_upload, row_errors, unanswered
 
@@ -38,6 +38,7 @@ __all__ = [
     "record_upload",
     "records",
     "register",
+    "remove_profile",
     "row_errors",
     "unanswered",
     "waiting",

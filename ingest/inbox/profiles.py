@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from ingest.arrival import Profile
 from ingest.errors import IngestError
@@ -59,6 +59,13 @@ def find_profile(conn: Connection, agency_id: str, name: str) -> Profile:
         names = ", ".join(profile.name for profile in list_profiles(conn, agency_id)) or "none"
         raise IngestError("not_found", f"There is no profile named {name}.", f"The agency has: {names}.")
     return _profile(row)
+
+
+def remove_profile(conn: Connection, agency_id: str, name: str) -> Profile:
+    """Take a profile away; files that wait for it fail with a sentence. Raises IngestError `not_found`."""
+    profile = find_profile(conn, agency_id, name)
+    conn.execute(delete(profiles).where(profiles.c.id == profile.id))
+    return profile
 
 
 def profile_by_id(conn: Connection, profile_id: str) -> Profile | None:

@@ -30,7 +30,7 @@ def list_(
         found = inbox.list_arrivals(conn, agency_id=owner, state=state, limit=limit)
     rows = [{**as_dict(arrival), "agency": slugs.get(arrival.agency_id)} for arrival in found]
     columns = ("id", "agency", "path", "state", "received_at", "detail")
-    print_list(rows, as_json, columns, "No file has come yet.")
+    print_list(rows, as_json, columns, "No such file has come." if agency or state else "No file has come yet.")
 
 
 @app.command()

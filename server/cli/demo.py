@@ -192,11 +192,16 @@ def _tell(state: State, stage: Stage, port: int, arrival: Arrival, upload: Uploa
     say(f"  receipt   {receipts / upload.receipt_text_file}")
     if upload.error_file:
         say(f"  bad rows  {receipts / upload.error_file}")
-    if upload.notes:
+    if upload.status == "duplicate":
+        say("\nThe same file was here before: nothing was created twice.")
+    elif upload.notes:
         say(f"  note      {' '.join(upload.notes)}")
     say("\nThe same as the court sees it, and the way to push another file:\n")
     say(f"  {shlex.join(stage.sftp(port))}")
     say("  sftp> put FILE /upload/")
     say("  sftp> ls /download/receipts\n")
     data = shlex.quote(str(state.settings.data))
-    say(f"  dropslot --data {data} upload list        dropslot --data {data} record list events --agency {SLUG}")
+    dropslot = os.path.relpath(sys.argv[0])
+    say("What an operator sees:\n")
+    say(f"  {dropslot} --data {data} upload list")
+    say(f"  {dropslot} --data {data} record list events --agency {SLUG}")

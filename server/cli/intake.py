@@ -83,7 +83,12 @@ def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) ->
         closed_at=at,
         not_before=at,
     )
-    state.spool.accept_copy(manifest, file)
+    try:
+        state.spool.accept_copy(manifest, file)
+    except OSError as error:
+        raise AppError(
+            Code.UNAVAILABLE, f"{file} cannot be copied into the spool ({error.strerror}).", "Check space and owners."
+        ) from error
     Registrar(state.database, state.queue, log).register(manifest, chosen=profile)
     return agency, _settled(state, log, manifest.id)
 

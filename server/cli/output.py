@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ingest.answer import neutral
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -46,7 +48,7 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> N
     """A CSV on standard output, with the cells neutralised that a spreadsheet would execute."""
     writer = csv.writer(sys.stdout, lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows([_harmless(_cell(row.get(column))) for column in columns] for row in rows)
+    writer.writerows([neutral(_cell(row.get(column))) for column in columns] for row in rows)
 
 
 def say(sentence: str) -> None:
@@ -82,10 +84,6 @@ def _cell(value: object) -> str:
 def _printable(cell: str) -> str:
     """A court's file name or cell must not steer the operator's terminal."""
     return "".join(character if character.isprintable() else "?" for character in cell)
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ from server.services.provision import Wish, create_profile
 from server.state import open_state
 
 app = typer.Typer(
-    help="Add and list profiles: a directory and words in the name lead to one template.", no_args_is_help=True
+    help="Add, list and remove profiles: a directory and words in the name lead to one template.", no_args_is_help=True
 )
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
@@ -38,6 +38,14 @@ def add(
         profile = create_profile(conn, agency, name, template, wish)
     sentence = f"Profile {name}: files in {profile.directory} go through {template}."
     print_one(as_dict(profile), as_json, sentence)
+
+
+@app.command()
+def remove(context: typer.Context, agency: Slug, name: str, as_json: Json = False) -> None:
+    """Remove a profile; what came through it stays."""
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        removed = inbox.remove_profile(conn, find_agency(conn, agency).id, name)
+    print_one(as_dict(removed), as_json, f"Profile {name} is removed.")
 
 
 @app.command("list")

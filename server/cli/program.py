@@ -1,7 +1,7 @@
 """The program: its commands, and what a person sees when one fails."""
 
 import sys
-import traceback
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from ingest.errors import IngestError
 from keys.errors import KeysError
 from server.cli import agency, arrival, demo, doctor, intake, key, profile, record, serve, template, upload
-from server.errors import AppError
+from server.clock import now
+from server.errors import AppError, Code
+from server.logs import trace
 from server.settings import Settings
 
 HELP = """dropslot: an SFTP server for courts that ingests what it receives.
@@ -33,14 +35,25 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dropslot {version('dropslot')}")
+        raise typer.Exit
+
+
 @app.callback()
 def begin(
     context: typer.Context,
     data: Annotated[
         Path | None, typer.Option(help="Data directory.", show_default="$DROPSLOT_DATA or dropslot-data")
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """Read the settings; every command gets them."""
+    if data is not None and not data.name:
+        raise AppError(Code.INVALID, "--data names no directory.", "For example: --data /var/lib/dropslot")
     context.obj = Settings() if data is None else Settings(data=data)
 
 
@@ -60,6 +73,12 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _data_directory() -> Path:
+    """The --data of the command line, which may be what could not be read."""
+    words = sys.argv[1:]
+    return Path(words[words.index("--data") + 1]) if "--data" in words[:-1] else Settings().data
+
+
 def _name(fault: object) -> str:
     location = fault["loc"] if isinstance(fault, dict) else ()
     return "DROPSLOT_" + "_".join(map(str, location)).upper()
@@ -71,11 +90,12 @@ def _fail(sentence: str, status: int = 1) -> NoReturn:
 
 
 def _keep_traceback() -> str:
-    """Tracebacks are for us, not for whoever typed the command."""
-    place = Settings().data / "logs" / "errors.log"
+    """Traces are for us, not for whoever typed the command."""
+    place = _data_directory() / "logs" / "errors.log"
+    error = sys.exc_info()[1]
     try:
         with place.open("a") as file:
-            traceback.print_exc(file=file)
+            file.write(f"{now().isoformat()} {trace(error) if error else ''}\n")
     except OSError:
         return "This is a bug in dropslot; please report what you typed."
     return f"This is a bug in dropslot; please report it with the end of {place}."

@@ -31,7 +31,7 @@ def serve(
     drain: Annotated[
         float | None, typer.Option(help="Seconds running uploads may take to end when stopping.  [20]")
     ] = None,
-    role: Annotated[RoleName | None, typer.Option(help="Run this part only (for several machines).")] = None,
+    role: Annotated[RoleName | None, typer.Option(help="Run this part only.")] = None,
     number: Annotated[int, typer.Option(help="Which worker this is.", hidden=True)] = 0,
     socket_fd: Descriptor = None,
     ready_fd: Descriptor = None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from server.errors import AppError, Code
@@ -79,12 +80,14 @@ def translated() -> Iterator[None]:
     """Turn what the driver says of a database that is away into `unavailable`; the rest is our bug and passes."""
     try:
         yield
+    except PoolTimeoutError as error:
+        raise AppError(Code.UNAVAILABLE, "The database is too busy just now.") from error
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.OperationalError) and _away(str(error.orig)):
             raise AppError(
                 Code.UNAVAILABLE,
                 f"The database cannot be used just now ({error.orig}).",
-                "Check free space and the owner of the data directory; it is tried again by itself.",
+                "Check free space and the owner of the data directory.",
             ) from error
         raise
 

@@ -1,6 +1,6 @@
 """Finds what a crash, or a database that was away, left undone, and has it done.
 
-1. A file in the spool without a row is registered (registering is idempotent, so all of the spool is offered).
+1. A file in the spool without a row is registered; one that nobody takes, and whose sender was not told, gets a job.
 2. An upload whose process died is torn: it is made visible as partial.
 3. An arrival that waits, and an upload whose answer was not delivered, get a job.
 4. Half-made files of the spool itself are swept out.
@@ -49,6 +49,8 @@ def _register_spooled(state: State, registrar: Registrar) -> int:
         if arrival is None or arrival.state == ArrivalState.PARTIAL:
             registrar.register(manifest)
             count += 1
+        elif arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
+            count += state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
     return count
 
 

@@ -10,11 +10,12 @@ from server.errors import AppError
 from server.inbound.reconcile import reconcile
 from server.inbound.sweep import sweep
 from server.intake.register import Registrar
-from server.logs import Log
+from server.logs import Log, trace
 from server.state import State
 
 RECONCILE_EVERY = 5.0
 LOOK_EVERY = 0.25
+PAUSE = 1.0
 
 
 class Rounds:
@@ -37,6 +38,9 @@ class Rounds:
                 self.round(time.monotonic())
             except AppError as error:
                 self._log.error("round put off", code=error.code, reason=error.message)
+            except Exception as error:
+                # One file, or a full disk, must not keep all other files of all agencies from being found.
+                self._log.error("round failed", trace=trace(error))
 
     def round(self, at: float) -> None:
         """Do what is due at `at`."""
@@ -54,7 +58,24 @@ class Rounds:
             self._sweep_at = at + min(wait, settings.sweep_every)
 
     def _watch(self, stopping: threading.Event) -> None:
-        # watchfiles cannot tell a file that is whole from one that grows, so it only wakes the sweep.
-        for changes in watch(self._state.settings.agencies, stop_event=stopping, yield_on_timeout=False):
-            if any("/upload" in Path(place).as_posix() for _, place in changes):
+        while not stopping.is_set():
+            try:
+                self._watch_homes(stopping)
+            except Exception as error:
+                # A name that is no UTF-8, say. Something did stir; and without a watch the sweeps go on.
+                self._log.warning("watch begins anew", trace=trace(error))
                 self._stirred.set()
+                stopping.wait(PAUSE)
+
+    def _watch_homes(self, stopping: threading.Event) -> None:
+        # watchfiles cannot tell a file that is whole from one that grows, so it only wakes the sweep.
+        agencies = self._state.settings.agencies.resolve()
+        for changes in watch(agencies, stop_event=stopping, yield_on_timeout=False):
+            if any(_is_upload(agencies, Path(place)) for _, place in changes):
+                self._stirred.set()
+
+
+def _is_upload(agencies: Path, place: Path) -> bool:
+    """Whether `place` is below an agency's /upload: our own receipts must not wake a sweep."""
+    parts = place.relative_to(agencies).parts if place.is_relative_to(agencies) else ()
+    return len(parts) > 2 and parts[1] == "upload"

@@ -69,7 +69,11 @@ def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) ->
     taken, restless = [], 0
     for found in walk(state.settings.home(agency.slug)):
         seen.add(found.inode)
-        if _is_taken(state, agency, found) or not _is_unannounced(state, agency, found):
+        try:
+            if _is_taken(state, agency, found) or not _is_unannounced(state, agency, found):
+                continue
+        except OSError as error:
+            log.warning("file not read", agency=agency.slug, path=found.path, reason=error.strerror)
             continue
         if not _is_quiet(found, state.settings.quiet_time):
             restless += 1
@@ -100,12 +104,23 @@ def _walk(folder: Path, path: str) -> Iterator[Found]:
     for entry in entries:
         try:
             status = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
+        except OSError:  # it has vanished
+            continue
+        if not _is_text(entry.name):
             continue
         if stat.S_ISDIR(status.st_mode):
             yield from _walk(folder / entry.name, f"{path}/{entry.name}")
         elif stat.S_ISREG(status.st_mode) and not is_temporary(entry.name):
             yield Found(folder / entry.name, f"{path}/{entry.name}", status)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8, and so can be told to anybody."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_quiet(found: Found, quiet_time: float) -> bool:

@@ -61,6 +61,10 @@ class LocalQueue:
         """See `JobQueue.enqueue`."""
         due = self._clock() + timedelta(seconds=delay)
         row = {"id": new_id(), "task": task, "subject": subject, "lane": lane, "state": "queued", "due_at": due}
+        known = select(jobs.c.id).where(jobs.c.task == task, jobs.c.subject == subject)
+        with self._database.reading() as conn:  # asking again and again costs no write lock
+            if conn.execute(known).first() is not None:
+                return False
         try:
             with self._database.writing() as conn:
                 conn.execute(insert(jobs).values(**row, attempts=0, reason=""))
@@ -88,26 +92,23 @@ class LocalQueue:
             row = conn.execute(statement.values(**taken, attempts=jobs.c.attempts + 1).returning(*_JOB)).one_or_none()
         return _job(row) if row else None
 
-    def extend(self, job: Job, worker: str, lease: float) -> bool:
+    def extend(self, job: Job, lease: float) -> bool:
         """See `JobQueue.extend`."""
-        mine = and_(jobs.c.id == job.id, jobs.c.worker == worker, jobs.c.state == "running")
-        until = self._clock() + timedelta(seconds=lease)
-        with self._database.writing() as conn:
-            return conn.execute(update(jobs).where(mine).values(lease_until=until)).rowcount == 1
+        return self._set(job, lease_until=self._clock() + timedelta(seconds=lease))
 
     def finish(self, job: Job) -> None:
         """See `JobQueue.finish`."""
         with self._database.writing() as conn:
-            conn.execute(delete(jobs).where(jobs.c.id == job.id))
+            conn.execute(delete(jobs).where(*_mine(job)))
 
     def retry(self, job: Job, delay: float, reason: str) -> None:
         """See `JobQueue.retry`."""
         due = self._clock() + timedelta(seconds=delay)
-        self._set(job.id, state="queued", due_at=due, worker=None, lease_until=None, reason=reason[:500])
+        self._set(job, state="queued", due_at=due, worker=None, lease_until=None, reason=reason[:500])
 
     def bury(self, job: Job, reason: str) -> None:
         """See `JobQueue.bury`."""
-        self._set(job.id, state="dead", worker=None, lease_until=None, reason=reason[:500])
+        self._set(job, state="dead", worker=None, lease_until=None, reason=reason[:500])
 
     def release(self, worker: str) -> int:
         """See `JobQueue.release`."""
@@ -129,9 +130,14 @@ class LocalQueue:
         with self._database.reading() as conn:
             return [(_job(row), row.reason) for row in conn.execute(parked)]
 
-    def _set(self, job_id: str, **values: Any) -> None:
+    def _set(self, job: Job, **values: Any) -> bool:
         with self._database.writing() as conn:
-            conn.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+            return conn.execute(update(jobs).where(*_mine(job)).values(**values)).rowcount == 1
+
+
+def _mine(job: Job) -> tuple[ColumnElement[bool], ...]:
+    """Still this run of the job: each claim counts the attempts up."""
+    return jobs.c.id == job.id, jobs.c.attempts == job.attempts, jobs.c.state == "running"
 
 
 def _first_in_lane() -> ColumnElement[bool]:

@@ -21,7 +21,11 @@ class Job:
 
 
 class JobQueue(Protocol):
-    """Durable jobs with a lease; all durations in seconds."""
+    """Durable jobs with a lease; all durations in seconds.
+
+    Whoever lost a job to another worker (its lease ran out) can no longer finish, put off or park it: those calls then
+    do nothing.
+    """
 
     def enqueue(self, task: str, subject: str, lane: str = "", delay: float = 0) -> bool:
         """Add a job that may run after `delay`; False if that task is queued, running or dead for that subject.
@@ -35,7 +39,7 @@ class JobQueue(Protocol):
         A job whose lease ran out is due again. A worker that has died does not hold a job for longer than that.
         """
 
-    def extend(self, job: Job, worker: str, lease: float) -> bool:
+    def extend(self, job: Job, lease: float) -> bool:
         """Hold the job for `lease` from now; False if it was lost to another worker meanwhile."""
 
     def finish(self, job: Job) -> None:

@@ -8,8 +8,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from keys.store import find_active
-from server.agencies import Agency, look_up
+from keys.store import find_active, last_revocation
+from server.agencies import Agency, list_agencies, look_up
 from server.db import Database
 from server.errors import AppError, Code
 
@@ -44,6 +44,15 @@ class KeyRing:
         else:
             self._known[key] = _Memory(found, time.monotonic())
         return found
+
+    async def stamp(self) -> object:
+        """Something that is another one as soon as a key was revoked or an agency disabled (or enabled)."""
+        return await asyncio.to_thread(self._stamp)
+
+    def _stamp(self) -> object:
+        with self._database.reading() as conn:
+            disabled = [agency.id for agency in list_agencies(conn) if not agency.enabled]
+            return tuple(disabled), last_revocation(conn)
 
     def _look(self, username: str, fingerprint: str) -> Agency | None:
         with self._database.reading() as conn:

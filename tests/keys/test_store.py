@@ -18,8 +18,8 @@ from keys.store import (
     add_key,
     ensure_host_keys,
     find_active,
+    last_revocation,
     list_keys,
-    mark_used,
     revoke_key,
 )
 from keys.tables import host_keys, metadata
@@ -61,7 +61,7 @@ def test_a_key_that_was_added_is_found_and_listed(conn: Connection) -> None:
     assert find_active(conn, public.fingerprint) == added
     assert list_keys(conn, MARICOPA) == [added]
     assert list_keys(conn, PIMA) == []
-    assert (added.label, added.created_at, added.revoked_at, added.last_used_at) == ("nightly export", NOON, None, None)
+    assert (added.label, added.created_at, added.revoked_at) == ("nightly export", NOON, None)
     assert added.public.blob == public.blob
 
 
@@ -181,10 +181,11 @@ def test_nobody_revokes_the_key_of_another_agency(conn: Connection) -> None:
     assert find_active(conn, key.public.fingerprint)
 
 
-def test_the_last_use_is_remembered(conn: Connection) -> None:
+def test_a_revocation_is_told_by_its_time(conn: Connection) -> None:
     key = add(conn, MARICOPA, new_key())
-    mark_used(conn, key.public.fingerprint, NOON + timedelta(hours=1))
-    assert list_keys(conn, MARICOPA)[0].last_used_at == NOON + timedelta(hours=1)
+    assert last_revocation(conn) is None
+    revoke_key(conn, MARICOPA, key.public.fingerprint, NOON)
+    assert last_revocation(conn) == NOON
 
 
 # --- the server's own keys ----------------------------------------------------

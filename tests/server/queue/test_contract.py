@@ -91,8 +91,13 @@ def test_a_lease_that_ran_out_frees_the_job(queue: JobQueue, clock: Clock) -> No
     second = queue.claim("b", 60)
     assert second is not None
     assert second.attempts == 2
-    assert not queue.extend(first, "a", 60), "it is b's now"
-    assert queue.extend(second, "b", 60)
+    assert not queue.extend(first, 60), "it is b's now"
+    assert queue.extend(second, 60)
+    queue.finish(first)
+    queue.retry(first, 0, "late")
+    assert queue.claim("c", 60) is None, "who lost it can neither finish it nor give it back"
+    queue.finish(second)
+    assert queue.enqueue("ingest", "x")
 
 
 def test_a_lease_that_is_extended_holds(queue: JobQueue, clock: Clock) -> None:
@@ -101,7 +106,7 @@ def test_a_lease_that_is_extended_holds(queue: JobQueue, clock: Clock) -> None:
     assert job is not None
     for _ in range(5):
         clock.pass_(50)
-        assert queue.extend(job, "a", 60)
+        assert queue.extend(job, 60)
     assert queue.claim("b", 60) is None
 
 

@@ -279,7 +279,6 @@ def upgrade() -> None:
         sa.Column("label", sa.String(length=100), nullable=False),
         sa.Column("created_at", sa.String(length=27), nullable=False),
         sa.Column("revoked_at", sa.String(length=27), nullable=True),
-        sa.Column("last_used_at", sa.String(length=27), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssh_keys")),
         sa.UniqueConstraint("fingerprint", name=op.f("uq_ssh_keys_fingerprint")),
     )
