@@ -110,6 +110,16 @@ def find_arrival(conn: Connection, arrival_id: str) -> Arrival | None:
     return _arrival(row) if row else None
 
 
+def newest_at(conn: Connection, agency_id: str, path: str) -> Arrival | None:
+    """The last whole file that came to that path of the agency, or None."""
+    unfinished = (ArrivalState.PARTIAL, ArrivalState.REMOVED)
+    query = select(arrivals).where(
+        arrivals.c.agency_id == agency_id, arrivals.c.path == path, arrivals.c.state.not_in(unfinished)
+    )
+    row = conn.execute(query.order_by(arrivals.c.id.desc()).limit(1)).first()
+    return row and _arrival(row)
+
+
 def list_arrivals(
     conn: Connection, agency_id: str | None = None, state: ArrivalState | None = None, limit: int | None = 100
 ) -> list[Arrival]:

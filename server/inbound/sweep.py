@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest import inbox
+from ingest.arrival import Arrival
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
@@ -157,21 +158,29 @@ def _is_taken(state: State, agency: Agency, found: Found) -> bool:
     present = Footprint.of(found.status)
     with state.database.reading() as conn:
         row = find_taken(conn, agency.id, present)
-        if row is None:
-            return False
-        before, arrival_id = row
-        arrival = inbox.find_arrival(conn, arrival_id)
-    if before == present:
-        return True
-    if arrival is None or before.size != present.size:
+        if row is not None and row[0] == present:
+            return True
+        arrival = inbox.find_arrival(conn, row[1]) if row else inbox.newest_at(conn, agency.id, found.path)
+    if arrival is None or arrival.size != present.size:
+        return False
+    if row is None and not _is_moved(found, arrival):
         return False
     if arrival.sha256 is None:
-        return True  # not read yet, so nothing to compare with: the next sweep will tell
+        return row is not None  # not read yet, so nothing to compare with: the next sweep will tell
     if arrival.sha256 != hash_file(found.place):
         return False
-    with state.database.writing() as conn:  # touched or renamed, but the same file
-        take(conn, agency.id, present, arrival_id)
+    with state.database.writing() as conn:  # touched, renamed or restored, but the same file
+        take(conn, agency.id, present, arrival.id)
     return True
+
+
+def _is_moved(found: Found, arrival: Arrival) -> bool:
+    """Whether an unknown inode may be a file that was taken on another disk: the homes were restored, or moved.
+
+    Then it lies where it lay, and was last written before it was taken. The same content written anew is a new arrival
+    (and will be called a duplicate).
+    """
+    return found.status.st_mtime <= arrival.received_at.timestamp()
 
 
 def _copy(state: State, agency: Agency, found: Found, log: Log) -> Manifest | None:

@@ -4,6 +4,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,32 @@ def test_a_client_that_is_killed_leaves_a_partial_file_that_can_be_resumed(lone_
     assert upload["rows"] == 60_000
     assert upload["status"] == "processed"
     assert [arrival["state"] for arrival in court.arrivals()] == ["processed"]
+
+
+def test_the_data_is_restored_on_another_disk(lone_court: Court, tmp_path: Path) -> None:
+    court = lone_court
+    court.push("whole.txt", ecr(ecr_row(1)))
+    court.settled()
+    file = court.write("torn.txt", ecr(*(ecr_row(number) for number in range(60_000))))
+    client = _slow_put(court, str(file), "/upload/torn.txt")
+    target = court.home / "upload" / "torn.txt"
+    wait_for(lambda: target.exists() and target.stat().st_size > 500_000, "the upload to be under way")
+    client.kill()
+    client.wait(30)
+    wait_for(lambda: court.arrivals(state="partial"), "the torn upload to be seen")
+    court.dropslot.stop()
+    copied = tmp_path / "restored" / "data"
+    copied.parent.mkdir()
+    subprocess.run(["cp", "-a", str(court.dropslot.data), str(copied)], check=True)  # all inodes are others now
+    court.dropslot.data = copied
+    court.dropslot.start()
+    time.sleep(1)
+    for _ in range(2):
+        assert court.sweep() == []
+    states = {arrival["path"]: arrival["state"] for arrival in court.arrivals()}
+    assert states == {"/upload/whole.txt": "processed", "/upload/torn.txt": "partial"}
+    court.sftp(f'reput "{file}" /upload/torn.txt')
+    assert court.settled(2)[0]["rows"] == 60_000
 
 
 def _slow_put(court: Court, local: str, remote: str) -> "subprocess.Popen[str]":

@@ -26,6 +26,18 @@ def test_a_disabled_agency_is_out_and_an_enabled_one_is_in_again(court: Court) -
     court.sftp("ls /")
 
 
+def test_the_session_of_a_disabled_agency_ends(court: Court) -> None:
+    client = subprocess.Popen(court.sftp_command(), stdin=subprocess.PIPE, text=True, stdout=subprocess.PIPE)
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write("pwd\n")
+    client.stdin.flush()
+    while "working directory" not in client.stdout.readline():
+        continue
+    court.dropslot.run("agency", "disable", court.slug)
+    wait_for(lambda: client.poll() is not None, "the session to end", 5)
+
+
 def test_a_key_added_while_the_server_runs_works_at_once(court: Court) -> None:
     key = court.folder / "second_key"
     run_quietly([need("ssh-keygen"), "-q", "-t", "rsa", "-b", "3072", "-N", "", "-f", str(key)])
