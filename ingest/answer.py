@@ -6,7 +6,7 @@ named: a hearing must not be lost because of a mistyped phone number). Both are 
 
 import csv
 import io
-from collections import Counter
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,9 +17,11 @@ from typing import Any
 from ingest.errors import IngestError
 
 RECEIPT_ERRORS = 100
+VALUE_IN_TEXT = 40
 NAME_BYTES = 255
 ANSWER_COLUMNS = ("row number", "reasons")
-"""What the error file adds behind the court's own columns; ignored when the file is sent again."""
+"""What the error file puts before the court's own columns, where rows of any length leave them in their place; ignored
+when the file is sent again."""
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins so is executed by spreadsheets (OWASP, "CSV Injection")."""
@@ -57,7 +59,8 @@ class Upload:
 
     `status` is processed, partially_processed, failed or duplicate. `rows` counts the rows under the header, blank
     ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows` are
-    disjoint. `counts` is by kind: clients, contacts, cases, events. `header` and `delimiter` are the file's own.
+    disjoint. `counts` is by kind: clients, contacts, cases, events. `header`, `delimiter` and `quoting` are the file's
+    own; a file without a header has `column 1`, `column 2` and so on.
     `error` is set when nothing at all was taken. `answered_at` is when its receipt was delivered.
     """
 
@@ -79,6 +82,7 @@ class Upload:
     counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
     header: tuple[str, ...] = ()
     delimiter: str = ""
+    quoting: bool = True
     notes: tuple[str, ...] = ()
     error: IngestError | None = None
     answered_at: datetime | None = None
@@ -139,13 +143,13 @@ def receipt_text(upload: Upload, errors: Sequence[RowError]) -> str:
     """The answer for people: what was taken, what was not, and what to do."""
     lines = [
         f"File:      {upload.file} ({upload.size:,} bytes)",
-        f"Received:  {upload.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Processed: {upload.started_at:%Y-%m-%d %H:%M:%S} UTC",
     ]
     lines += [f"Result:    {_result(upload)}", ""]
     lines += _failure(upload.error) if upload.error else _taken(upload)
     if errors:
         lines += ["", "Rows to look at:"]
-        lines += [f"  row {e.row}{f', {e.column}' if e.column else ''}: {e.message}" for e in errors[:RECEIPT_ERRORS]]
+        lines += [f"  row {e.row}{_place(e)}: {e.message}" for e in errors[:RECEIPT_ERRORS]]
     if upload.error_file:
         lines += ["", f"All of them are in {upload.error_file}; correct the rows there and send that file."]
     lines += [
@@ -156,12 +160,20 @@ def receipt_text(upload: Upload, errors: Sequence[RowError]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _place(error: RowError) -> str:
+    """The column and what stands in it, on one line whatever it holds."""
+    value = "".join(character if character.isprintable() else "\ufffd" for character in error.value)
+    shown = value if len(value) <= VALUE_IN_TEXT else value[:VALUE_IN_TEXT] + "…"
+    return (f", {error.column}" if error.column else "") + (f' "{shown}"' if shown else "")
+
+
 def _result(upload: Upload) -> str:
     bad = upload.error_rows + upload.warning_rows
+    need = f"{bad:,} of {upload.rows:,} rows {'needs' if bad == 1 else 'need'} a look"
     return {
         "processed": "Thank you, every row was taken.",
-        "partially_processed": f"The good rows were taken; {bad:,} of {upload.rows:,} rows need a look.",
-        "duplicate": "The same file was processed before; nothing was changed.",
+        "partially_processed": f"The good rows were taken; {need}.",
+        "duplicate": " ".join([*upload.notes, "Nothing was changed."]),
     }.get(upload.status, "The file could not be taken; nothing was changed.")
 
 
@@ -176,38 +188,58 @@ def _taken(upload: Upload) -> list[str]:
     for kind, counts in upload.counts.items():
         numbers = f"{counts.created:,} new, {counts.updated:,} changed, {counts.unchanged:,} as before"
         lines.append(f"{kind.capitalize() + ':':<11}{numbers}")
-    return lines + [f"Note:      {note}" for note in upload.notes]
+    return lines + [f"Note:      {note}" for note in upload.notes if upload.status != "duplicate"]
 
 
 def error_file(upload: Upload, errors: Iterable[RowError]) -> bytes:
     """The failing rows as they came, to be corrected and sent again as they are.
 
-    UTF-8 with a byte order mark (so that spreadsheets show names rightly), the court's own delimiter and columns, then
-    `row number` and `reasons`, which the engine ignores. A short row stays short, so that it cannot pass by accident.
-    Cells that a spreadsheet would execute begin with an apostrophe, which the engine takes off again. `errors` must
-    be all of the upload's, in row order.
+    UTF-8 with a byte order mark (so that spreadsheets show names rightly), `row number` and `reasons`, which the engine
+    ignores, then the court's own columns, with its delimiter and its way with quotes. A short row stays short, so that
+    it cannot pass by accident; a NUL is shown as U+FFFD, for the same reason. Cells that a spreadsheet would execute
+    begin with an apostrophe, which the engine takes off again. `errors` must be all of the upload's, in row order.
     """
-    out = io.StringIO()
+    own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] == ANSWER_COLUMNS else 0
     delimiter = upload.delimiter or ","
-    writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
-    if upload.header:
-        writer.writerow([neutral(name) for name in upload.header if name not in ANSWER_COLUMNS] + [*ANSWER_COLUMNS])
+    lines = [[*ANSWER_COLUMNS, *map(neutral, upload.header[own:])]]
     for row, group in groupby(errors, key=lambda error: error.row):
         told = list(group)
-        cells = _own_cells(told[0].raw, delimiter, upload.header)
+        cells = cells_of(told[0].raw.replace("\0", "\ufffd"), delimiter, upload.quoting)[own:]
         reasons = "; ".join(dict.fromkeys(f"{e.column}: {e.message}" if e.column else e.message for e in told))
-        writer.writerow([*map(neutral, cells), row, neutral(reasons)])
-    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8", "replace")
+        lines.append([str(row), neutral(reasons), *map(neutral, cells)])
+    text = _written(lines, delimiter) if upload.quoting else _unquoted(lines, delimiter)
+    return b"\xef\xbb\xbf" + text.encode("utf-8", "replace")
 
 
-def _own_cells(raw: str, delimiter: str, header: Sequence[str]) -> list[str]:
-    """The cells of a row without the answer's own columns, which a file sent again brings along."""
-    try:
-        cells = next(csv.reader(io.StringIO(raw.replace("\0", ""), newline=""), delimiter=delimiter), [])
-    except csv.Error:
-        return [raw]
-    mine = {index for index, name in enumerate(header) if name in ANSWER_COLUMNS}
-    return [cell for index, cell in enumerate(cells) if index not in mine]
+def _written(lines: list[list[str]], delimiter: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerows(lines)
+    return out.getvalue()
+
+
+def _unquoted(lines: list[list[str]], delimiter: str) -> str:
+    """For a court whose quotes are data: its own cells hold no delimiter, and our reasons must not."""
+    foreign = re.compile(f"[{re.escape(delimiter)}\r\n]")
+    return "".join(delimiter.join([row, foreign.sub(" ", reasons), *cells]) + "\r\n" for row, reasons, *cells in lines)
+
+
+def cells_of(raw: str, delimiter: str, quoting: bool) -> list[str]:
+    """The cells of one row. What `ingest.parse.split_record` gives for bytes, which has its place above this one."""
+    if not quoting or '"' not in raw:
+        return raw.split(delimiter)
+    cells, position, field = [], 0, _field(delimiter)
+    while position <= len(raw):
+        match = field.match(raw, position)
+        assert match is not None  # noqa: S101 - it matches the empty text too
+        quoted, rest = match.groups()
+        cells.append((quoted or "").replace('""', '"') + rest)
+        position = match.end() + 1
+    return cells
+
+
+def _field(delimiter: str) -> re.Pattern[str]:
+    """A field: perhaps a quoted part, up to a single quote or the end, then anything up to the delimiter."""
+    return re.compile(rf'(?:"((?:[^"]|"")*+)(?:"|\Z))?([^{re.escape(delimiter)}]*)')
 
 
 def neutral(cell: str) -> str:
@@ -218,8 +250,3 @@ def neutral(cell: str) -> str:
 def as_sent(cell: str) -> str:
     """What `neutral` was given."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
-
-
-def common_codes(errors: Iterable[RowError], limit: int = 3) -> list[tuple[str, int]]:
-    """The most frequent codes, for a sentence about a file of which no row was good."""
-    return Counter(error.code for error in errors).most_common(limit)

@@ -6,8 +6,8 @@ time that cannot be read, a row that names neither a client nor (where the templ
 are: a phone, an e-mail address, a date of birth or a filing date that cannot be read.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -26,20 +26,42 @@ from ingest.template import Template
 VALUE_SHOWN = 200
 _SENTENCES = MappingProxyType(
     {
-        "too_few_columns": "The row has fewer columns than the header.",
-        "too_many_columns": "The row has more columns than the header; is there a delimiter inside a cell?",
+        "too_few_columns": "The row has fewer columns than {others}.",
+        "too_many_columns": "The row has more columns than {others}; is there a delimiter inside a cell?",
+        "unclosed_quote": "A quote opens in the row and closes only in a later one; close it, or double it.",
         "nul_byte": "The row holds a NUL byte; export it again.",
         "bad_encoding": "The row holds bytes that are no UTF-8, unlike the rest of the file.",
         "too_long": "The cell is longer than {cell:,} characters.",
         "missing_required": "The cell is empty, and the template needs it.",
-        "bad_date": "The cell is not a date written like {date}.",
-        "bad_time": "The cell is not a time written like {time}.",
-        "bad_phone": "The cell is not a phone number; the rest of the row was taken.",
-        "bad_email": "The cell is not an e-mail address; the rest of the row was taken.",
+        "lost_characters": "The cell holds characters that were lost (shown as \ufffd); write them anew.",
+        "bad_date": "The cell holds no date that exists, written like {date}.",
+        "bad_time": "The cell holds no time that exists, written like {time}.",
+        "bad_phone": "The cell is not a phone number.",
+        "bad_email": "The cell is not an e-mail address.",
         "no_client": "The row names no client: it has neither a reference nor a name with a case number.",
         "no_case": "The row names no case: its case number is empty.",
     }
 )
+WORDS = MappingProxyType(
+    {
+        "too_few_columns": "too few columns",
+        "too_many_columns": "too many columns",
+        "unclosed_quote": "a quote that is not closed",
+        "nul_byte": "a NUL byte",
+        "bad_encoding": "bytes that are no UTF-8",
+        "too_long": "a cell that is too long",
+        "missing_required": "an empty cell that the template needs",
+        "lost_characters": "lost characters",
+        "bad_date": "no date where one is needed",
+        "bad_time": "no time where one is expected",
+        "no_client": "nobody named",
+        "no_case": "no case named",
+    }
+)
+"""What refuses a row, for a sentence about all of them."""
+
+_NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
+"""What databases and clerks write where there is none; taken for a reference, it would make one person of many."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +120,24 @@ class _Faults:
     def _fault(self, index: int, column: str, value: str, code: str, severity: str = "error") -> RowError:
         template = self.rules.template
         sentence = _SENTENCES[code].format(
-            cell=self.rules.limits.cell, date=_shown(template.date_formats), time=_shown(template.time_formats)
+            cell=self.rules.limits.cell,
+            date=_shown(template.date_formats),
+            time=_shown(template.time_formats),
+            others="the header" if template.header else "the other rows",
         )
         line = int(self.records.line[index])
         return RowError(line, column, value[:VALUE_SHOWN], code, sentence, severity, self.cells.raw(index))
+
+    def told(self) -> list[RowError]:
+        """All of it, row by row in the order of the columns."""
+        order = {name: place for place, name in enumerate(self.rules.plan.names)}
+        refused = {fault.row for fault in self.found if fault.severity == "error"}
+        told = [fault if fault.row in refused else _harmless(fault) for fault in self.found]
+        return sorted(told, key=lambda fault: (fault.row, order.get(fault.column, -1), fault.code))
+
+
+def _harmless(warning: RowError) -> RowError:
+    return replace(warning, message=f"{warning.message.removesuffix('.')}; the rest of the row was taken.")
 
 
 def _shown(formats: tuple[str, ...]) -> str:
@@ -116,7 +152,11 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     raw = {field: cells.columns[place] for field, place in rules.plan.columns.items()}
     for field, column in raw.items():
         _refuse_long(field, column, faults)
+        if rules.plan.answered:
+            _refuse_lost(field, column, faults)
     values = {field: column.map(coerce.tidy) for field, column in raw.items()}
+    if "client.reference" in values:
+        values["client.reference"] = values["client.reference"].map(_referring)
     for field in sorted(rules.template.required):
         _refuse_missing(field, values, blank, faults)
     _read_when(values, faults)
@@ -126,7 +166,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     values |= _constants(rules.template, len(cells.index))
     keys = _keys(values, len(cells.index))
     _refuse_nobody(keys, values, blank, faults)
-    return _batch(cells, values, keys, blank, faults, rules)
+    return _batch(cells, values, keys, blank, faults)
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:
@@ -143,6 +183,17 @@ def _refuse_long(field: str, column: Column, faults: _Faults) -> None:
     long = np.array([len(value) > longest for value in column.values] + [False], dtype=bool)
     if long.any():
         faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
+
+
+def _refuse_lost(field: str, column: Column, faults: _Faults) -> None:
+    """Our error file shows what could not be read as U+FFFD; sent again as it is, it must not pass for a name."""
+    lost = np.array(["\ufffd" in value for value in column.values] + [False], dtype=bool)
+    if lost.any():
+        faults.add(np.flatnonzero(lost[column.codes]).tolist(), field, "lost_characters", column)
+
+
+def _referring(texts: Sequence[str]) -> list[str | None]:
+    return [None if text.upper() in _NO_REFERENCE else text for text in texts]
 
 
 def _refuse_missing(field: str, values: Mapping[str, Column], blank: NDArray[np.bool_], faults: _Faults) -> None:
@@ -181,7 +232,8 @@ def _readings(rules: Rules) -> list[tuple[str, str, Callable[[tuple[str, ...]], 
 def _read_when(values: dict[str, Column], faults: _Faults) -> None:
     """Put the event's local date, time and instant in place of the columns they came in.
 
-    A combined column counts where it is filled, the two single ones elsewhere.
+    A combined column counts where it is filled, the two single ones elsewhere; where it holds a date alone, the single
+    time belongs to it.
     """
     template = faults.rules.template
     dates, times = template.date_formats, template.time_formats
@@ -195,7 +247,8 @@ def _read_when(values: dict[str, Column], faults: _Faults) -> None:
         days, hours = coerce.read_moments(moment.values, dates, times)
         read = moment.map(lambda _: days)
         faults.add(np.flatnonzero(moment.filled & ~read.filled).tolist(), "event.datetime", "bad_date", moment)
-        day, time = _over(read, day, moment.filled), _over(moment.map(lambda _: hours), time, moment.filled)
+        timed = moment.map(lambda _: hours)
+        day, time = _over(read, day, moment.filled), _over(timed, time, timed.filled)
     if day is None:
         return
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
@@ -236,7 +289,8 @@ def _keys(values: Mapping[str, Column], rows: int) -> dict[str, Keys]:
     reference, number = hashed("client.reference"), hashed("case.number")
     last, first = hashed("client.last_name", fold=True), hashed("client.first_name", fold=True)
     named = ((last != none) | (first != none)) & (number != none)
-    by_name = combine(2, last, first, number)
+    middle, suffix = hashed("client.middle_name", fold=True), hashed("client.suffix", fold=True)
+    by_name = combine(2, last, first, middle, suffix, number)
     client = np.where(reference != none, combine(1, reference), np.where(named, by_name, none))
     case = np.where(number != none, combine(3, number), none)
     event_reference = hashed("event.reference")
@@ -271,11 +325,8 @@ def _batch(
     keys: Mapping[str, Keys],
     blank: NDArray[np.bool_],
     faults: _Faults,
-    rules: Rules,
 ) -> Batch:
     good = np.flatnonzero(~faults.bad & ~blank)
-    order = {name: place for place, name in enumerate(rules.plan.names)}
-    errors = sorted(faults.found, key=lambda fault: (fault.row, order.get(fault.column, -1), fault.code))
     used = {*CLIENTS.fields, *CASES.fields, *EVENTS.fields}
     used |= {
         "case.number",
@@ -290,6 +341,6 @@ def _batch(
         index=cells.index[good],
         clean=~faults.warned[good],
         values={field: Column(column.codes[good], column.values) for field, column in values.items() if field in used},
-        errors=tuple(errors),
+        errors=tuple(faults.told()),
         **{name: key[good] for name, key in keys.items()},
     )

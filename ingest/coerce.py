@@ -5,6 +5,7 @@ text cannot be read as such a value. Nothing is guessed.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -25,12 +26,20 @@ _NANP_REGIONS = frozenset({"US", "CA"})
 _EMAIL = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+_EXTENSION = re.compile(r"[ ,;(]*(?:extension|extn?|x|#)[.:]? *\d{1,7} *\)?", re.IGNORECASE | re.ASCII)
+_NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant
 _EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 
 
 def tidy(texts: Sequence[str]) -> list[str]:
-    """Without spaces around, with one space inside, and without the apostrophe that our error file puts in front."""
-    return [" ".join(as_sent(text).split()) for text in texts]
+    """Without spaces around, with one space inside, without what cannot be seen, without the apostrophe that our error
+    file puts in front, and in one spelling of accents (NFC: some systems write é as two characters)."""
+    return [_tidied(text if text.isascii() else text.translate(_NOTHING)) for text in texts]
+
+
+def _tidied(text: str) -> str:
+    text = " ".join(as_sent(text).split())
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def read_dates(texts: Sequence[str], formats: Sequence[str]) -> list[str | None]:
@@ -68,17 +77,36 @@ def _time(at: datetime) -> str:
 
 
 def _read(texts: Sequence[str], formats: Sequence[str]) -> list[datetime | None]:
-    """What pandas reads by exact formats. (pyarrow's strptime makes March 2 of February 30; mixed formats guess.)"""
+    """What `strptime` reads; pandas sieves first, for it is fast where nothing fits.
+
+    Alone, pandas takes "today" for a date in any format and makes a minute of 60 seconds; pyarrow makes March 2 of
+    February 30.
+    """
     read: list[datetime | None] = [None] * len(texts)
     left = list(range(len(texts)))
     for form in formats:
         if not left:
             break
-        parsed = pd.to_datetime(pd.Series([texts[i] for i in left], dtype=object), format=form, errors="coerce")
-        for place, at in zip(left, parsed, strict=True):
-            read[place] = None if pd.isna(at) else at
+        for place in _sieved(texts, left, form):
+            read[place] = _strptime(texts[place], form)
         left = [place for place in left if read[place] is None]
     return read
+
+
+def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:
+    """The places of texts that may fit the format; all of them if it has a directive that pandas does not know."""
+    try:
+        parsed = pd.to_datetime(pd.Series([texts[i] for i in places], dtype=object), format=form, errors="coerce")
+    except (ValueError, re.error):
+        return places
+    return [place for place, fits in zip(places, parsed.notna(), strict=True) if fits]
+
+
+def _strptime(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)
+    except ValueError:
+        return None
 
 
 def instants(days: Sequence[str], times: Sequence[str | None], zone: str) -> list[str]:
@@ -104,8 +132,16 @@ def read_phones(texts: Sequence[str], region: str) -> list[str | None]:
 
 
 def _any_phone(text: str, region: str) -> str | None:
+    """phonenumbers would dial letters ("555-2101 MOM") and believe a context in the cell: those are refused first."""
+    text = text[:100]
+    extension = _EXTENSION.search(text)
+    if extension and extension.end() == len(text):
+        text = text[: extension.start()]
+    first = next((place for place, character in enumerate(text) if character.isdigit()), len(text))
+    if any(character.isalpha() for character in text[first:]) or "phone-context" in text.lower():
+        return None
     try:
-        number = phonenumbers.parse(text[:100], region)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -2,7 +2,8 @@
 
     with a source of bytes that never changes and an arrival that waits:
      1  measure          size and SHA-256
-     2  duplicate?       the same name and content as the last time, or (if the profile says so) the same name at all
+     2  duplicate?       the same name and content for the same profile and template version as the last time, or (if
+                         the profile says so) the same name for it at all
      3  tell             how it is written; split it into records; find the template's columns in its header
      4  recall           which rows are as they were in this template's last file; which records are dirty
      5  read, check      the other rows, in chunks: cells, values, keys, row errors
@@ -26,6 +27,7 @@ from sqlalchemy import Connection, Engine
 from ingest import skip
 from ingest.answer import Upload
 from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
+from ingest.check import WORDS
 from ingest.errors import IngestError
 from ingest.inbox.arrivals import find_arrival, latest_success, settle
 from ingest.inbox.profiles import profile_by_id
@@ -39,7 +41,7 @@ from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
 from ingest.template import TemplateVersion, load_template
 
-VERSION = "1"
+VERSION = "2"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 
@@ -162,11 +164,18 @@ def _find_duplicate(conn: Connection, task: _Task) -> str | None:
     if earlier is None:
         return None
     when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
-    if earlier.sha256 == task.upload.sha256:
+    if earlier.sha256 == task.upload.sha256 and _read_alike(find_upload(conn, earlier.upload_id or ""), task.upload):
         return f"The same content came under the same name on {when} and was processed then."
     if task.profile.skip_same_name:
         return f"A file of the same name was processed on {when}, and this profile takes each name once."
     return None
+
+
+def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
+    """Whether the same version of the same template read both: another one may read other things in the same bytes."""
+    if earlier is None:
+        return False
+    return (earlier.template, earlier.template_version) == (upload.template, upload.template_version)
 
 
 # --- 3 tell
@@ -179,9 +188,10 @@ def _process(engine: Engine, task: _Task) -> Upload:
     plan = layout.rules.plan
     upload = replace(
         task.upload,
-        rows=len(layout.rows),
+        rows=len(layout.rows) + layout.blank,
         header=plan.header,
         delimiter=layout.dialect.delimiter,
+        quoting=layout.dialect.quoting,
         notes=plan.notes,
     )
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
@@ -220,7 +230,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
 def _read_all(layout: Layout, stage: Stage) -> _Reading:
     """Every row is read and staged."""
     tally = Tally(layout.records)
-    for batch in layout.batches(layout.filled):
+    for batch in layout.batches(layout.rows):
         tally.add(batch)
         stage.add(batch)
         stage.add_errors(batch.errors)
@@ -229,7 +239,7 @@ def _read_all(layout: Layout, stage: Stage) -> _Reading:
 
 def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> _Reading:
     """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged."""
-    rows = layout.filled
+    rows = layout.rows
     recalled = skip.recall(index.known, layout.records.hash[rows])
     same = recalled >= 0
     if same.sum() < skip.WORTHWHILE * len(rows):
@@ -287,11 +297,13 @@ def _status(good: int, tally: Tally) -> str:
 
 
 def _no_good_rows(tally: Tally) -> IngestError:
-    codes = ", ".join(f"{code} ({count:,})" for code, count in tally.codes.most_common(3))
+    causes = ", ".join(f"{WORDS[code]} ({count:,})" for code, count in tally.codes.most_common(3))
     return IngestError(
         "no_good_rows",
-        f"Not one row of the file could be taken: {codes}." if codes else "The file has no rows.",
-        "Look at the first of them; the template may not fit the file.",
+        f"Not one row of the file could be taken: {causes}." if causes else "The file has no rows.",
+        "Look at the first of them; the template may not fit the file."
+        if causes
+        else "Look at the export: it found nothing to send.",
     )
 
 
@@ -299,7 +311,8 @@ def _detail(upload: Upload) -> str:
     if upload.error:
         return upload.error.message
     bad = upload.error_rows + upload.warning_rows
-    return f"{upload.rows:,} rows, {bad:,} of them need a look." if bad else f"{upload.rows:,} rows."
+    rows = f"{upload.rows:,} {'row' if upload.rows == 1 else 'rows'}"
+    return f"{rows}, {bad:,} of them {'needs' if bad == 1 else 'need'} a look." if bad else f"{rows}."
 
 
 def _close(engine: Engine, upload: Upload, detail: str) -> Upload:

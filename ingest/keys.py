@@ -4,11 +4,13 @@ A key is SipHash over the natural key, so that sorting, joining and remembering 
 Two different records of one file share a key with odds of n^2 / 2^65 (1M records: 1 in 37 million).
 The natural keys:
 
-    client   its reference within the agency; without one, its name on its case (two John Smiths are never merged)
+    client   its reference within the agency; without one, its whole name (last, first, middle, suffix) on its case: two
+             John Smiths of two cases are never merged, nor a junior with his father on one
     case     its number within the agency
     party    client and case
     contact  client, kind and normalised value
-    event    client, case, local date and time, and type if there is one; or its reference
+    event    client, case, and local date, time and type if there is one; or client, case and its reference (so a
+             hearing may move to another hour, but one whose case number is corrected is a second hearing)
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,8 @@ class Limits:
     """Bounds of one ingest run.
 
     Sizes are bytes of the file as it lies on disk; `cell` is characters. `chunk` bounds the memory of the run:
-    at most that many rows are held as cells at a time. The result never depends on `chunk` or `block`.
+    at most that many rows, of about `chunk_bytes`, are held as cells at a time. The result never depends on `chunk`,
+    `chunk_bytes` or `block`.
     """
 
     file: int = 2 * 1024**3
@@ -17,4 +18,5 @@ class Limits:
     columns: int = 1000
     cell: int = 8000
     chunk: int = 100_000
+    chunk_bytes: int = 32 * 1024**2
     block: int = 8 * 1024**2

@@ -9,18 +9,21 @@ from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.template import Template
 
+_NAMES_SHOWN, _NAME_SHOWN = 30, 60
 _WHEN = frozenset({"event.date", "event.time", "event.datetime"})
 
 
 @dataclass(frozen=True)
 class Plan:
     """`columns` gives the place (from 0) of each mapped field; `names` what people call each column of the file;
-    `header` is the file's first row if it is one; `notes` are sentences for the receipt."""
+    `header` is the file's first row, or the row that would be; `notes` are sentences for the receipt. `answered` means
+    that this is our error file sent again: its first two columns are ours, and nobody's field."""
 
     columns: Mapping[str, int]
     names: tuple[str, ...]
     header: tuple[str, ...]
     notes: tuple[str, ...]
+    answered: bool = False
 
     @property
     def width(self) -> int:
@@ -33,7 +36,7 @@ class Plan:
 
 
 def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Plan:
-    """Find the template's columns in a file whose first row is `first`.
+    """Find the template's columns in a file whose first row is `first`, or has as many cells if there is no header.
 
     Raises IngestError: a column that is missing (with what was expected beside what was found), or is there twice.
     """
@@ -41,18 +44,27 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
         raise IngestError(
             "too_many_columns", f"The file has {len(first):,} columns.", f"At most {limits.columns:,} are read."
         )
-    header = tuple(as_sent(cell) for cell in first) if template.header else ()
-    names = tuple(name or f"column {i}" for i, name in enumerate(header, 1)) or tuple(
-        f"column {i}" for i in range(1, len(first) + 1)
-    )
-    found = {field: _find(spec, header, len(first)) for field, spec in template.columns.items()}
+    answered = is_answered(first)
+    shift = len(ANSWER_COLUMNS) if answered else 0
+    width = len(first) - shift
+    header = tuple(as_sent(cell.strip("\ufeff")) for cell in first[shift:]) if template.header else ()
+    told = header or tuple(f"column {i}" for i in range(1, width + 1))
+    names = tuple(name or f"column {i}" for i, name in enumerate(told, 1))
+    found = {field: _find(spec, header, width) for field, spec in template.columns.items()}
     columns = {field: place for field, place in found.items() if place is not None}
     missing = [
         field for field in template.columns if field not in columns and _needed(field, template, columns, header)
     ]
     if missing:
-        raise _mismatch(template, missing, header, len(first))
-    return Plan(MappingProxyType(columns), names, header, _notes(template, columns, header))
+        raise _mismatch(template, missing, header, width)
+    ours = ANSWER_COLUMNS[:shift]
+    places = {field: place + shift for field, place in columns.items()}
+    return Plan(MappingProxyType(places), (*ours, *names), (*ours, *told), _notes(template, columns, header), answered)
+
+
+def is_answered(first: Sequence[str]) -> bool:
+    """Whether a file that begins with this row is our error file, sent again; a spreadsheet may have quoted it."""
+    return tuple(cell.strip('"\ufeff') for cell in first[: len(ANSWER_COLUMNS)]) == ANSWER_COLUMNS
 
 
 def _find(spec: int | tuple[str, ...], header: tuple[str, ...], width: int) -> int | None:
@@ -75,6 +87,8 @@ def _needed(field: str, template: Template, columns: Mapping[str, int], header: 
     field is left without any column."""
     if field == "event.date" and "event.datetime" in columns:
         return False
+    if field == "event.datetime" and "event.date" in template.required and "event.date" not in template.columns:
+        return True
     if field not in template.optional or _alike(template.columns[field], header):
         return True
     return field in template.required
@@ -100,14 +114,31 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
     hint = " ".join(
         f"Is {found!r} meant for {wanted}? Names must be exactly the same." for wanted, found in near.items()
     )
-    expected = ", ".join(_described(spec) for spec in template.columns.values())
-    actual = ", ".join(map(repr, header)) if template.header else f"{width} columns"
+    wanted = [field for field in template.columns if field not in template.optional or field in missing]
+    expected = ", ".join(_described(template.columns[field]) for field in wanted)
     return IngestError(
         "missing_column",
         f"The file lacks {'a column' if len(names) == 1 else 'columns'} that the template {template.name} reads: "
-        f"{', '.join(names)}. Expected: {expected}. Found: {actual}.",
+        f"{', '.join(names)}. Expected: {expected}. {_found(template, header, width)}",
         hint or "Export the file with these columns, or change the template.",
     )
+
+
+def _found(template: Template, header: tuple[str, ...], width: int) -> str:
+    """What there is instead; not a word of a first row that may be people's data."""
+    columns = f"{width:,} {'column' if width == 1 else 'columns'}"
+    if not template.header:
+        return f"Found: {columns}."
+    if not template.headers & set(header):
+        return f"The first line does not look like a header ({columns})."
+    return f"Found: {_listed(header)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as far as a sentence can bear them."""
+    shown = [repr(name if len(name) <= _NAME_SHOWN else name[:_NAME_SHOWN] + "…") for name in names[:_NAMES_SHOWN]]
+    more = [f"and {len(names) - _NAMES_SHOWN:,} more"] if len(names) > _NAMES_SHOWN else []
+    return ", ".join(shown + more)
 
 
 def _described(spec: int | tuple[str, ...]) -> str:
@@ -115,8 +146,8 @@ def _described(spec: int | tuple[str, ...]) -> str:
 
 
 def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> tuple[str, ...]:
-    extra = [n for i, n in enumerate(header) if i not in columns.values() and n not in ANSWER_COLUMNS]
-    notes = [f"Columns that the template does not read: {', '.join(extra)}."] if extra else []
+    extra = [name for place, name in enumerate(header) if place not in columns.values()] if template.headers else []
+    notes = [f"Columns that the template does not read: {_listed(extra)}."] if extra else []
     dated = _WHEN if {"event.date", "event.datetime"} & set(columns) else frozenset[str]()
     absent = [
         _described(spec) for field, spec in template.columns.items() if field not in columns and field not in dated

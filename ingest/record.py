@@ -15,23 +15,17 @@ KINDS = ("clients", "contacts", "cases", "events")
 class Entity:
     """One table of records as a file fills it.
 
-    `fields` maps a template's field to its column. A value in `kept` columns is replaced only by another value: an
-    empty cell leaves what is there. `moved` columns change together (an event's day, hour and instant).
+    `fields` maps a template's field to its column. A value is replaced only by another value: an empty cell leaves
+    what is there.
     """
 
     table: str
     fields: MappingProxyType[str, str]
-    moved: tuple[str, ...] = ()
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """The columns that an empty cell leaves alone, in table order."""
-        return tuple(self.fields.values())
 
 
-def _entity(table: str, prefix: str, *names: str, moved: tuple[str, ...] = ()) -> Entity:
+def _entity(table: str, prefix: str, *names: str) -> Entity:
     columns = {f"{prefix}.{name}": {"group": "group_name"}.get(name, name) for name in names}
-    return Entity(table, MappingProxyType(columns), moved)
+    return Entity(table, MappingProxyType(columns))
 
 
 CLIENTS = _entity(
@@ -42,15 +36,7 @@ CLIENTS = _entity(
 )
 CASES = _entity("cases", "case", "style", "type", "status", "location", "file_date")
 PARTIES = _entity("case_parties", "case", "role")
-CONTACTS = _entity("contacts", "contact")
-EVENTS = _entity(
-    "events",
-    "event",
-    *("reference", "type", "status", "location", "judge", "room", "notes"),
-    moved=("starts_at", "local_date", "local_time", "zone"),
-)
-ENTITIES = (CLIENTS, CASES, PARTIES, CONTACTS, EVENTS)
-"""In the order in which they are merged: parents first."""
+EVENTS = _entity("events", "event", "reference", "type", "status", "location", "judge", "room", "notes")
 
 FIELDS = (
     *CLIENTS.fields,

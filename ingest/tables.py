@@ -139,6 +139,7 @@ uploads = Table(
     Column("counts", Text, nullable=False),
     Column("header", Text, nullable=False),
     Column("delimiter", String(1), nullable=False),
+    Column("quoting", Boolean, nullable=False),
     Column("notes", Text, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant, nullable=False),

@@ -38,7 +38,7 @@ class Tally:
         refused = {error.row for error in errors if error.severity == "error"}
         self.error_rows += len(refused)
         self.warning_rows += len({error.row for error in errors} - refused)
-        self.codes.update(error.code for error in errors)
+        self.codes.update(error.code for error in errors if error.severity == "error")
 
     @property
     def good(self) -> Known:

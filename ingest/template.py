@@ -21,6 +21,7 @@ Written in TOML:
     client.group = "Court"
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,22 @@ DELIMITERS = MappingProxyType({",": ",", "|": "|", "tab": "\t", "\t": "\t", ";":
 ENCODINGS = MappingProxyType({"auto": None, "utf-8": "utf-8", "cp1252": "cp1252"})
 DATE_FORMATS = ("%m/%d/%Y", "%Y-%m-%d")
 TIME_FORMATS = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M%p")
+_DIRECTIVES = MappingProxyType(
+    {
+        "MM/DD/YYYY": "%m/%d/%Y",
+        "M/D/YYYY": "%m/%d/%Y",
+        "MM-DD-YYYY": "%m-%d-%Y",
+        "DD/MM/YYYY": "%d/%m/%Y",
+        "YYYY-MM-DD": "%Y-%m-%d",
+        "YYYYMMDD": "%Y%m%d",
+        "MM/DD/YY": "%m/%d/%y",
+        "HH:MM": "%H:%M",
+        "HH:MM:SS": "%H:%M:%S",
+        "HH:MM AM": "%I:%M %p",
+        "HH:MM AM/PM": "%I:%M %p",
+    }
+)
+"""What people write who have not met strptime."""
 _TABLES = MappingProxyType(
     {
         "": ("name", "description", "required", "optional", "file", "formats", "columns", "constants"),
@@ -44,6 +61,7 @@ _TABLES = MappingProxyType(
         "formats": ("date", "time"),
     }
 )
+_NAMING = ("client.reference", "case.number", "event.reference")
 _COMPUTED = ("event.date", "event.time", "event.datetime", "contact.phone", "contact.email")
 
 
@@ -52,7 +70,6 @@ class Template:
     """A template as the engine uses it. A column is a 1-based position, or headers of which the first found counts."""
 
     name: str
-    description: str
     header: bool
     delimiter: str | None
     encoding: str | None
@@ -102,8 +119,13 @@ def load_template(text: str) -> Template:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise IngestError("template_syntax", f"The template is not valid TOML: {error}.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        twice = "overwrite" in str(error) or "twice" in str(error)
+        raise IngestError(
+            "template_syntax",
+            f"The template is not valid TOML: {error}.",
+            "A key or a table stands in it twice; keep one of them." if twice else "",
+        ) from error
     _refuse_unknown(document, "")
     name = document.get("name")
     if not isinstance(name, str) or not name.strip():
@@ -117,7 +139,6 @@ def _build(name: str, document: Mapping[str, Any]) -> Template:
     constants = {field: _constant(field, value) for field, value in _fields(_table(document, "constants"), "constants")}
     template = Template(
         name=name,
-        description=str(document.get("description", "")),
         header=_flag(file, "header"),
         delimiter=_choice(file, "delimiter", DELIMITERS),
         encoding=_choice(file, "encoding", ENCODINGS),
@@ -185,9 +206,11 @@ def _column(field: str, spec: Any) -> int | tuple[str, ...]:
 
 
 def _constant(field: str, value: Any) -> str:
-    if field in _COMPUTED or field == "case.number" or not isinstance(value, str) or not value.strip():
+    if field in _COMPUTED or field in _NAMING or not isinstance(value, str) or not value.strip():
         raise IngestError(
-            "template_constant", f"{field} cannot be this constant.", "A constant is a text that is not empty."
+            "template_constant",
+            f"{field} cannot be this constant.",
+            "A constant is a text that is not empty, and no number, date or contact by which rows are told apart.",
         )
     return " ".join(value.split())
 
@@ -201,7 +224,7 @@ def _flag(table: Mapping[str, Any], key: str) -> bool:
 
 def _choice(table: Mapping[str, Any], key: str, known: Mapping[str, str | None]) -> str | None:
     value = table.get(key, "auto")
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         options = ", ".join(f'"{name}"' for name in known if name != "\t")
         raise IngestError("template_value", f"{key} is none of {options}.")
     return known[value]
@@ -216,9 +239,15 @@ def _formats(table: Mapping[str, Any], key: str, default: tuple[str, ...]) -> tu
         )
     probe = datetime(2026, 11, 23, 13, 45, 59)
     for form in formats:
+        if isinstance(form, str) and "%" not in form:
+            raise IngestError(
+                "template_format",
+                f"formats.{key} holds a format without directives: {form}.",
+                f"Write {_DIRECTIVES.get(form.upper(), default[0])}",
+            )
         try:
             read = datetime.strptime(probe.strftime(form), form)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, re.error) as error:
             raise IngestError("template_format", f"formats.{key} holds a format that cannot be read back.") from error
         if (read.date() != probe.date()) if key == "date" else (read.hour != 13):
             hint = "A date needs year, month and day." if key == "date" else "A 12-hour clock (%I) needs %p."
@@ -251,6 +280,12 @@ def _refuse_senseless(template: Template) -> None:
         )
     if any(field.startswith("contact.") for field in columns) and not template.maps_client:
         raise IngestError("template_identity", "The template maps a contact but no client.", "Map client.reference.")
+    both = sorted(set(template.constants) & set(columns))
+    if both:
+        raise IngestError(
+            "template_constant", f"{both[0]} is both a constant and a column.", "Keep one of them: which should count?"
+        )
+    _refuse_clashing(template)
     if "event.time" in columns and not {"event.date", "event.datetime"} & set(columns):
         raise IngestError("template_date", "The template maps event.time without event.date.", "Map event.date.")
     for field in sorted(template.required):
@@ -258,3 +293,21 @@ def _refuse_senseless(template: Template) -> None:
             raise IngestError(
                 "template_required", f"{field} is required but no column is mapped to it.", "Map it in [columns]."
             )
+
+
+def _refuse_clashing(template: Template) -> None:
+    """A combined column is read by a date's and a time's format in one, so they must not say the same thing twice."""
+    if "event.datetime" not in template.columns:
+        return
+    for date in template.date_formats:
+        for time in template.time_formats:
+            try:
+                datetime.strptime("", f"{date} {time}")
+            except re.error as error:
+                raise IngestError(
+                    "template_format",
+                    f"event.datetime is read as a date and a time, but {date} and {time} overlap.",
+                    "Give formats.date year, month and day alone, and formats.time the hour.",
+                ) from error
+            except ValueError:
+                continue  # of course: there is nothing to read

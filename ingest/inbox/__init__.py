@@ -12,6 +12,7 @@ from ingest.inbox.arrivals import (
     note_content,
     record_partial,
     register,
+    rename_refused,
     waiting,
 )
 from ingest.inbox.listing import COLUMNS, records
@@ -41,6 +42,7 @@ __all__ = [
     "records",
     "register",
     "remove_profile",
+    "rename_refused",
     "row_errors",
     "unanswered",
     "waiting",

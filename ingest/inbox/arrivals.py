@@ -55,6 +55,20 @@ def match_again(conn: Connection, arrival_id: str) -> Arrival:
     return _enter(conn, Received(**came), state, profile.id if profile else None, detail)
 
 
+def rename_refused(conn: Connection, agency_id: str, old: str, new: str) -> list[Arrival]:
+    """Their sender renamed files that nobody took (`old` is a file's path, or a folder's): match them anew."""
+    refused = (ArrivalState.UNMATCHED, ArrivalState.BLOCKED)
+    query = select(arrivals).where(arrivals.c.agency_id == agency_id, arrivals.c.state.in_(refused))
+    moved = []
+    for row in conn.execute(query).all():
+        if row.path == old or row.path.startswith(old + "/"):
+            path = new + row.path[len(old) :]
+            name = path.rsplit("/", 1)[-1]
+            conn.execute(update(arrivals).where(arrivals.c.id == row.id).values(path=path, name=name))
+            moved.append(match_again(conn, row.id))
+    return moved
+
+
 def note_content(conn: Connection, arrival_id: str, sha256: str) -> None:
     """Note the SHA-256 of a file that no upload was made of: under it, the file is in the archive."""
     conn.execute(update(arrivals).where(arrivals.c.id == arrival_id).values(sha256=sha256))
@@ -117,7 +131,7 @@ def newest_at(conn: Connection, agency_id: str, path: str) -> Arrival | None:
         arrivals.c.agency_id == agency_id, arrivals.c.path == path, arrivals.c.state.not_in(unfinished)
     )
     row = conn.execute(query.order_by(arrivals.c.id.desc()).limit(1)).first()
-    return row and _arrival(row)
+    return _arrival(row) if row else None
 
 
 def list_arrivals(
@@ -139,9 +153,10 @@ def waiting(conn: Connection) -> list[str]:
 
 
 def latest_success(conn: Connection, arrival: Arrival) -> Arrival | None:
-    """The agency's arrival of the same name that was processed last."""
+    """The agency's arrival of the same name and for the same profile that was processed last."""
     query = select(arrivals).where(
         arrivals.c.agency_id == arrival.agency_id,
+        arrivals.c.profile_id == arrival.profile_id,
         arrivals.c.name == arrival.name,
         arrivals.c.state.in_(SUCCEEDED),
         arrivals.c.id != arrival.id,

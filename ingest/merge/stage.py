@@ -145,7 +145,7 @@ class _Fold:
 
 
 def _identities(batch: Batch, fold: _Fold) -> list[str]:
-    """The natural key of each client, as it is kept: `#` and the reference, or name and case number.
+    """The natural key of each client, as it is kept: `#` and the reference, or the whole name and the case number.
 
     No tidied text holds the separator, so no two natural keys are written alike.
     """
@@ -154,11 +154,17 @@ def _identities(batch: Batch, fold: _Fold) -> list[str]:
     def texts(field: str) -> list[str | None]:
         return fold.texts(batch.values[field]) if field in batch.values else nothing
 
-    named = zip(texts("client.last_name"), texts("client.first_name"), texts("case.number"), strict=True)
+    parts = ("last_name", "first_name", "middle_name", "suffix")
+    names = zip(*(texts(f"client.{part}") for part in parts), strict=True)
     return [
-        f"#{reference}" if reference else f"{(last or '').casefold()}\x1f{(first or '').casefold()}\x1f{number}"
-        for reference, (last, first, number) in zip(texts("client.reference"), named, strict=True)
+        f"#{reference}" if reference else f"{_named(*name)}\x1f{number}"
+        for reference, name, number in zip(texts("client.reference"), names, texts("case.number"), strict=True)
     ]
+
+
+def _named(last: str | None, first: str | None, middle: str | None, suffix: str | None) -> str:
+    parts = (last, first, middle, suffix) if middle or suffix else (last, first)
+    return "\x1f".join((part or "").casefold() for part in parts)
 
 
 def _slots(batch: Batch, fold: _Fold, days: list[str | None], times: list[str | None]) -> list[str]:

@@ -112,6 +112,8 @@ def _split(raw: str, dialect: Dialect, kind: int) -> list[str] | str:
         return "nul_byte"
     if kind == Kind.UNREADABLE:
         return "bad_encoding"
+    if kind == Kind.UNCLOSED:
+        return "unclosed_quote"
     cells = split_record(raw.encode("utf-8"), dialect.separator, dialect.quoting)
     return [cell.decode("utf-8") for cell in cells]
 
@@ -122,7 +124,7 @@ def _misfit(count: int, width: int) -> str:
 
 def _nonblank(refused: list[tuple[int, str]], raw: Callable[[int], str], dialect: Dialect) -> list[tuple[int, str]]:
     """Without the records that hold nothing but delimiters and spaces: those are blank, not wrong."""
-    blanks = dialect.delimiter + _BLANKS.decode()
+    blanks = dialect.delimiter + _BLANKS.decode() + "\ufeff"
     return [(index, code) for index, code in refused if raw(index).strip(blanks)]
 
 
@@ -130,7 +132,7 @@ def _gather(file: BinaryIO, records: Records, chosen: Ints) -> bytes:
     """The bytes of the chosen records with their line ends; neighbours are read in one go."""
     if not len(chosen):
         return b""
-    breaks = np.flatnonzero(np.diff(chosen) != 1)
+    breaks = np.flatnonzero(np.diff(records.line[chosen]) != 1)  # of records that are one line each
     heads = records.start[chosen[np.concatenate([[0], breaks + 1])]].tolist()
     tails = records.end[chosen[np.concatenate([breaks, [len(chosen) - 1]])]].tolist()
     base = heads[0]

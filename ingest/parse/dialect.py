@@ -29,12 +29,14 @@ _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1a\0")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the records of one file are written. `begin` is the offset of the first record: behind a byte order mark."""
+    """How the records of one file are written. `begin` is the offset of the first record: behind a byte order mark;
+    `columns` is how many that record has, or 0 if nobody has counted."""
 
     delimiter: str
     newline: bytes
     quoting: bool
     begin: int
+    columns: int = 0
 
     @property
     def separator(self) -> bytes:
@@ -56,7 +58,9 @@ def tell_dialect(
     if not head[begin:].strip(_BLANKS):
         raise IngestError("empty_file", "The file is empty.", "Look at the export that should have filled it.")
     line = _first_line(head, begin, newline, limits)
-    return Dialect(delimiter or _tell_delimiter(line, quoting, headers, width, newline), newline, quoting, begin)
+    delimiter = delimiter or _tell_delimiter(line, quoting, headers, width, newline)
+    columns = len(_first_cells(line, delimiter.encode(), quoting, newline))
+    return Dialect(delimiter, newline, quoting, begin, columns)
 
 
 def _refuse_foreign(head: bytes) -> None:
@@ -85,13 +89,16 @@ def _first_line(head: bytes, begin: int, newline: bytes, limits: Limits) -> byte
     return head[begin:]
 
 
+def _first_cells(text: bytes, separator: bytes, quoting: bool, newline: bytes) -> list[bytes]:
+    end = record_end(text, 0, separator, newline)[0] if quoting else text.find(newline)
+    return split_record(text[:end] if end >= 0 else text.split(newline, 1)[0], separator, quoting)
+
+
 def _tell_delimiter(text: bytes, quoting: bool, headers: Collection[str], width: int, newline: bytes) -> str:
     found = {}
     for candidate in CANDIDATES:
-        separator = candidate.encode()
-        end = record_end(text, 0, separator, newline)[0] if quoting else text.find(newline)
-        first = text[:end] if end >= 0 else text.split(newline, 1)[0]
-        cells = [cell.decode("utf-8", "replace").strip("\r") for cell in split_record(first, separator, quoting)]
+        split = _first_cells(text, candidate.encode(), quoting, newline)
+        cells = [cell.decode("utf-8", "replace").strip("\r") for cell in split]
         found[candidate] = (len(set(cells) & set(headers)), len(cells))
     best = max(CANDIDATES, key=lambda candidate: found[candidate])
     if found[best][1] < min(width, 2):

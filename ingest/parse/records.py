@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.parse.dialect import Dialect
+from ingest.parse.dialect import BOM, Dialect
 from ingest.parse.fields import record_end
 
 Ints = NDArray[np.int64]
@@ -34,15 +34,20 @@ class Kind(IntEnum):
     PLAIN = 0
     QUOTED = 1
     ODD = 2
-    BLANK = 3
-    NUL = 4
-    UNREADABLE = 5
+    NUL = 3
+    UNREADABLE = 4
+    UNCLOSED = 5
+
+
+_TELLING = 4
+"""Columns from which on a line inside a cell is told from a row by its delimiters; in fewer, prose has as many."""
 
 
 @dataclass(frozen=True)
 class Records:
     """All records of a file, one array element each: byte offsets [start, end) without the line end, the number of the
     line it begins on (from 1), the fingerprint and the `Kind`. `encoding` is utf-8 or cp1252, told from all bytes.
+    Empty lines are no records; there were `blank` of them.
     """
 
     start: Ints
@@ -51,6 +56,7 @@ class Records:
     hash: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     encoding: str
+    blank: int = 0
 
     def __len__(self) -> int:
         return len(self.start)
@@ -67,6 +73,7 @@ class _Block:
     kind: NDArray[np.uint8]
     readable: int
     unreadable: int
+    blank: int
 
 
 def scan(path: Path, dialect: Dialect, encoding: str | None, limits: Limits) -> Records:
@@ -85,7 +92,7 @@ def scan(path: Path, dialect: Dialect, encoding: str | None, limits: Limits) -> 
         raise IngestError(
             "binary", "The file is not text: it is full of NUL bytes.", "Export it as CSV or pipe-delimited text."
         )
-    return Records(**arrays, encoding=told)
+    return Records(**arrays, encoding=told, blank=sum(block.blank for block in blocks))
 
 
 def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str:
@@ -134,12 +141,16 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
     if dialect.newline == b"\n":
         crlf = (ends > starts) & (codes[np.maximum(ends - 1, 0)] == 13)
         ends = ends - crlf
+    filled = (ends > starts) & ~((ends - starts == len(BOM)) & _begins_with_mark(text, codes, starts))
+    blank = len(filled) - int(filled.sum())
+    if blank:  # at once: a file may hold millions of them
+        starts, ends, stop, first, kind = (array[filled] for array in (starts, ends, stop, first, kind))
     _refuse_long(starts, ends, line + first, limits)
     if not final and len(text) - used > limits.record:
         raise _too_long(line + lines, limits)
-    readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind)
+    readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind, dialect.newline)
     fingerprints = _fingerprints(text, starts, ends, stop, used)
-    block = _Block(starts + base, ends + base, line + first, fingerprints, kind, readable, unreadable)
+    block = _Block(starts + base, ends + base, line + first, fingerprints, kind, readable, unreadable, blank)
     return block, min(used, len(text)), lines
 
 
@@ -171,6 +182,10 @@ def _join(
                 whole = index  # what closes it may come with the next block
                 break
             raise _unclosed(line + text.count(dialect.newline, 0, max(opening, start)))
+        if last > index and _swallows(text, starts, ends, index, last, dialect):
+            kind[index] = Kind.UNCLOSED
+            consumed = int(ends[index]) + 1
+            continue
         kind[index] = Kind.ODD
         single[index + 1 : last + 1] = False
         closing[index] = last
@@ -178,6 +193,36 @@ def _join(
     first = np.flatnonzero(single[:whole])
     last_lines = closing[first]
     return first, last_lines, int(ends[last_lines[-1]]) + 1 if len(first) else 0
+
+
+def _swallows(text: bytes, starts: Ints, ends: Ints, index: int, last: int, dialect: Dialect) -> bool:
+    """Whether a quote that opens on line `index` and closes on line `last` looks like two stray ones, each in its row.
+
+    Such a pair is as good as any other to RFC 4180, and would hide the rows between. But then most lines between have
+    all the delimiters of a row (a line of prose may, now and then), or there are none and both ends have. The first row
+    is refused, and the others are read.
+    """
+    if dialect.columns < _TELLING:
+        return False
+
+    def is_row(line: int) -> bool:
+        return text.count(dialect.separator, int(starts[line]), int(ends[line])) >= dialect.columns - 1
+
+    between = [line for line in range(index + 1, last) if text[starts[line] : ends[line]].strip()]
+    if not between:
+        return is_row(index) and is_row(last)
+    return 2 * sum(map(is_row, between)) > len(between)
+
+
+def _begins_with_mark(text: bytes, codes: NDArray[np.uint8], starts: Ints) -> NDArray[np.bool_]:
+    """Records that begin with a byte order mark, as where files were put together; pyarrow drops it here and there."""
+    if BOM not in text:
+        return np.zeros(len(starts), dtype=bool)
+    marked = np.ones(len(starts), dtype=bool)
+    for place, code in enumerate(BOM):
+        at = starts + place
+        marked &= (at < len(codes)) & (codes[np.minimum(at, len(codes) - 1)] == code)
+    return marked
 
 
 def _quoted_lines(codes: NDArray[np.uint8], starts: Ints, ends: Ints, dialect: Dialect) -> tuple[Ints, Ints]:
@@ -202,30 +247,44 @@ def _quoted_lines(codes: NDArray[np.uint8], starts: Ints, ends: Ints, dialect: D
 
 
 def _mark(
-    text: bytes, codes: NDArray[np.uint8], starts: Ints, ends: Ints, stop: Ints, kind: NDArray[np.uint8]
+    text: bytes,
+    codes: NDArray[np.uint8],
+    starts: Ints,
+    ends: Ints,
+    stop: Ints,
+    kind: NDArray[np.uint8],
+    newline: bytes,
 ) -> tuple[int, int]:
     """Set the kinds that do not come from quotes; how many records beyond ASCII are, and are not, UTF-8."""
     codes = codes[: len(text)]
-    if b"\r" in text:
-        lone = np.flatnonzero(codes == 13)
-        owner = np.searchsorted(stop, lone)
-        inside = owner < len(ends)
-        owner, lone = owner[inside], lone[inside]
-        rows = owner[lone < ends[owner]]
-        kind[rows] = Kind.ODD
-    kind[ends <= starts] = Kind.BLANK
+    unclosed = kind == Kind.UNCLOSED
+    other = b"\n" if newline == b"\r" else b"\r"  # the columnar reader would end a record there
+    if other in text:
+        kind[_owners(np.flatnonzero(codes == other[0]), starts, ends, stop)] = Kind.ODD
+    kind[_begins_with_mark(text, codes, starts)] = Kind.ODD
     readable = unreadable = 0
     if not text.isascii():
         readable, unreadable = _mark_unreadable(text, codes, starts, ends, stop, kind)
     if b"\0" in text:
         kind[np.searchsorted(stop, np.flatnonzero(codes == 0))] = Kind.NUL
+    kind[unclosed & (kind != Kind.NUL) & (kind != Kind.UNREADABLE)] = Kind.UNCLOSED
     return readable, unreadable
+
+
+def _owners(places: Ints, starts: Ints, ends: Ints, stop: Ints) -> Ints:
+    """The records in which these bytes stand, without those in line ends and empty lines."""
+    owner = np.searchsorted(stop, places)
+    inside = owner < len(ends)
+    owner, places = owner[inside], places[inside]
+    return np.asarray(owner[(places >= starts[owner]) & (places < ends[owner])])
 
 
 def _mark_unreadable(
     text: bytes, codes: NDArray[np.uint8], starts: Ints, ends: Ints, stop: Ints, kind: NDArray[np.uint8]
 ) -> tuple[int, int]:
-    rows = np.searchsorted(stop, np.flatnonzero(codes >= 128))
+    rows = _owners(np.flatnonzero(codes >= 128), starts, ends, stop)
+    if not len(rows):
+        return 0, 0
     rows = rows[np.concatenate([[True], rows[1:] != rows[:-1]])]
     try:
         text.decode("utf-8")

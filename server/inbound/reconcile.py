@@ -1,7 +1,7 @@
 """Finds what a crash, or a database that was away, left undone, and has it done.
 
-1. A file in the spool without a row is registered; one that nobody takes, and whose sender was not told, gets a job.
-2. An upload whose process died is torn: it is made visible as partial.
+1. An upload whose process died is torn: it is made visible as partial.
+2. A file in the spool without a row is registered; one that nobody takes, and whose sender was not told, gets a job.
 3. An arrival that waits, and an upload whose answer was not delivered, get a job.
 4. Half-made files of the spool itself are swept out.
 """
@@ -32,8 +32,8 @@ def reconcile(state: State, registrar: Registrar, log: Log) -> Reconciled:
     """Do all of the above once. Raises `AppError` unavailable when the database is away."""
     state.spool.sweep_rubbish()
     found = Reconciled(
-        registered=_register_spooled(state, registrar),
         torn=_record_torn(state, registrar),
+        registered=_register_spooled(state, registrar),
         enqueued=_enqueue_waiting(state),
     )
     if found:
@@ -56,13 +56,19 @@ def _register_spooled(state: State, registrar: Registrar) -> int:
 
 def _record_torn(state: State, registrar: Registrar) -> int:
     count = 0
-    for entry in state.journal.torn(state.settings.agencies):
+    for entry in state.journal.torn(state.settings.agencies, lambda id_: _is_settled(state, id_)):
         with state.database.reading() as conn:
             arrival = inbox.find_arrival(conn, entry.id)
         if arrival is None:
             registrar.record_torn(entry)
             count += 1
     return count
+
+
+def _is_settled(state: State, arrival_id: str) -> bool:
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, arrival_id)
+    return arrival is not None and arrival.state != ArrivalState.PARTIAL
 
 
 def _enqueue_waiting(state: State) -> int:

@@ -132,8 +132,7 @@ def _is_quiet(found: Found, quiet_time: float) -> bool:
 
 def _is_unannounced(state: State, agency: Agency, found: Found) -> bool:
     """Whether nobody receives, has torn, has spooled or has taken the file (see the order in the text above)."""
-    entry = state.journal.find(agency.slug, found.path)
-    if (entry is not None and entry.is_of(found.status)) or _is_open(found.place):
+    if state.journal.claims(agency.slug, found.path, found.status) or _is_open(found.place):
         return False
     spooled = {(manifest.dev, manifest.ino) for manifest in state.spool.all()}
     return found.inode not in spooled and not _is_taken(state, agency, found)

@@ -4,18 +4,22 @@ One small JSON file per (agency, path), so that a look-up costs one `open` and a
 
     receiving/<sha256 of agency NUL path>.json     an `Entry`
     receiving/lock-<first two hex digits>          serialises changes of one path between threads and processes
+    receiving/tree-<sha256 of agency>              keeps a directory from being renamed while files below it change
     receiving/new-<token>                          an empty file on its way to its name (`server.sftp.staging`)
 
 An entry is written before the first byte of its file, and forgotten when the file is whole and spooled. A file that has
 an entry is therefore never one "that nobody announced". While it is being written, its session holds `flock(2)` on it,
 and that lock dies with its process: an entry that says `receiving` but whose file nobody holds is torn.
+
+A file is known by its inode. When a data directory is copied, restored or moved to another disk, every file gets
+another one; then the entry speaks for the file at its path as long as that looks like the one it was written for.
 """
 
 import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -30,6 +34,7 @@ from server.intake.names import is_temporary
 Extents = tuple[tuple[int, int], ...]
 
 CRASHED = "the server stopped while the file was being received"
+HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
 
 
 class State(StrEnum):
@@ -38,6 +43,7 @@ class State(StrEnum):
     RECEIVING = "receiving"
     TORN = "torn"
     HELD = "held"  # closed whole under a temporary name; its rename completes it
+    ACCEPTING = "accepting"  # whole, and offered to the spool: its id is used up
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,9 @@ class Entry:
 
     `id` is the id of the arrival it will become. `owner` names the handle that writes it; whoever else writes the same
     path later takes the entry over. `size` (bytes) and `covered`, the written extents [start, end), are those of the
-    moment when it was torn or held. `replaces` is the inode of a torn file that this one is about to take the name of:
-    should the process die just before it does, that file must not pass for one that nobody announced.
+    moment when it was torn, held or offered to the spool. `replaces` is the inode of a torn file that this one is about
+    to take the name of: should the process die just before it does, that file must not pass for one that nobody
+    announced.
     """
 
     id: str
@@ -69,6 +76,10 @@ class Entry:
     def is_of(self, status: os.stat_result) -> bool:
         """Whether `status` is that of the file this entry was written for."""
         return (self.dev, self.ino) == (status.st_dev, status.st_ino)
+
+    def adopting(self, status: os.stat_result) -> "Entry":
+        """This entry for the file that `status` describes: the same one, with another inode."""
+        return self if self.is_of(status) else replace(self, dev=status.st_dev, ino=status.st_ino, replaces=None)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; instants in ISO 8601."""
@@ -95,26 +106,34 @@ def new_entry(agency: str, path: str, owner: str, session: str, client: str, sta
 class Journal:
     """The directory of entries; any number of threads and processes may use it at once.
 
-    Its methods raise OSError when the disk refuses. Those that change an entry belong inside `locked`.
+    Its methods raise OSError when the disk refuses. Those that change an entry belong inside `locked`. `spool` is where
+    the manifests of accepted files are: the directory above, unless told otherwise.
     """
 
-    def __init__(self, root: Path, durable: bool = True) -> None:
+    def __init__(self, root: Path, durable: bool = True, spool: Path | None = None) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._spool = spool or root.parent
         self._sync = DirectorySync(root) if durable else None
+        self._later = _Later(root) if durable else None
 
     @contextmanager
-    def locked(self, agency: str, *paths: str) -> Iterator[None]:
-        """Nobody else begins, moves or forgets entries of these paths meanwhile.
+    def locked(self, agency: str, *paths: str, tree: bool = False) -> Iterator[None]:
+        """Nobody else begins, moves or forgets entries of these paths meanwhile, nor renames a directory above them.
 
-        Not reentrant: take all paths in one call, so that two callers never wait for each other.
+        With `tree` (who renames a directory needs it) that holds for all paths of the agency. Not reentrant: take all
+        paths in one call, so that two callers never wait for each other.
         """
         with ExitStack() as stack:
+            self._lock(stack, f"tree-{_key(agency, '')}", fcntl.LOCK_EX if tree else fcntl.LOCK_SH)
             for stripe in sorted({_key(agency, path)[:2] for path in paths}):
-                fd = os.open(self.root / f"lock-{stripe}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                stack.callback(os.close, fd)
-                fcntl.flock(fd, fcntl.LOCK_EX)
+                self._lock(stack, f"lock-{stripe}", fcntl.LOCK_EX)
             yield
+
+    def _lock(self, stack: ExitStack, name: str, how: int) -> None:
+        fd = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, fd)
+        fcntl.flock(fd, how)
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
@@ -123,11 +142,24 @@ class Journal:
     def predecessor(self, agency: str, path: str, status: os.stat_result) -> Entry | None:
         """The unfinished upload that the file at `path` is, so that its sender may resume or replace it; or None.
 
-        `status` is that file's. An entry of another file is stale. A file with a second link has been accepted
-        into the spool already (the process died between accepting and forgetting), so its id is used up.
+        `status` is that file's. An entry of another file is stale. A file that was offered to the spool (the process
+        died before it could forget the entry) was whole, and its id is used up: no other file may ever have it.
         """
         entry = self.find(agency, path)
-        return entry if entry and entry.is_of(status) and status.st_nlink == 1 else None
+        if entry is None or not self._speaks_for(entry, status) or self._is_offered(entry):
+            return None
+        return entry.adopting(status)
+
+    def claims(self, agency: str, path: str, status: os.stat_result) -> bool:
+        """Whether an entry speaks for the plain file that now lies at `path`, so that nobody may take it as it is.
+
+        `status` is that file's. It does if the file has the inode that the entry was written for; and with an inode
+        that nobody knows (the data directory was copied or restored) unless the file was put there since: that is, has
+        another size than it had when it was noted and is newer than the note. Of a file that was being received no
+        size was noted, so its entry speaks for whatever is there.
+        """
+        entry = self.find(agency, path)
+        return entry is not None and self._speaks_for(entry, status)
 
     def tear(self, entry: Entry, size: int, covered: Extents, reason: str) -> Entry:
         """Note that the upload ended before it was whole."""
@@ -135,7 +167,17 @@ class Journal:
 
     def hold(self, entry: Entry, size: int, covered: Extents) -> Entry:
         """Note that the upload is whole under a temporary name and waits for its rename."""
-        return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=""))
+        return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=HELD_BACK))
+
+    def offer(self, entry: Entry, size: int) -> Entry:
+        """Note that the whole file is about to be accepted into the spool, under the id of its entry.
+
+        Without an fsync of its own: the one of the spool, on the same file system, comes before the acceptance counts,
+        and file systems keep the order of renames. If the note is lost all the same, the manifest in the spool tells.
+        """
+        offered = replace(entry, state=State.ACCEPTING, size=size)
+        write_json(self._file(entry.agency, entry.path), offered.to_json(), None)
+        return offered
 
     @contextmanager
     def moving(self, agency: str, old: str, new: str) -> Iterator[Entry | None]:
@@ -158,10 +200,18 @@ class Journal:
     def moving_tree(self, agency: str, old: str, new: str) -> Iterator[None]:
         """The block renames the directory `old` to `new`; as `moving`, for every entry below it."""
         below = [entry for entry in self.entries() if entry.agency == agency and entry.path.startswith(old + "/")]
-        with ExitStack() as stack:
-            for entry in below:
-                stack.enter_context(self.moving(agency, entry.path, new + entry.path[len(old) :]))
+        moved = [replace(entry, path=new + entry.path[len(old) :]) for entry in below]
+        replaced = [self.find(agency, entry.path) for entry in moved]
+        self._write_all(moved)
+        try:
             yield
+        except BaseException:
+            for entry in moved:
+                self.forget(agency, entry.path)
+            self._write_all([entry for entry in replaced if entry])
+            raise
+        for entry in below:
+            self.forget(agency, entry.path)
 
     def forget(self, agency: str, path: str) -> None:
         """There is nothing to note about this path any more."""
@@ -188,34 +238,81 @@ class Journal:
         """Files that should be entries and are none: for an operator's eyes."""
         return [file for file in self.root.glob("*.json") if _read(file) is None and file.exists()]
 
-    def torn(self, homes: Path) -> list[Entry]:
-        """All torn uploads, those of dead processes among them; `homes` holds one home per agency slug."""
-        self.settle_crashed(homes)
-        return [entry for entry in self.entries() if entry.state is State.TORN]
+    def torn(self, homes: Path, settled: Callable[[str], bool] = lambda _: False) -> list[Entry]:
+        """All uploads that wait for their sender, torn or held; `homes` holds one home per agency slug.
 
-    def settle_crashed(self, homes: Path) -> None:
+        Those of dead processes are among them. `settled` says whether an arrival of that id exists that is more than
+        a partial one. It is asked about files that were whole and offered to the spool and are not there (any more).
+        """
+        self.settle_crashed(homes, settled)
+        return [entry for entry in self.entries() if entry.state in (State.TORN, State.HELD)]
+
+    def settle_crashed(self, homes: Path, settled: Callable[[str], bool] = lambda _: False) -> None:
         """Give every entry whose process died its final state: torn, or none if its file is accepted or gone."""
         for entry in list(self.entries()):
             if place := _place(homes, entry):
-                self._settle_crashed(place, entry)
+                self._settle_crashed(place, entry, settled)
         for stray in self.root.glob("*.tmp"):
             _drop_stale(stray)
         for stray in self.root.glob("new-*"):
             _drop_stale(stray)
 
-    def _settle_crashed(self, place: Path, entry: Entry) -> None:
+    def _settle_crashed(self, place: Path, entry: Entry, settled: Callable[[str], bool]) -> None:
         with self.locked(entry.agency, entry.path), _examined(place, entry) as (found, fd):
             if self.find(entry.agency, entry.path) != entry or found is Found.WRITTEN:
                 return
-            if found is Found.REPLACED:
-                status = os.fstat(fd)
-                self.tear(replace(entry, ino=status.st_ino, replaces=None), status.st_size, (), CRASHED)
-            elif found is Found.SOMETHING_ELSE or os.fstat(fd).st_nlink > 1 or _is_completed(entry):
+            if found is Found.NOTHING or self._is_over(place, entry, os.fstat(fd), settled):
                 self.forget(entry.agency, entry.path)
-            elif entry.state is State.RECEIVING:
-                # Its extents were in the memory of the process. Clients write from front to back, so an upload that
-                # was cut off is what the file system has as data.
-                self.tear(entry, os.fstat(fd).st_size, data_extents(fd), CRASHED)
+            elif found is Found.REPLACED or entry.state in (State.RECEIVING, State.ACCEPTING):
+                self._tear_crashed(entry, found, fd)
+            elif not entry.is_of(os.fstat(fd)):
+                self._write(entry.adopting(os.fstat(fd)))
+
+    def _is_over(self, place: Path, entry: Entry, status: os.stat_result, settled: Callable[[str], bool]) -> bool:
+        """Whether there is nothing left to note: the file at `place` is accepted, complete, or another one."""
+        if _is_replaced_by(entry, status):
+            return False
+        if not self._speaks_for(entry, status) or _is_completed(entry) or self._has_manifest(entry):
+            return True
+        if entry.state is State.ACCEPTING:  # asked after the spool: a manifest goes only when its arrival has come
+            return settled(entry.id)
+        return not entry.is_of(status) and self._stands_elsewhere(place, entry)
+
+    def _stands_elsewhere(self, place: Path, entry: Entry) -> bool:
+        """Whether the rename that brought `entry` to this path did not happen: its file still has the other name."""
+        home = Path(str(place).removesuffix(entry.path))
+        twins = (other for other in self.entries() if other.id == entry.id and other.path != entry.path)
+        return any(os.path.lexists(home / other.path.lstrip("/")) for other in twins)
+
+    def _tear_crashed(self, entry: Entry, found: "Found", fd: int) -> None:
+        # Its extents were in the memory of the process. Clients write from front to back, so an upload that was cut off
+        # is what the file system has as data. Not so a file that was about to be replaced: that is an older version.
+        status = os.fstat(fd)
+        older = found is Found.REPLACED or (entry.replaces is not None and not entry.is_of(status))
+        self.tear(entry.adopting(status), status.st_size, () if older else data_extents(fd), CRASHED)
+
+    def _speaks_for(self, entry: Entry, status: os.stat_result) -> bool:
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        if entry.is_of(status) or entry.state is State.RECEIVING or entry.size == status.st_size:
+            return True
+        try:
+            return status.st_mtime <= self._file(entry.agency, entry.path).stat().st_mtime
+        except FileNotFoundError:
+            return False
+
+    def _is_offered(self, entry: Entry) -> bool:
+        return entry.state is State.ACCEPTING or self._has_manifest(entry)
+
+    def _has_manifest(self, entry: Entry) -> bool:
+        return (self._spool / f"{entry.id}.json").exists()
+
+    def _write_all(self, entries: list[Entry]) -> None:
+        """Write many entries with one fsync of the directory."""
+        for entry in entries:
+            write_json(self._file(entry.agency, entry.path), entry.to_json(), self._later)
+        if entries and self._sync:
+            self._sync.flush()
 
     def _write(self, entry: Entry) -> Entry:
         write_json(self._file(entry.agency, entry.path), entry.to_json(), self._sync)
@@ -238,10 +335,17 @@ def data_extents(fd: int) -> Extents:
     return tuple(extents)
 
 
+class _Later(DirectorySync):
+    """Leaves the fsync of the directory to whoever has several names to write."""
+
+    def flush(self) -> None:
+        """Not now."""
+
+
 class Found(StrEnum):
     """What is at the path of an entry."""
 
-    SOMETHING_ELSE = "something else"  # or nothing
+    NOTHING = "nothing"  # or no plain file
     REPLACED = "replaced"  # the torn file that the entry's file was to replace
     WRITTEN = "written"  # a session holds its lock
     LEFT = "left"
@@ -252,7 +356,7 @@ def _examined(place: Path, entry: Entry) -> Iterator[tuple[Found, int]]:
     try:
         fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        yield Found.SOMETHING_ELSE, -1
+        yield Found.NOTHING, -1
         return
     try:
         yield _examine(fd, entry), fd
@@ -262,13 +366,21 @@ def _examined(place: Path, entry: Entry) -> Iterator[tuple[Found, int]]:
 
 def _examine(fd: int, entry: Entry) -> Found:
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode) or not entry.is_of(status):
-        return Found.REPLACED if (status.st_dev, status.st_ino) == (entry.dev, entry.replaces) else Found.SOMETHING_ELSE
+    if not stat.S_ISREG(status.st_mode):
+        return Found.NOTHING
+    if _is_replaced_by(entry, status):
+        return Found.REPLACED
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return Found.WRITTEN
     return Found.LEFT
+
+
+def _is_replaced_by(entry: Entry, status: os.stat_result) -> bool:
+    """Whether this is the file that the entry's own was to take the name of."""
+    begun = entry.state is State.RECEIVING and not entry.is_of(status)
+    return begun and (status.st_dev, status.st_ino) == (entry.dev, entry.replaces)
 
 
 def _is_completed(entry: Entry) -> bool:

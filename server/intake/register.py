@@ -47,6 +47,17 @@ class Registrar:
         except AppError as error:
             self._log.warning("registration put off", arrival=entry.id, code=error.code, reason=error.message)
 
+    def renamed(self, agency: str, old: str, new: str) -> None:
+        """The sender renamed a file, or a folder: what nobody took by its old name may have a taker now."""
+        try:
+            with self._database.writing() as conn:
+                owner = look_up(conn, agency)
+                moved = inbox.rename_refused(conn, owner.id, old, new) if owner else []
+            for arrival in moved:
+                self._queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
+        except AppError as error:
+            self._log.warning("rename not told", agency=agency, code=error.code, reason=error.message)
+
     def register(self, manifest: Manifest, chosen: Profile | None = None) -> Arrival | None:
         """Register a spooled file and queue its job; None if its agency is not known here.
 

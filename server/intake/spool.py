@@ -25,6 +25,7 @@ from server.intake.taken import Footprint
 Source = Literal["sftp", "sweep", "cli"]
 
 RUBBISH_AGE = 3600.0
+SETTLED_AGE = 120.0  # no settle time is longer than a minute, so what is older need not be read
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,13 @@ class Spool:
     def find(self, id_: str) -> Manifest | None:
         """The manifest of that id, or None."""
         return _read(self._manifest_path(id_))
+
+    def find_settling(self, status: os.stat_result, at: datetime) -> Manifest | None:
+        """The manifest of the file that `status` describes if its sender may still take it back at `at`, or None."""
+        mine = status.st_dev, status.st_ino
+        recent = (_read(file) for file in self.root.glob("*.json") if not _is_older(file, SETTLED_AGE))
+        settling = (manifest for manifest in recent if manifest and manifest.not_before > at)
+        return next((manifest for manifest in settling if (manifest.dev, manifest.ino) == mine), None)
 
     def all(self) -> Iterator[Manifest]:
         """All accepted files, oldest first; those whose manifest cannot be read are left out (see `broken`)."""

@@ -24,7 +24,10 @@ SLOW_SPELL = 1.0
 
 
 class Desk:
-    """Settings and services, the thread pool for what blocks, and who is connected."""
+    """Settings and services, the thread pool for what blocks, and who is connected.
+
+    `connected` counts connections by agency, `strangers` by address those that have not authenticated (yet).
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Desk:
         self.log = log
         self.draining = False
         self.connected: Counter[str] = Counter()
+        self.strangers: Counter[str] = Counter()
         self._pool = pool
         self._slow_until = 0.0
 

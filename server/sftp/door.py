@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import resource
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import asyncssh
 
@@ -27,6 +30,8 @@ KEEPALIVES_MISSED = 3
 REKEY_BYTES = 4 * 1024 * 1024 * 1024
 STOPPING = "The server is restarting. Connect again in a minute."
 LULL = 1.0
+ADMISSIONS_EVERY = 1.5
+ADMISSIONS_ANYWAY = 60.0  # a key also expires, of which nothing is written anywhere
 LAST_WORDS = 5.0
 
 
@@ -50,10 +55,11 @@ class Door:
         self_test()
         self._settings = settings
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sftp")
-        self._announcer = Announcer(intake, self._pool, log)
+        self._announcer = Announcer(intake, spool, log)
         self._reception = Reception(journal, spool, settings.settle, settings.quiet_time)
         self._desk = Desk(settings, gate, self._reception, self._announcer, self._pool, log)
         self._connections: set[Connection] = set()
+        self._watch: asyncio.Task[None] | None = None
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._quiet = _Repetitions()
         try:
@@ -66,10 +72,16 @@ class Door:
         """The port it listens on; 0 if it does not."""
         return self._acceptor.get_port() if self._acceptor else 0
 
+    @property
+    def strangers(self) -> int:
+        """How many connections there are that have not logged in (yet)."""
+        return self._desk.strangers.total()
+
     async def start(self, sock: socket.socket) -> None:
         """Listen on `sock`, which is bound."""
         settings = self._settings
         logging.getLogger("asyncio").addFilter(self._quiet)
+        _allow_many_files()
         self._acceptor = await asyncssh.listen(
             sock=sock,
             server_factory=lambda: Connection(self._desk, self._connections),
@@ -93,6 +105,27 @@ class Door:
             config=None,
             **offer(),
         )
+        self._watch = asyncio.get_running_loop().create_task(self._watch_admissions())
+
+    async def _watch_admissions(self) -> None:
+        """End sessions soon after their key was revoked or their agency switched off.
+
+        When the gate cannot tell (its database is away), everybody stays; that is logged once, until it can again.
+        """
+        known, failing, checked = object(), False, 0.0
+        while True:
+            try:
+                stamp = await self._desk.gate.stamp()
+                if stamp != known or time.monotonic() - checked > ADMISSIONS_ANYWAY:
+                    checked = time.monotonic()
+                    for connection in list(self._connections):
+                        await connection.check()
+                known, failing = stamp, False
+            except Exception:
+                if not failing:
+                    self._desk.log.exception("ERROR", operation="stamp")
+                failing = True
+            await asyncio.sleep(ADMISSIONS_EVERY)
 
     async def drain(self, grace: float) -> None:
         """Stop: let nobody in, let running transfers end for `grace` seconds, then close what is left.
@@ -100,6 +133,8 @@ class Door:
         An upload that is still running then is torn, and the journal knows it before this returns.
         """
         self._desk.draining = True
+        if self._watch:
+            self._watch.cancel()
         if self._acceptor:
             self._acceptor.close()
         await self._wait_for_transfers(grace)
@@ -124,6 +159,13 @@ class Door:
             if not self._reception.running and not busy:
                 return
             await asyncio.sleep(0.05)
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit of open files, which is 1024 in many places, as far as this process may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems report a hard limit that they do not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Repetitions(logging.Filter):

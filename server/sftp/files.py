@@ -29,7 +29,7 @@ from server.logs import Log
 from server.sftp.desk import Desk
 from server.sftp.jail import Jail
 from server.sftp.listing import describe, describe_root, list_name
-from server.sftp.paths import AREAS, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
+from server.sftp.paths import AREAS, UPLOAD, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
 from server.sftp.reading import Reading
 from server.sftp.reception import Outcome, Sender
 from server.sftp.refusals import LINKS, answered, refusal
@@ -129,7 +129,7 @@ class Files(SFTPServer):
         self._log.info(event, path=str(path), verdict=judgement.verdict.value, bytes_in=received, **facts)
         if outcome.manifest:
             self._desk.announcer.received(outcome.manifest)
-        elif outcome.entry and judgement.verdict is Verdict.PARTIAL:
+        elif outcome.entry:
             self._desk.announcer.torn(outcome.entry)
 
     def exit(self) -> None:
@@ -285,16 +285,16 @@ class Files(SFTPServer):
         announcer, reception = self._desk.announcer, self._desk.reception
         settling = announcer.withdraw(self._sender.agency, str(where))
         try:
-            entry = await self._work("DELETE", reception.remove, self._jail, self._sender, where)
+            removed = await self._work("DELETE", reception.remove, self._jail, self._sender, where)
         except BaseException:
             if settling:
                 announcer.received(settling)
             raise
         if settling:
             await self._work("DELETE", reception.retract, settling)
-        if entry:
-            announcer.removed(entry)
-        self._log.info("DELETE", path=str(where), withdrawn=settling is not None)
+        if removed.entry:
+            announcer.removed(removed.entry)
+        self._log.info("DELETE", path=str(where), withdrawn=settling is not None or removed.withdrawn)
 
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
         """Rename; never replaces what has the new name (draft-ietf-secsh-filexfer-02 section 6.5)."""
@@ -315,6 +315,8 @@ class Files(SFTPServer):
         finally:
             if settling:
                 announcer.received(settling)
+        if not settling and not outcome and old.area == UPLOAD and not is_temporary(new.name):
+            announcer.renamed(self._sender.agency, str(old), str(new))
         self._log.info("RENAME", path=str(old), new_path=str(new))
         self._remember(new)
         if outcome:

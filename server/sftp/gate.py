@@ -24,6 +24,13 @@ class Gate(Protocol):
         """The account of that user name and key (`SHA256:...`), or None (unknown user and bad key alike)."""
         ...
 
+    async def stamp(self) -> object:
+        """Something that is equal to what it was before only if nobody's admission can have changed meanwhile.
+
+        Asked every other second, so that a session whose key is revoked or whose agency is switched off ends soon.
+        """
+        ...
+
 
 class Intake(Protocol):
     """Is told, in a thread, of what the door received. Its methods must not raise."""
@@ -33,9 +40,19 @@ class Intake(Protocol):
         ...
 
     def torn(self, entry: Entry) -> None:
-        """An upload ended before it was whole, or a torn file got another name."""
+        """An upload ended before it was whole, or a torn file got another name; or it is whole and only held.
+
+        Held means that its name is a temporary one, and nothing comes of it unless its sender renames it.
+        """
         ...
 
     def removed(self, entry: Entry) -> None:
-        """The sender deleted a torn file."""
+        """The sender deleted a torn or held file."""
+        ...
+
+    def renamed(self, agency: str, old: str, new: str) -> None:
+        """The sender gave another final name to a file, or directory, that was noted or taken under its old one.
+
+        `agency` is the slug. It is no new arrival; but one that was unmatched or blocked may fit its new name.
+        """
         ...

@@ -10,8 +10,8 @@ agency: they are neither listed nor opened.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from errno import EISDIR, ENOENT
+from contextlib import contextmanager, suppress
+from errno import EEXIST, EISDIR, ENOENT
 from pathlib import Path
 
 from server.sftp.paths import AREAS, AgencyPath
@@ -81,7 +81,7 @@ class Jail:
     def describe(self, path: AgencyPath, names: list[str]) -> list[tuple[str, os.stat_result]]:
         """Those of `names` in the directory `path` that are (still) files or directories, with their stat."""
         with self.directory(path) as fd:
-            found = ((name, _stat_or_none(fd, name)) for name in names)
+            found = ((name, _stat_if_shown(fd, name)) for name in names)
             return [(name, status) for name, status in found if status]
 
     def mkdir(self, path: AgencyPath) -> None:
@@ -103,9 +103,13 @@ class Jail:
             os.unlink(name, dir_fd=fd)
 
     def rename(self, old: AgencyPath, new: AgencyPath, replace: bool) -> None:
-        """Give `old` the name `new`; EEXIST if that is taken and not to be replaced."""
+        """Give `old` the name `new`; EEXIST if that is taken and not to be replaced.
+
+        What is not there for the agency (a link of the operator's, say) is never replaced.
+        """
         with self.parent(old) as (old_fd, old_name), self.parent(new) as (new_fd, new_name):
             stat_at(old_fd, old_name)
+            stat_or_none(new_fd, new_name)
             rename(old_fd, old_name, new_fd, new_name, replace)
 
     def set_times(self, path: AgencyPath, times: tuple[float, float]) -> None:
@@ -135,6 +139,17 @@ def stat_at(fd: int, name: str) -> os.stat_result:
     return status
 
 
+def stat_or_none(fd: int, name: str) -> os.stat_result | None:
+    """As `stat_at`, None if nothing is there; EEXIST for a link or device, which is neither shown nor replaced."""
+    try:
+        return stat_at(fd, name)
+    except FileNotFoundError:
+        with suppress(FileNotFoundError):
+            os.stat(name, dir_fd=fd, follow_symlinks=False)
+            raise OSError(EEXIST, "taken by no plain file") from None
+        return None
+
+
 def open_at(fd: int, name: str, flags: int) -> int:
     """Open the plain file `name` in the directory `fd`.
 
@@ -150,7 +165,7 @@ def open_at(fd: int, name: str, flags: int) -> int:
     return opened
 
 
-def _stat_or_none(fd: int, name: str) -> os.stat_result | None:
+def _stat_if_shown(fd: int, name: str) -> os.stat_result | None:
     try:
         return stat_at(fd, name)
     except OSError:

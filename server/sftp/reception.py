@@ -21,17 +21,18 @@ from errno import EEXIST, EISDIR
 
 from asyncssh import SFTPFailure
 
-from server.clock import now
+from server.clock import new_id, now
 from server.intake.journal import Entry, Journal, State, data_extents, new_entry
 from server.intake.names import is_temporary
 from server.intake.spool import Manifest, Spool
 from server.sftp.coverage import Coverage
-from server.sftp.jail import Jail, open_at, stat_at
+from server.sftp.jail import Jail, open_at, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.staging import copy_content, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
 
 FULL = "the disk did not take all of it"
+CHANGED = "Another session changed this name just now. Look again, and try again."
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class Outcome:
     error: OSError | None = None
 
 
+@dataclass(frozen=True)
+class Removed:
+    """What a deleted file was: the torn or held upload, if it was one; and whether it was taken back from the spool."""
+
+    entry: Entry | None
+    withdrawn: bool
+
+
 class Reception:
     """Receives files for the sessions of one process."""
 
@@ -78,7 +87,7 @@ class Reception:
         """Give `upload` a new, empty file under its path. EEXIST if there is one and it is not to be replaced."""
         path = str(upload.path)
         with self._journal.locked(sender.agency, path), jail.parent(upload.path) as (directory, name):
-            present = _stat_or_none(directory, name)
+            present = stat_or_none(directory, name)
             if present and not replacing:
                 raise OSError(EEXIST, "taken")
             before = self._resumable(sender.agency, path, directory, name, present) if present else None
@@ -96,7 +105,7 @@ class Reception:
         """
         path = str(upload.path)
         with self._journal.locked(sender.agency, path), jail.parent(upload.path) as (directory, name):
-            present = _stat_or_none(directory, name)
+            present = stat_or_none(directory, name)
             if present is None or not os.path.samestat(present, os.fstat(upload.fd)):
                 raise SFTPFailure(REPLACED)
             before = self._resumable(sender.agency, path, directory, name, present)
@@ -121,7 +130,8 @@ class Reception:
     ) -> None:
         path = str(upload.path)
         entry = new_entry(sender.agency, path, upload.token, sender.session, sender.client, os.fstat(fd))
-        torn = before is not None or (replaced is not None and self._journal.find(sender.agency, path) is not None)
+        known = self._journal.find(sender.agency, path) if replaced else None
+        torn = before is not None or (known is not None and known.state is not State.ACCEPTING)
         upload.entry = self._journal.begin(
             replace(
                 entry,
@@ -187,13 +197,14 @@ class Reception:
     def _conclude(self, jail: Jail, sender: Sender, upload: Upload) -> Outcome:
         if not upload.torn and not upload.failure and self._spool.durable:
             os.fsync(upload.fd)  # before the lock: this is what may take long
-        entry = self._journal.locate(sender.agency, str(upload.path), upload.token)
-        if entry is None:
-            return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
-        with self._journal.locked(entry.agency, entry.path):
-            if self._journal.find(entry.agency, entry.path) != entry or not _is_at(jail, entry):
-                return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
-            return self._record(upload, entry)
+        while entry := self._journal.locate(sender.agency, str(upload.path), upload.token):
+            with self._journal.locked(entry.agency, entry.path):
+                if self._journal.find(entry.agency, entry.path) != entry:
+                    continue  # it was renamed, or a directory above it, before we had the lock
+                if _is_at(jail, entry):
+                    return self._record(upload, entry)
+                break
+        return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
 
     def _record(self, upload: Upload, entry: Entry) -> Outcome:
         path = read_path(entry.path.encode())
@@ -203,9 +214,14 @@ class Reception:
             return Outcome(judgement, size, manifest=self._accept(entry, upload.fd, upload.declared, settle_time))
         if judgement.verdict is Verdict.HELD:
             return Outcome(judgement, size, entry=self._journal.hold(entry, size, upload.covered(torn=False)))
+        entry = self._with_free_id(entry)
         return Outcome(
             judgement, size, entry=self._journal.tear(entry, size, upload.covered(torn=True), judgement.reason)
         )
+
+    def _with_free_id(self, entry: Entry) -> Entry:
+        """A fresh id for an upload whose acceptance failed only after its manifest had its name: that one is used."""
+        return replace(entry, id=new_id()) if self._spool.find(entry.id) else entry
 
     def _accept(self, entry: Entry, fd: int, declared: int | None, settle_time: float) -> Manifest:
         status, at = os.fstat(fd), now()
@@ -225,6 +241,7 @@ class Reception:
             ino=status.st_ino,
             mtime_ns=status.st_mtime_ns,
         )
+        self._journal.offer(entry, status.st_size)
         self._spool.accept_link(manifest, fd)
         self._journal.forget(entry.agency, entry.path)
         return manifest
@@ -234,16 +251,22 @@ class Reception:
     def rename(self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, replacing: bool) -> Outcome | None:
         """Rename, and take the file if that is what completes it; what came of it, or None if nothing did.
 
-        A directory takes along what is noted of the files below it.
+        A directory takes along what is noted of the files below it, and nobody begins or ends one meanwhile.
         """
-        with self._journal.locked(sender.agency, str(old), str(new)):
-            if stat.S_ISDIR(jail.stat(old).st_mode):
+        if old == new:
+            jail.rename(old, new, replacing)
+            return None
+        is_directory = stat.S_ISDIR(jail.stat(old).st_mode)
+        with self._journal.locked(sender.agency, str(old), str(new), tree=is_directory):
+            if stat.S_ISDIR(jail.stat(old).st_mode) != is_directory:
+                raise SFTPFailure(CHANGED)
+            if is_directory:
                 with self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
                 return None
             with self._journal.moving(sender.agency, str(old), str(new)) as entry:
                 jail.rename(old, new, replacing)
-            return self._renamed(jail, sender, old, new, entry) if old != new and old.area == UPLOAD else None
+            return self._renamed(jail, sender, old, new, entry) if old.area == UPLOAD else None
 
     def _renamed(
         self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, entry: Entry | None
@@ -253,8 +276,9 @@ class Reception:
             entry = self._unannounced(jail, sender, new)
         if entry and entry.state is State.HELD and completes:
             return self._complete(jail, entry)
-        if entry and entry.state is State.TORN:
-            return Outcome(Judgement(Verdict.PARTIAL, entry.reason), entry.size, entry=entry)
+        if entry and entry.state in (State.TORN, State.HELD):
+            verdict = Verdict.PARTIAL if entry.state is State.TORN else Verdict.HELD
+            return Outcome(Judgement(verdict, entry.reason), entry.size, entry=entry)
         return None
 
     def _complete(self, jail: Jail, entry: Entry) -> Outcome:
@@ -263,7 +287,7 @@ class Reception:
             manifest = self._accept(entry, fd, entry.declared_size, settle_time=0)
         except OSError as error:
             # The name is given and cannot be taken back safely, so it is torn under that name until it is sent again.
-            entry = self._journal.tear(entry, os.fstat(fd).st_size, (), FULL)
+            entry = self._journal.tear(self._with_free_id(entry), os.fstat(fd).st_size, (), FULL)
             return Outcome(Judgement(Verdict.PARTIAL, FULL), entry.size, entry=entry, error=error)
         finally:
             os.close(fd)
@@ -291,29 +315,22 @@ class Reception:
         self._spool.renew(renewed)
         return renewed
 
-    def remove(self, jail: Jail, sender: Sender, path: AgencyPath) -> Entry | None:
-        """Delete the file; the torn upload that it was, if it was one."""
+    def remove(self, jail: Jail, sender: Sender, path: AgencyPath) -> Removed:
+        """Delete the file, and take it back if its settle time is not over, whichever process accepted it."""
         with self._journal.locked(sender.agency, str(path)):
+            status = jail.stat(path)
             jail.unlink(path)
             entry = self._journal.find(sender.agency, str(path))
             if entry:
                 self._journal.forget(sender.agency, str(path))
-        return entry if entry and entry.state is State.TORN else None
+            settling = self._spool.find_settling(status, now()) if status.st_nlink > 1 else None
+            if settling:
+                self._spool.retract(settling.id)
+        return Removed(entry if entry and entry.state in (State.TORN, State.HELD) else None, settling is not None)
 
     def retract(self, manifest: Manifest) -> None:
         """The sender took back a file within its settle time."""
         self._spool.retract(manifest.id)
-
-
-def _stat_or_none(directory: int, name: str) -> os.stat_result | None:
-    """What has that name; raises EEXIST for a link or device, which is neither shown nor replaced."""
-    try:
-        return stat_at(directory, name)
-    except FileNotFoundError:
-        with suppress(FileNotFoundError):
-            os.stat(name, dir_fd=directory, follow_symlinks=False)
-            raise OSError(EEXIST, "taken by no plain file") from None
-        return None
 
 
 def _is_locked(directory: int, name: str) -> bool:

@@ -13,6 +13,7 @@ from asyncssh import SFTPError, SFTPFailure, SFTPNoSuchFile, SFTPPermissionDenie
 from server.logs import Log
 
 NO_SPACE = "The server's disk is full, so the file was not kept whole. Send it again later, or tell the operator."
+BUSY = "The server is too busy: it has too many files open just now. Try again in a minute."
 LINKS = "Links are not allowed here. Send the file itself."
 INTERNAL = "Internal error; the operator finds it in the server's log."
 
@@ -32,9 +33,11 @@ _SENTENCES: dict[int, tuple[Callable[[str], SFTPError], str]] = {
     errno.EACCES: (SFTPPermissionDenied, "The server may not do this; tell the operator."),
     errno.EPERM: (SFTPPermissionDenied, "The server may not do this; tell the operator."),
     errno.EROFS: (SFTPPermissionDenied, "The server's disk is read-only just now; tell the operator."),
-    errno.EMFILE: (SFTPFailure, "The server has too many files open just now. Try again in a minute."),
-    errno.ENFILE: (SFTPFailure, "The server has too many files open just now. Try again in a minute."),
+    errno.EMFILE: (SFTPFailure, BUSY),
+    errno.ENFILE: (SFTPFailure, BUSY),
 }
+# What the operator has to do something about.
+_OPERATORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EXDEV, errno.EMFILE, errno.ENFILE)
 
 
 def refusal(error: OSError) -> SFTPError:
@@ -53,7 +56,7 @@ def answered(log: Log, operation: str) -> Iterator[None]:
     except SFTPError:
         raise
     except OSError as error:
-        if error.errno not in _SENTENCES or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EXDEV):
+        if error.errno not in _SENTENCES or error.errno in _OPERATORS:
             log.error("ERROR", operation=operation, errno=errno.errorcode.get(error.errno or 0, "?"))
         raise refusal(error) from error
     except Exception as error:

@@ -30,6 +30,10 @@ SFTP_ONLY = (
 )
 NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 LEAST_TRIES = 20
+# As sshd's MaxStartups: who connects and never says who they are must not use up what the courts need. One address gets
+# less than all, and enough for a court whose machines share it and connect at the same moment.
+MOST_STRANGERS = 200
+MOST_STRANGERS_OF_ONE_ADDRESS = 64
 FAR = 0.02
 NEAR_WINDOW = 2 * 1024 * 1024
 
@@ -48,6 +52,7 @@ class Connection(asyncssh.SSHServer):
         self._connections = connections
         self._conn: asyncssh.SSHServerConnection | None = None
         self._admitted: tuple[str, str] | None = None
+        self._stranger_from: str | None = None
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -61,13 +66,35 @@ class Connection(asyncssh.SSHServer):
         self._conn = conn
         self._connections.add(self)
         peer = conn.get_extra_info("peername")
-        self.log = self.log.bind(source_ip=peer[0] if peer else "")
+        address = peer[0] if peer else ""
+        self.log = self.log.bind(source_ip=address)
+        if not self._count_stranger(address):
+            self.log.warning("REFUSED", reason="too many connections that have not logged in")
+            asyncio.get_running_loop().call_soon(conn.abort)  # asyncssh still wants to greet it
+            return
         self.touch()
         self._watch_idleness()
+
+    def _count_stranger(self, address: str) -> bool:
+        """Count it until it has logged in or is gone; False if there are too many of them."""
+        strangers = self.desk.strangers
+        if strangers.total() >= MOST_STRANGERS or strangers[address] >= MOST_STRANGERS_OF_ONE_ADDRESS:
+            return False
+        strangers[address] += 1
+        self._stranger_from = address
+        return True
+
+    def _no_stranger(self) -> None:
+        address, self._stranger_from = self._stranger_from, None
+        if address is not None:
+            self.desk.strangers[address] -= 1
+            if not self.desk.strangers[address]:
+                del self.desk.strangers[address]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over; its channels' handlers end by themselves."""
         self._connections.discard(self)
+        self._no_stranger()
         if self._idle_timer:
             self._idle_timer.cancel()
         if self._agency:
@@ -106,6 +133,7 @@ class Connection(asyncssh.SSHServer):
         if self._conn is None or self._admitted is None or self._conn.get_extra_info("username") != self._admitted[0]:
             self._end(asyncssh.DISC_BY_APPLICATION, "Authentication went wrong. Try again.")
             return
+        self._no_stranger()
         self._welcomed = time.monotonic()
         self._agency, fingerprint = self._admitted
         self.desk.connected[self._agency] += 1
@@ -115,6 +143,12 @@ class Connection(asyncssh.SSHServer):
         if self.desk.connected[self._agency] > self.desk.settings.sessions_per_agency:
             most = self.desk.settings.sessions_per_agency
             self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, f"More than {most} connections at a time are not allowed.")
+
+    async def check(self) -> None:
+        """End the connection if it has logged in and may not stay. Raises what the gate raises."""
+        if self._agency and self._admitted and await self.desk.gate.admit(*self._admitted) is None:
+            self.log.info("EXPELLED")
+            self.end(NOT_ADMITTED.strip())
 
     async def account(self) -> Account | None:
         """The account of the key that was verified, asked anew; None if it may not come in any more."""

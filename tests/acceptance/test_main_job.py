@@ -32,9 +32,9 @@ def test_a_pushed_file_becomes_records_and_a_receipt(court: Court) -> None:
     assert "ecr.txt" in text
     errors = (court.receipts / f"ecr.txt.{upload['id']}.errors.csv").read_text(encoding="utf-8-sig")
     [header, row] = list(csv.reader(io.StringIO(errors), delimiter="|"))
-    assert header[: len(ECR_COLUMNS.split("|"))] == ECR_COLUMNS.split("|")
-    assert row[0] == "1000003"
-    assert "4" in row[len(ECR_COLUMNS.split("|")) :], "the row's number in the file"
+    assert header == ["row number", "reasons", *ECR_COLUMNS.split("|")]
+    assert row[0] == "4", "the row's number in the file"
+    assert row[2] == "1000003"
 
 
 def test_the_court_fetches_its_answer_over_sftp(court: Court) -> None:
@@ -120,6 +120,21 @@ def test_an_unmatched_file_is_taken_once_there_is_a_profile_for_it(court: Court)
     court.settled()
     assert len(court.records("events")) == 1
     assert [row["state"] for row in court.arrivals()] == ["processed"]
+
+
+def test_an_unmatched_file_that_its_court_renames_is_taken(court: Court) -> None:
+    court.dropslot.run(
+        *("profile", "add", court.slug, "civil", "--template", "odyssey-ecr"),
+        *("--directory", "/upload/civil", "--keyword", "ecr"),
+    )
+    court.sftp("mkdir /upload/civil")
+    court.push("report.txt", ecr(ecr_row(1)), "/upload/civil")
+    [arrival] = wait_for(lambda: court.arrivals(state="unmatched"), "an unmatched arrival")
+    wait_for(lambda: list(court.receipts.glob(f"*{arrival['id']}.receipt.txt")), "a notice to the court")
+    court.sftp("rename /upload/civil/report.txt /upload/civil/ecr.txt")
+    [upload] = court.settled()
+    assert upload["file"] == "ecr.txt"
+    assert len(court.records("events")) == 1
 
 
 def test_a_blocked_name_is_seen_and_answered(court: Court) -> None:

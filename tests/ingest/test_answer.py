@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.answer import Counts, RowError, Upload, as_sent, error_file, neutral, receipt, receipt_text
+from ingest.answer import Counts, RowError, Upload, as_sent, cells_of, error_file, neutral, receipt, receipt_text
 from ingest.errors import IngestError
-from tests.ingest.court import BEGIN, Court, ecr, row
+from ingest.parse import split_record
+from tests.ingest.court import BEGIN, Court, codes, ecr, row
 
 UPLOAD = Upload(
     *("u1", "a1", "agency", "ecr.txt", 1234, "f" * 64, "partially_processed", "odyssey-ecr", 0, BEGIN, BEGIN),
@@ -44,7 +45,7 @@ def test_a_receipt_is_json_and_holds_what_counts() -> None:
 def test_a_receipt_for_people_says_what_to_do() -> None:
     text = receipt_text(UPLOAD, ERRORS)
     assert "2 of 3 rows need a look" in text
-    assert "row 2, Phone: The cell is not a phone number." in text
+    assert 'row 2, Phone "x": The cell is not a phone number.' in text
     assert "correct the rows there and send that file" in text
 
 
@@ -60,23 +61,23 @@ def test_a_failed_file_is_told_with_its_hint() -> None:
 def test_the_error_file_holds_the_rows_as_they_came_and_why() -> None:
     text = error_file(UPLOAD, ERRORS).decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(text), delimiter="|")) == [
-        ["Name", "Phone", "row number", "reasons"],
-        ["A", "x", "2", "Phone: The cell is not a phone number."],
-        ["'=B", "4", "The row has fewer columns.; Name: The cell is empty."],
+        ["row number", "reasons", "Name", "Phone"],
+        ["2", "Phone: The cell is not a phone number.", "A", "x"],
+        ["4", "The row has fewer columns.; Name: The cell is empty.", "'=B"],
     ]
 
 
 def test_the_error_file_of_an_error_file_does_not_grow() -> None:
-    upload = replace(UPLOAD, header=("Name", "Phone", "row number", "reasons"))
-    text = error_file(upload, [replace(ERRORS[0], raw="A|x|2|Phone: wrong")]).decode("utf-8-sig")
-    assert text.splitlines() == ["Name|Phone|row number|reasons", "A|x|2|Phone: The cell is not a phone number."]
+    upload = replace(UPLOAD, header=("row number", "reasons", "Name", "Phone"))
+    text = error_file(upload, [replace(ERRORS[0], raw="2|Phone: wrong|A|x")]).decode("utf-8-sig")
+    assert text.splitlines() == ["row number|reasons|Name|Phone", "2|Phone: The cell is not a phone number.|A|x"]
 
 
 def test_an_answer_can_be_given_after_a_crash(court: Court) -> None:
     upload = court.push(ecr(row(date="02/30/2026", location='Room "A"'), row(case="")))
     rows = list(csv.reader(io.StringIO(error_file(upload, court.errors(upload)).decode("utf-8-sig")), delimiter="|"))
-    assert [line[-2] for line in rows] == ["row number", "2", "3"]
-    assert rows[1][10] == 'Room "A"'
+    assert [line[0] for line in rows] == ["row number", "2", "3"]
+    assert rows[1][12] == 'Room "A"'
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
@@ -87,3 +88,83 @@ def test_formulas_are_neutralised(cell: str) -> None:
 @given(st.text())
 def test_what_was_neutralised_comes_back(cell: str) -> None:
     assert as_sent(neutral(cell)) == cell or neutral(cell) == cell
+
+
+@given(st.text(alphabet='a"|\r\n\u2028', max_size=20), st.booleans())
+def test_a_row_is_split_as_the_engine_splits_it(raw: str, quoting: bool) -> None:
+    assert cells_of(raw, "|", quoting) == [cell.decode() for cell in split_record(raw.encode(), b"|", quoting)]
+
+
+def sent_again(court: Court, upload: Upload, folder: str = "/upload") -> Upload:
+    return court.push(error_file(upload, court.errors(upload)), f"{folder}/again{len(court.uploads)}.csv")
+
+
+BAD = (
+    row(date="02/30/2026"),
+    row(case=""),
+    "1|2|3",
+    row() + "|x|y",
+    row("", first="", last=""),
+    row("5", first="a\0"),
+    row("6", judge="a\0"),
+    row("7", date="x", location='Room "A"'),
+    row("8", location='"a\rb"', time="x"),
+    row("9", time="x").replace("Avery", '"Av""e|ry"'),
+)
+
+
+def test_the_error_file_sent_again_as_it_is_gets_the_same_answer(court: Court) -> None:
+    first = court.push(ecr(*BAD, *[BAD[0]] * 12))
+    second = sent_again(court, first)
+    third = sent_again(court, second)
+    assert not any(court.dump().values())
+    assert codes(court.errors(second)) == codes(court.errors(third))
+    lost = {"nul_byte": "lost_characters"}  # what stands for the NUL is no NUL
+    assert [error.code for error in court.errors(second)] == [lost.get(e.code, e.code) for e in court.errors(first)]
+    texts = [error_file(upload, court.errors(upload)) for upload in (second, third)]
+    assert texts[0] == texts[1]
+    assert third.header == ("row number", "reasons", *first.header)
+
+
+def test_quotes_that_are_data_stay_so_in_the_error_file(court: Court) -> None:
+    toml = 'name = "raw"\n[file]\nquoting = false\ndelimiter = ","\n[columns]\n'
+    court.template(toml + 'case.number = "n"\ncase.style = "s"\ncase.file_date = "d"\nevent.date = "e"', "/raw")
+    upload = court.push('n,s,d,e\nCR-1,"x,03/16/2026,x\nCR-2,"y",z,03/16/2026\n', "/raw/a.csv")
+    text = error_file(upload, court.errors(upload)).decode("utf-8-sig")
+    assert text.splitlines()[1].endswith('"x,03/16/2026,x')
+    assert text.count(",") == 5 * 3
+    assert sent_again(court, upload, "/raw").error_rows == 1
+    again = court.push(text.replace("03/16/2026,x", "03/16/2026,03/17/2026"), "/raw/b.csv")
+    assert (again.error_rows, again.warning_rows, [case[1] for case in court.dump()["cases"]]) == (0, 1, ['"x', '"y"'])
+
+
+def test_the_error_file_of_a_file_without_a_header_can_be_sent_again(court: Court) -> None:
+    toml = 'name = "w"\n[file]\nheader = false\n[columns]\nclient.reference = 1\ncase.number = 2\nevent.date = 3'
+    court.template(toml, "/w")
+    upload = court.push("1,CR-1,03/16/2026,\n2,CR-2,02/30/2026,\n3,CR-3\n", "/w/a.csv")
+    text = error_file(upload, court.errors(upload)).decode("utf-8-sig")
+    assert text.splitlines()[0] == "row number,reasons,column 1,column 2,column 3,column 4"
+    second = sent_again(court, upload, "/w")
+    assert codes(court.errors(second)) == [
+        (2, "column 3", "bad_date", "error"),
+        (3, "", "too_few_columns", "error"),
+    ]
+    text = error_file(second, court.errors(second)).decode("utf-8-sig")
+    mended = text.replace("02/30/2026", "03/30/2026").replace("3,CR-3", "3,CR-3,03/16/2026,")
+    assert court.push(mended.replace("row number", '"row number"'), "/w/b.csv").status == "processed"
+    assert [event[:2] for event in court.dump()["events"]] == [("#1", "CR-1"), ("#2", "CR-2"), ("#3", "CR-3")]
+
+
+def test_a_receipt_shows_what_stood_in_the_cell_on_one_line() -> None:
+    text = receipt_text(UPLOAD, [replace(ERRORS[0], value="a\n" + "x" * 100)])
+    assert f'row 2, Phone "a\ufffd{"x" * 38}…": The cell' in text
+
+
+def test_one_row_needs_a_look() -> None:
+    assert "1 of 3 rows needs a look" in receipt_text(replace(UPLOAD, warning_rows=0), ERRORS[1:])
+
+
+def test_a_duplicate_is_told_by_its_note() -> None:
+    text = receipt_text(replace(UPLOAD, status="duplicate", notes=("It came before.",)), [])
+    assert "Result:    It came before. Nothing was changed." in text
+    assert "Note:" not in text

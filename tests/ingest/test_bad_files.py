@@ -33,7 +33,7 @@ from tests.ingest.court import HEADER, Court, codes, ecr, row
         (ecr(row()).replace(b"|Phone|", b"|PHONE|"), "missing_column", "'PHONE'"),
         (ecr(row()).replace(b"Event Date", b"Hearing"), "missing_column", "'Event Date'"),
         (ecr(row()).replace(b"Judge Name", b"Phone"), "ambiguous_column", "twice"),
-        (ecr("1|2|3", "4|5|6"), "no_good_rows", "too_few_columns (2)"),
+        (ecr("1|2|3", "4|5|6"), "no_good_rows", "too few columns (2)"),
     ],
 )
 def test_a_bad_file_is_a_failed_upload(court: Court, content: bytes, code: str, says: str) -> None:

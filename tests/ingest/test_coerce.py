@@ -128,3 +128,41 @@ def test_emails(text: str, value: str | None) -> None:
 
 def test_texts_are_tidied() -> None:
     assert coerce.tidy(["  a \u00a0 b\t", "'+1 404", "'tis", "'=1+1"]) == ["a b", "+1 404", "'tis", "=1+1"]
+
+
+@pytest.mark.parametrize("text", ["today", "now", "NOW", "nan", "NaT", "None"])
+def test_a_word_is_no_date_and_no_time(text: str) -> None:
+    assert coerce.read_dates([text], DATES) == [None]
+    assert coerce.read_times([text], TIME_FORMATS) == [None]
+    assert coerce.read_moments([text], DATES, TIME_FORMATS) == ([None], [None])
+
+
+@pytest.mark.parametrize("text", ["9:05:60", "9:05:61", "24:00", "23:60"])
+def test_a_minute_has_sixty_seconds(text: str) -> None:
+    assert coerce.read_times([text], TIME_FORMATS) == [None]
+
+
+def test_a_directive_that_pandas_does_not_know_is_read_all_the_same() -> None:
+    assert coerce.read_dates(["2026-W12-1", "x"], ["%G-W%V-%u"]) == ["2026-03-16", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("555-2101 MOM", None),
+        ("5552345 Jim", None),
+        ("404-555-HELP", None),
+        ("1-800-FLOWERS", None),
+        ("tel:5552345;phone-context=+1404", None),
+        ("CELL 404-555-0101", "+14045550101"),
+        ("404-555-0101 x12", "+14045550101"),
+        ("404-555-0101 (ext 12)", "+14045550101"),
+        ("404-555-0101 #12", "+14045550101"),
+    ],
+)
+def test_letters_are_not_dialled(text: str, value: str | None) -> None:
+    assert coerce.read_phones([text], "US") == [value]
+
+
+def test_what_cannot_be_seen_does_not_make_two_of_one() -> None:
+    assert coerce.tidy(["\ufeffZoe\u0308\u200b", "Zoë", "\u200b", "\ufeff'=1"]) == ["Zoë", "Zoë", "", "=1"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from ingest import inbox
+from ingest.answer import receipt_text
 from ingest.arrival import ArrivalState
 from ingest.engine import ingest
 from ingest.errors import IngestError
@@ -162,6 +163,20 @@ def test_the_same_name_with_new_content_is_processed_and_then_the_old_content_ag
     assert court.dump()["events"][0][9] == "Scheduled"
 
 
+def test_a_duplicate_is_one_for_the_same_profile_and_template_version(court: Court) -> None:
+    text = 'name = "t"\n[columns]\ncase.number = "n"'
+    court.template(text, "/a", skip_same_name=True)
+    court.template(text.replace('"t"', '"u"'), "/b")
+    content = b"n,s\nCR-1,Style\n"
+    assert [court.push(content, f"/{folder}/x.csv").status for folder in "aba"] == ["processed"] * 2 + ["duplicate"]
+    taken = court.push(b"n,s\nCR-2,Style\n", "/a/x.csv")
+    assert (taken.status, "same content" in receipt_text(taken, [])) == ("duplicate", False)
+    with court.database.writing() as conn:
+        inbox.add_template(conn, "agency", text.replace('"t"', '"u"') + '\ncase.style = "s"', court.at)
+    assert court.push(content, "/b/x.csv").status == "processed"
+    assert court.dump()["cases"][0][1] == "Style"
+
+
 def test_a_profile_may_take_each_name_once(tmp_path: Path) -> None:
     court = Court(tmp_path)
     court.profile(skip_same_name=True)
@@ -259,6 +274,64 @@ def test_an_arrival_that_does_not_wait_is_refused(court: Court) -> None:
 def test_two_people_of_one_name_stay_two(court: Court) -> None:
     court.push(ecr(row("", "CR-1", first="John", last="Smith"), row("", "CR-2", first="John", last="Smith")))
     assert [client[0] for client in court.dump()["clients"]] == ["smith\x1fjohn\x1fCR-1", "smith\x1fjohn\x1fCR-2"]
+
+
+def test_a_junior_is_not_his_father(court: Court) -> None:
+    court.template(
+        'name = "jr"\n[columns]\nclient.last_name = "l"\nclient.first_name = "f"\nclient.middle_name = "m"\n'
+        'client.suffix = "s"\ncase.number = "n"',
+        "/jr",
+    )
+    court.push("l,f,m,s,n\nPine,Bo,,,C1\nPine,Bo,,Jr,C1\nPINE,bo,,JR,C1\nPine,Bo,Lee,,C1\n", "/jr/a.csv")
+    assert [client[0].split("\x1f") for client in court.dump()["clients"]] == [
+        ["pine", "bo", "", "jr", "C1"],
+        ["pine", "bo", "C1"],
+        ["pine", "bo", "lee", "", "C1"],
+    ]
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "n/a", "None", "(null)"])
+def test_a_word_for_nothing_is_no_reference(court: Court, nothing: str) -> None:
+    upload = court.push(ecr(row(nothing, first="Bo", last="Pine"), row(nothing, "CR-2", first="", last="")))
+    assert codes(court.errors(upload)) == [(3, "Party ID", "no_client", "error")]
+    assert [client[:2] for client in court.dump()["clients"]] == [("pine\x1fbo\x1fCR-1", None)]
+
+
+def test_byte_order_marks_inside_a_file_make_no_second_record(tmp_path: Path) -> None:
+    dumps = []
+    for name, limits in (("a", SMALL), ("b", Limits())):
+        court = court_at(tmp_path / name, limits=limits)
+        lines = [row(str(i), "CR-1", first="Zoe\u0308" if i % 2 else "Zoë") for i in range(14)]
+        court.push(ecr(*lines[:7], "\ufeff" + lines[7], *lines[7:], "\ufeff"))
+        dumps.append(court.dump())
+        court.close()
+    assert dumps[0] == dumps[1]
+    assert len(dumps[0]["clients"]) == 14
+    assert {client[2] for client in dumps[0]["clients"]} == {"Zoë"}
+
+
+def test_hearings_between_two_stray_quotes_are_kept(court: Court) -> None:
+    lines = [row(str(i), f"CR-{i}") for i in range(9)]
+    lines[2], lines[6] = lines[2].replace("Avery", '"Avery'), lines[6].replace("Avery", 'Avery"')
+    upload = court.push(ecr(*lines))
+    assert codes(court.errors(upload)) == [(4, "", "unclosed_quote", "error")]
+    assert len(court.dump()["events"]) == 8
+
+
+def test_a_chunk_has_bounded_bytes(tmp_path: Path) -> None:
+    court = court_at(tmp_path, limits=Limits(chunk_bytes=200))
+    assert court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(20)))).counts["events"].created == 20
+    court.close()
+
+
+def test_what_is_wrong_beside_an_error_is_not_said_to_be_taken(court: Court) -> None:
+    upload = court.push(ecr(row(date="02/30/2026", phone="x"), row(phone="x"), row("2")))
+    messages = [error.message for error in court.errors(upload)]
+    assert messages == [
+        "The cell is not a phone number.",
+        "The cell holds no date that exists, written like 03/16/2026.",
+        "The cell is not a phone number; the rest of the row was taken.",
+    ]
 
 
 def test_an_empty_cell_leaves_what_is_there(court: Court) -> None:

@@ -41,6 +41,17 @@ def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
         ('name = "t"\n[columns]\ncase.number = 1\ncontact.phone = 2', "template_identity", "contact"),
         ('name = "t"\n[columns]\ncase.number = 1\nevent.time = 2', "template_date", "event.date"),
         ('name = "t"', "template_empty", "columns"),
+        (GOOD + '[constants]\nclient.reference = "1"', "template_constant", "client.reference"),
+        (GOOD + '[constants]\nevent.reference = "1"', "template_constant", "event.reference"),
+        (GOOD + 'client.group = 3\n[constants]\nclient.group = "x"', "template_constant", "both a constant and"),
+        (GOOD + "[file]\ndelimiter = [1]", "template_value", "auto"),
+        (GOOD + "[file]\nencoding = {}", "template_value", "utf-8"),
+        (GOOD + '[formats]\ndate = ["MM/DD/YYYY"]', "template_format", "%m/%d/%Y"),
+        (GOOD + '[formats]\ndate = ["%m/%d/%Y %Y"]', "template_format", "read back"),
+        (GOOD + 'event.datetime = "d"\n[formats]\ndate = ["%m/%d/%Y %H:%M"]', "template_format", "overlap"),
+        (GOOD + 'event.datetime = "d"\n[formats]\ntime = ["%c"]', "template_format", "overlap"),
+        (GOOD + 'case.number = "Case"', "template_syntax", "twice"),
+        ("x = " + "[" * 5000, "template_syntax", "TOML"),
         ('name = "t"\ncolumns = 3', "template_key", "[columns]"),
     ],
 )
@@ -63,10 +74,41 @@ def test_date_and_time_come_in_one_column_or_in_two(court: Court) -> None:
     assert {event[4] for event in court.dump()["events"]} == {"2026-03-16T13:00:00.000000Z"}
 
 
+def test_a_combined_column_with_a_date_alone_leaves_the_time_to_its_own_column(court: Court) -> None:
+    both = HEADER.replace("Event Date|", "Event Date and Time|")
+    court.push(f"{both}\n1|A|B|||||03/16/2026|9:00 AM||||CR-1\n2|A|B|||||03/16/2026 8:00 AM|9:00 AM||||CR-1\n")
+    assert [event[6] for event in court.dump()["events"]] == ["09:00", "08:00"]
+
+
+def test_a_required_date_without_any_column_is_told(court: Court) -> None:
+    court.template(
+        'name = "m"\nrequired = ["event.date"]\noptional = ["event.datetime"]\n'
+        '[columns]\ncase.number = "n"\nevent.datetime = "d"',
+        "/m",
+    )
+    error = court.push("n,x\nCR-1,y\n", "/m/a.csv").error
+    assert error is not None
+    assert (error.code, "'d'" in error.message) == ("missing_column", True)
+
+
+def test_a_file_without_a_header_does_not_have_its_people_quoted(court: Court) -> None:
+    error = court.push("1|Avery|Alder|||||03/16/2026|||||CR-1\n").error
+    assert error is not None
+    assert "Avery" not in str(error)
+    assert "does not look like a header (13 columns)" in error.message
+
+
+def test_names_of_columns_are_quoted_as_far_as_a_sentence_bears(court: Court) -> None:
+    error = court.push("Party ID|" + "|".join(f"{i}{'x' * 100}" for i in range(100)) + "\n1\n").error
+    assert error is not None
+    assert len(error.message) < 3000
+    assert error.message.endswith("and 71 more.")
+
+
 def test_extra_columns_are_told_and_do_no_harm(court: Court) -> None:
-    upload = court.push(f"{HEADER}|Bail|row number|reasons\n1|A|B|||||03/16/2026|||||CR-1|x|y|z\n")
+    upload = court.push(f"{HEADER}|Bail\n1|A|B|||||03/16/2026|||||CR-1|x\n")
     assert upload.status == "processed"
-    assert upload.notes == ("Columns that the template does not read: Bail.",)
+    assert upload.notes == ("Columns that the template does not read: 'Bail'.",)
 
 
 ANCHORAGE = """
@@ -124,3 +166,11 @@ def test_an_event_reference_lets_a_hearing_move(court: Court) -> None:
     assert [event[2:7] for event in court.dump()["events"]] == [
         ("#E1", "E1", "2026-03-18T04:00:00.000000Z", "2026-03-18", None)
     ]
+
+
+def test_the_width_of_a_file_without_a_header_is_that_of_most_rows(court: Court) -> None:
+    court.template('name = "w"\n[file]\nheader = false\n[columns]\nclient.reference = 1\ncase.number = 3', "/w")
+    upload = court.push("1,x\n2,x,CR-2\n3,x,CR-3\n", "/w/a.csv")
+    [error] = court.errors(upload)
+    assert (error.row, error.message) == (1, "The row has fewer columns than the other rows.")
+    assert len(court.dump()["cases"]) == 2

@@ -47,7 +47,7 @@ def test_a_file_with_bad_rows_gets_an_error_file(home: Path) -> None:
     errors = [RowError(3, "Event Date", "02/30/2026", "bad_date", "No such date.", raw="17|02/30/2026")]
     drop_receipt(home, upload(error_rows=1), errors)
     content = (home / "download" / "receipts" / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig")
-    assert content.splitlines()[1].startswith("17|02/30/2026|3|")
+    assert content.splitlines()[1].startswith("3|Event Date: No such date.|17|02/30/2026")
 
 
 def test_dropping_again_changes_nothing(home: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.parse import Dialect, Kind, read_cells, scan, tell_dialect
+from ingest.parse import Dialect, read_cells, scan, tell_dialect
 
 LIMITS = Limits()
 TINY = Limits(block=64)
@@ -21,7 +21,7 @@ TINY = Limits(block=64)
 def parse(path: Path, dialect: Dialect, width: int, limits: Limits = LIMITS, encoding: str | None = None) -> Any:
     """Rows as (line, cells), and refused rows as (line, code)."""
     records = scan(path, dialect, encoding, limits)
-    chosen = np.flatnonzero(records.kind != Kind.BLANK)
+    chosen = np.arange(len(records))
     with path.open("rb") as file:
         cells = read_cells(file, records, chosen, dialect, width, range(width))
         texts = [["" if t is None else t for t in cells.columns[i].texts()] for i in range(width)]
@@ -213,3 +213,58 @@ def test_what_is_no_table_is_told(head: bytes, code: str) -> None:
     with pytest.raises(IngestError) as caught:
         tell_dialect(head, None, True, (), 2, LIMITS)
     assert (caught.value.code, bool(caught.value.hint)) == (code, True)
+
+
+WIDE = Dialect("|", b"\n", True, 0, columns=4)
+
+
+@pytest.mark.parametrize("limits", [LIMITS, TINY])
+def test_two_stray_quotes_do_not_hide_the_rows_between(file: Path, limits: Limits) -> None:
+    between = [f"{i}|b|c|d" for i in range(20)]
+    file.write_text("\n".join(["a|b|c|d", '1|"b|c|d', *between, '2|b"|c|d', '3|"b|c|d', '4|b"|c|d', "5|b|c|d", ""]))
+    rows, refused = parse(file, WIDE, 4, limits)
+    assert refused == [(2, "unclosed_quote"), (24, "unclosed_quote")]
+    assert [cells[0] for _, cells in rows] == ["a", *map(str, range(20)), "2", "4", "5"]
+
+
+def test_two_stray_quotes_in_neighbouring_rows_hide_nothing(file: Path) -> None:
+    file.write_text('a|b|c|d\n1|"b|c|d\n2|b"|c|d\n3|b|c|d\n')
+    rows, refused = parse(file, WIDE, 4)
+    assert refused == [(2, "unclosed_quote")]
+    assert [cells[0] for _, cells in rows] == ["a", "2", "3"]
+
+
+def test_a_note_of_several_lines_is_one_cell(file: Path) -> None:
+    note = "Dear clerk,\n\nthis | and | these | things,\nplease.\nYours"
+    file.write_text(f'a|b|c|d\n1|"{note}"|c|d\n"{note}"|b|c|d\n1|b|c|"{note}"\n')
+    rows, refused = parse(file, WIDE, 4)
+    assert refused == []
+    assert [cells[i] for (_, cells), i in zip(rows[1:], (1, 0, 3), strict=True)] == [note] * 3
+
+
+@pytest.mark.parametrize("chunked", [1, 10])
+def test_a_byte_order_mark_inside_the_file_is_always_a_character(file: Path, chunked: int) -> None:
+    file.write_bytes(b"a|b\n\xef\xbb\xbf1|2\n\xef\xbb\xbf\n\xef\xbb\xbf3|4\n")
+    dialect = Dialect("|", b"\n", True, 0)
+    records = scan(file, dialect, None, LIMITS)
+    found = []
+    with file.open("rb") as opened:
+        for begin in range(0, len(records), chunked):
+            part = np.arange(begin, min(begin + chunked, len(records)))
+            found += read_cells(opened, records, part, dialect, 2, [0]).columns[0].texts().tolist()
+    assert found == ["a", "\ufeff1", "\ufeff3"]
+    assert records.blank == 1
+
+
+@pytest.mark.parametrize("limits", [LIMITS, TINY])
+def test_empty_lines_are_counted_and_not_kept(file: Path, limits: Limits) -> None:
+    file.write_bytes(b"\n" * 500 + b"a|b\r\n\r\n1|2\n" + b"\n" * 500 + b'"x"|y')
+    records = scan(file, Dialect("|", b"\n", True, 0), None, limits)
+    assert (len(records), records.blank, records.line.tolist()) == (3, 1001, [501, 503, 1004])
+    assert parse(file, Dialect("|", b"\n", True, 0), 2, limits)[0][-1] == (1004, ["x", "y"])
+
+
+def test_a_line_feed_far_down_in_a_file_of_carriage_returns_is_a_character(file: Path) -> None:
+    file.write_bytes(b"a|b\r1|2\r3|4\n5\r6|7\r")
+    rows, _ = parse(file, Dialect("|", b"\r", True, 0), 2)
+    assert rows == [(1, ["a", "b"]), (2, ["1", "2"]), (3, ["3", "4\n5"]), (4, ["6", "7"])]

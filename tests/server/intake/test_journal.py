@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.intake.journal import CRASHED, Entry, Journal, State, data_extents, new_entry
+from server.intake.journal import CRASHED, HELD_BACK, Entry, Journal, State, data_extents, new_entry
 
 
 @pytest.fixture
@@ -29,6 +29,23 @@ def received(homes: Path, name: str = "ecr.csv", content: bytes = b"12345") -> t
     file = homes / "court" / "upload" / name
     file.write_bytes(content)
     return file, new_entry("court", f"/upload/{name}", "handle", "session", "client", file.stat())
+
+
+def accept(journal: Journal, entry: Entry) -> Path:
+    """A manifest in the spool, as for a file that was accepted."""
+    manifest = journal.root.parent / f"{entry.id}.json"
+    manifest.write_text("{}")
+    return manifest
+
+
+def copy(file: Path, content: bytes = b"12345", newer: float = 0) -> None:
+    """Put another file in its place, as restoring a backup does. The old one is kept, or its inode might come back."""
+    os.link(file, file.with_name(f"kept-{file.stat().st_ino}"))
+    beside = file.with_name("beside")
+    beside.write_bytes(content)
+    at = file.stat().st_mtime + newer
+    os.utime(beside, (at, at))
+    beside.replace(file)
 
 
 @contextmanager
@@ -63,10 +80,12 @@ def test_a_predecessor_is_of_the_same_file_and_not_accepted_yet(journal: Journal
     file, entry = received(homes)
     torn = journal.tear(entry, 5, (), "lost")
     assert journal.predecessor("court", entry.path, file.stat()) == torn
-    os.link(file, homes / "spooled")
+    os.link(file, homes / "a backup of the operator's")
+    assert journal.predecessor("court", entry.path, file.stat()) == torn
+    manifest = accept(journal, entry)
     assert journal.predecessor("court", entry.path, file.stat()) is None
-    file.unlink()
-    received(homes)
+    manifest.unlink()
+    journal.offer(torn, 5)
     assert journal.predecessor("court", entry.path, file.stat()) is None
 
 
@@ -105,6 +124,30 @@ def test_a_directory_takes_along_what_is_below_it(journal: Journal, homes: Path)
     assert {found.path for found in journal.entries()} == {"/upload/c/1", "/upload/c/b/2", "/upload/ab/3"}
 
 
+def test_a_directory_that_was_not_renamed_leaves_the_journal_as_it_was(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    before = {journal.begin(replace(entry, path=path, owner=path)) for path in ("/upload/a/1", "/upload/c/1")}
+    with pytest.raises(OSError, match="not empty"), journal.moving_tree("court", "/upload/a", "/upload/c"):
+        raise OSError("not empty")
+    assert set(journal.entries()) == before
+
+
+def test_a_directory_waits_for_changes_of_the_files_below_it(journal: Journal) -> None:
+    done = threading.Event()
+
+    def rename_directory() -> None:
+        with journal.locked("court", "/upload/a", "/upload/b", tree=True):
+            done.set()
+
+    thread = threading.Thread(target=rename_directory)
+    with journal.locked("court", "/upload/a/1"):
+        with journal.locked("court", "/upload/x/2"):
+            thread.start()
+        assert not done.wait(0.2)
+    thread.join(5)
+    assert done.is_set()
+
+
 def test_an_upload_whose_process_died_is_torn(journal: Journal, homes: Path) -> None:
     file, entry = received(homes)
     journal.begin(entry)
@@ -116,9 +159,8 @@ def test_an_upload_whose_process_died_is_torn(journal: Journal, homes: Path) -> 
 
 
 def test_what_a_crash_left_is_settled(journal: Journal, homes: Path) -> None:
-    accepted, entry = received(homes, "accepted.csv")
-    os.link(accepted, homes / "spooled")
-    journal.begin(entry)
+    _, entry = received(homes, "accepted.csv")
+    accept(journal, journal.begin(entry))
     gone, entry = received(homes, "gone.csv")
     journal.begin(entry)
     gone.unlink()
@@ -141,6 +183,100 @@ def test_a_torn_file_stays_torn_if_its_replacement_died_before_it_took_the_name(
     (torn,) = journal.torn(homes)
     assert torn.is_of(file.stat())
     assert torn.id == before.id
+
+
+def test_a_torn_file_stays_torn_when_it_was_copied(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    torn = journal.tear(entry, 5, ((0, 5),), "lost")
+    copy(file)
+    assert not torn.is_of(file.stat())
+    assert journal.claims("court", entry.path, file.stat())
+    (kept,) = journal.torn(homes)
+    assert kept == torn.adopting(file.stat())
+    assert kept.is_of(file.stat())
+
+
+def test_a_copied_file_can_be_resumed_before_anybody_looked(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    torn = journal.tear(entry, 5, ((0, 5),), "lost")
+    copy(file)
+    assert journal.predecessor("court", entry.path, file.stat()) == torn.adopting(file.stat())
+
+
+def test_a_file_that_was_being_received_is_torn_in_a_copy_whatever_its_size(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    journal.begin(entry)
+    copy(file, b"123", newer=100)
+    assert journal.claims("court", entry.path, file.stat())
+    (torn,) = journal.torn(homes)
+    assert (torn.id, torn.size) == (entry.id, 3)
+    assert torn.is_of(file.stat())
+
+
+def test_a_torn_file_that_was_replaced_locally_is_forgotten(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    journal.tear(entry, 5, (), "lost")
+    copy(file, b"all of the file", newer=-100)
+    assert journal.claims("court", entry.path, file.stat())
+    copy(file, b"all of it", newer=1000)
+    assert not journal.claims("court", entry.path, file.stat())
+    assert journal.torn(homes) == []
+    assert list(journal.entries()) == []
+
+
+def test_an_entry_speaks_for_plain_files_only(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    journal.begin(entry)
+    file.unlink()
+    file.symlink_to(homes)
+    assert not journal.claims("court", entry.path, file.lstat())
+    assert not journal.claims("court", "/upload/other.csv", file.lstat())
+    assert journal.torn(homes) == []
+    assert list(journal.entries()) == []
+
+
+def test_a_rename_that_never_happened_tears_nothing_under_the_new_name(journal: Journal, homes: Path) -> None:
+    torn = journal.tear(received(homes, "a.csv")[1], 5, (), "lost")
+    received(homes, "b.csv")
+    journal.begin(replace(torn, path="/upload/b.csv"))
+    assert journal.torn(homes) == [torn]
+
+
+def test_held_uploads_wait_for_their_sender_too(journal: Journal, homes: Path) -> None:
+    held = journal.hold(received(homes, "a.csv.part")[1], 5, ((0, 5),))
+    assert held.reason == HELD_BACK
+    assert journal.torn(homes) == [held]
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_an_offered_file_that_is_not_in_the_spool_is_torn_unless_it_arrived(
+    journal: Journal, homes: Path, arrived: bool
+) -> None:
+    file, entry = received(homes)
+    journal.offer(journal.begin(entry), 5)
+    asked: list[str] = []
+
+    def settled(id_: str) -> bool:
+        asked.append(id_)
+        return arrived
+
+    torn = journal.torn(homes, settled)
+    assert [(found.id, found.state) for found in torn] == ([] if arrived else [(entry.id, State.TORN)])
+    assert asked == [entry.id]
+    assert journal.claims("court", entry.path, file.stat()) is not arrived
+
+
+def test_an_offered_file_whose_manifest_is_there_is_forgotten(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    accept(journal, journal.offer(entry, 5))
+    assert journal.torn(homes) == []
+    assert list(journal.entries()) == []
+
+
+def test_a_torn_upload_is_never_taken_for_settled(journal: Journal, homes: Path) -> None:
+    journal.begin(received(homes)[1])
+    assert len(journal.torn(homes, lambda _: True)) == 1
+    assert len(journal.torn(homes, lambda _: True)) == 1
 
 
 def test_an_agency_whose_home_is_away_is_left_alone(journal: Journal, homes: Path) -> None:

@@ -34,6 +34,9 @@ class MemoryGate:
         self.asked.append((username, fingerprint))
         return self.accounts.get((username, fingerprint))
 
+    async def stamp(self) -> object:
+        return self.accounts.copy()
+
 
 class MemoryIntake:
     """Remembers what it was told."""
@@ -42,6 +45,7 @@ class MemoryIntake:
         self.arrived: list[Manifest] = []
         self.partial: list[Entry] = []
         self.gone: list[Entry] = []
+        self.moves: list[tuple[str, str, str]] = []
 
     def received(self, manifest: Manifest) -> None:
         self.arrived.append(manifest)
@@ -51,6 +55,9 @@ class MemoryIntake:
 
     def removed(self, entry: Entry) -> None:
         self.gone.append(entry)
+
+    def renamed(self, agency: str, old: str, new: str) -> None:
+        self.moves.append((agency, old, new))
 
 
 class Events:
@@ -118,6 +125,11 @@ class RunningDoor:
 
     def content(self, manifest: Manifest) -> bytes:
         return self.spool.data_path(manifest.id).read_bytes()
+
+    @property
+    def strangers(self) -> int:
+        """How many connections have not logged in."""
+        return self._door.strangers
 
     # Clients
 

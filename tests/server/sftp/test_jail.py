@@ -337,3 +337,14 @@ def test_a_parent_swapped_for_a_link_while_files_are_opened(door: RunningDoor, n
 )
 def test_paths_are_read_in_their_normal_form(raw: bytes, parts: tuple[str, ...]) -> None:
     assert read_path(raw) == AgencyPath(parts)
+
+
+@pytest.mark.parametrize("posix", [True, False])
+def test_a_link_of_the_operators_is_never_replaced(door: RunningDoor, neighbour: Path, posix: bool) -> None:
+    with door.raw() as client:
+        client.put("/upload/a.csv", b"12345")
+        door.uploaded("link.csv").symlink_to(neighbour)
+        with pytest.raises(Refused, match="taken already"):
+            client.rename("/upload/a.csv", "/upload/link.csv", posix=posix)
+    assert door.uploaded("link.csv").is_symlink()
+    assert door.uploaded("a.csv").read_bytes() == b"12345"

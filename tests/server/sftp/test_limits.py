@@ -1,9 +1,12 @@
 """What one client can take from the others: nothing. Every limit, tried from outside."""
 
+import errno
 import os
+import resource
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,14 @@ from pathlib import Path
 import paramiko
 import psutil
 import pytest
+import structlog
+from asyncssh import SFTPFailure
+from structlog.testing import capture_logs
 
+from server.intake.spool import Manifest
+from server.sftp import door as limits_of_door
+from server.sftp import session
+from server.sftp.refusals import answered
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
 from tests.server.sftp.rawclient import CLOSE, F_READ, READ, STAT, RawClient, Refused, text
 
@@ -215,7 +225,121 @@ def _never() -> None:
     time.sleep(30)
 
 
+def ended(connection: socket.socket) -> bool:
+    """Whether the server has closed it; one that it has not only greets."""
+    connection.settimeout(1)
+    try:
+        while connection.recv(1024):
+            pass
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        pass
+    return True
+
+
+def test_who_only_connects_does_not_keep_others_out(open_door: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "MOST_STRANGERS_OF_ONE_ADDRESS", 5)
+    door = open_door()
+    client = door.raw()
+    silent = [socket.create_connection(("127.0.0.1", door.port), timeout=10) for _ in range(8)]
+    wait_until(lambda: len(door.events.named("REFUSED")) == 3, "three connections to be refused")
+    assert [ended(connection) for connection in silent] == [False] * 5 + [True] * 3
+    assert client.names("/") == ["download", "upload"]
+    for connection in silent:
+        connection.close()
+    wait_until(lambda: not door.strangers, "the silent ones to be gone")
+    for _ in range(8):
+        door.raw().client.close()
+    client.client.close()
+    assert len(door.events.named("REFUSED")) == 3
+
+
+def test_all_addresses_together_are_limited_too(open_door: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "MOST_STRANGERS", 2)
+    door = open_door()
+    silent = [socket.create_connection(("127.0.0.1", door.port), timeout=10) for _ in range(3)]
+    wait_until(lambda: len(door.events.named("REFUSED")) == 1, "one connection to be refused")
+    for connection in silent:
+        connection.close()
+
+
+def test_a_door_may_open_as_many_files_as_the_system_lets_it(open_door: Opener) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
+    open_door()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_are_said_to_both_sides(code: int) -> None:
+    busy = pytest.raises(SFTPFailure, match="The server is too busy")
+    with capture_logs() as lines, busy, answered(structlog.get_logger(), "OPEN"):
+        raise OSError(code, os.strerror(code))
+    assert [(line["log_level"], line["errno"]) for line in lines] == [("error", errno.errorcode[code])]
+
+
+def test_a_database_that_hangs_holds_up_no_session(door: RunningDoor) -> None:
+    back, told = threading.Event(), door.intake.received
+
+    def hang(manifest: Manifest) -> None:
+        back.wait(20)
+        told(manifest)
+
+    door.intake.received = hang  # type: ignore[method-assign]
+    try:
+        with door.raw() as client:
+            for number in range(40):
+                client.put(f"/upload/{number}.csv", b"12345", size=5)
+            assert len(client.names("/upload")) == 40
+            assert door.intake.arrived == []
+    finally:
+        back.set()
+    door.arrival(40)
+    assert [manifest.name for manifest in door.intake.arrived] == [f"{number}.csv" for number in range(40)]
+
+
 # How long one may stay
+
+
+def test_a_session_whose_key_is_revoked_is_ended(door: RunningDoor, keys: Path) -> None:
+    door.admit("other", (keys / "stranger.fingerprint").read_text())
+    client, other = door.raw(), RawClient(door.paramiko("other", "stranger"))
+    client.write(client.open("/upload/ecr.csv"), 0, b"half")
+    del door.gate.accounts["court", (keys / "id.fingerprint").read_text()]
+    assert door.tear().path == "/upload/ecr.csv"
+    with pytest.raises((EOFError, OSError, paramiko.SSHException)):
+        client.names("/")
+    assert [line["agency"] for line in door.events.named("EXPELLED")] == ["court"]
+    assert other.names("/") == ["download", "upload"]
+    other.client.close()
+
+
+def test_a_session_whose_key_expires_is_ended(open_door: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unchanged() -> object:
+        return 0
+
+    monkeypatch.setattr(limits_of_door, "ADMISSIONS_ANYWAY", 0)
+    door = open_door()
+    door.gate.stamp = unchanged  # type: ignore[method-assign]
+    client = door.raw()
+    door.gate.accounts.clear()
+    wait_until(lambda: bool(door.events.named("EXPELLED")), "the session to end")
+    client.client.close()
+
+
+@pytest.mark.parametrize("question", ["stamp", "admit"])
+def test_sessions_stay_while_the_gate_cannot_tell(door: RunningDoor, question: str) -> None:
+    async def fail(*_: str) -> None:
+        raise RuntimeError("the database is away")
+
+    with door.raw() as client:
+        setattr(door.gate, question, fail)
+        door.gate.accounts.clear()
+        wait_until(lambda: bool(door.events.named("ERROR")), "the failure to be logged")
+        time.sleep(2)
+        assert client.names("/") == ["download", "upload"]
+        assert len(door.events.named("ERROR")) == 1
 
 
 def test_an_idle_session_is_ended_and_a_busy_one_is_not(open_door: Opener) -> None:

@@ -1,12 +1,18 @@
 """Whole files arrive, and only whole ones: the judgement of uploads by a client that says exactly what it means."""
 
 import os
+import shutil
 import struct
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from server.intake.journal import State
+from server.intake.journal import HELD_BACK, State, new_entry
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import (
     CLOSE,
@@ -19,6 +25,7 @@ from tests.server.sftp.rawclient import (
     NEW,
     NO_SUCH_FILE,
     OPEN,
+    RENAME,
     SETSTAT,
     Refused,
     attributes,
@@ -192,6 +199,31 @@ def test_winscp_cancels_a_direct_upload_by_close_and_remove(open_door: Callable[
     assert door.intake.arrived == []
 
 
+def test_a_file_that_another_process_accepted_is_taken_back(open_door: Callable[..., RunningDoor], keys: Path) -> None:
+    door = open_door(settle=1)
+    other = RunningDoor(door.folder, keys, settle=1)
+    other.admit("court", (keys / "id.fingerprint").read_text())
+    other.start()
+    try:
+        with door.raw() as client, other.raw() as elsewhere:
+            client.put("/upload/ecr.csv", b"half of it")
+            elsewhere.remove("/upload/ecr.csv")
+            assert list(door.spool.all()) == []
+            assert other.events.named("DELETE")[0]["withdrawn"]
+    finally:
+        other.drain()
+    door.drain()
+    assert door.intake.arrived == other.intake.arrived == []
+
+
+def test_removing_a_file_after_its_settle_time_takes_nothing_back(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345")
+        arrived = door.arrival()
+        client.remove("/upload/ecr.csv")
+    assert door.content(arrived) == b"12345"
+
+
 def test_winscp_cancels_and_resumes_under_a_temporary_name(door: RunningDoor) -> None:
     with door.raw() as client:
         handle = client.open("/upload/ecr.csv.filepart", NEW, size=10)
@@ -230,6 +262,33 @@ def test_a_temporary_name_is_held_until_it_is_renamed(door: RunningDoor, name: s
         assert list(door.spool.all()) == []
         client.rename(f"/upload/{name}", "/upload/a.csv", posix=True)
         assert door.arrival().path == "/upload/a.csv"
+
+
+def test_a_held_file_is_told_of_with_what_it_waits_for(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv.part", b"12345")
+        held = door.tear()
+        assert (held.state, held.reason) == (State.HELD, HELD_BACK)
+        assert door.journal.torn(door.settings.agencies) == [held]
+        client.rename("/upload/ecr.csv.part", "/upload/.ecr.csv")
+        assert (door.tear(2).id, door.tear(2).path) == (held.id, "/upload/.ecr.csv")
+        client.rename("/upload/.ecr.csv", "/upload/ecr.csv")
+        assert door.arrival().id == held.id
+        client.put("/upload/other.csv.part", b"12345")
+        client.remove("/upload/other.csv.part")
+        wait_until(lambda: bool(door.intake.gone), "the removal to be told")
+
+
+def test_another_final_name_is_told(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=0)
+    with door.raw() as client:
+        client.put("/upload/a.csv", b"12345")
+        door.arrival()
+        client.rename("/upload/a.csv", "/upload/b.csv")
+        client.rename("/upload/b.csv", "/upload/b.csv.tmp")
+        wait_until(lambda: bool(door.intake.moves), "the new name to be told")
+    door.drain()
+    assert door.intake.moves == [("court", "/upload/a.csv", "/upload/b.csv")]
 
 
 def test_renames_that_complete_nothing_are_no_arrivals(door: RunningDoor) -> None:
@@ -474,6 +533,83 @@ def test_a_directory_renamed_during_an_upload_into_it(door: RunningDoor) -> None
         client.rename("/upload/a", "/upload/b")
         client.close(handle)
         assert door.arrival().path == "/upload/b/ecr.csv"
+
+
+def test_a_directory_is_not_renamed_while_an_upload_below_it_begins(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.mkdir("/upload/a")
+        with door.journal.locked("court", "/upload/a/ecr.csv"):
+            request = client.send(RENAME, text("/upload/a") + text("/upload/b"))
+            time.sleep(0.3)
+            assert door.uploaded("a").is_dir()
+        client.ok(request)
+        assert door.uploaded("b").is_dir()
+
+
+def test_directories_renamed_back_and_forth_lose_no_entry(door: RunningDoor) -> None:
+    stop = threading.Event()
+
+    def rename_for_ever() -> None:
+        with door.raw() as client:
+            while not stop.is_set():
+                client.rename("/upload/a", "/upload/b")
+                client.rename("/upload/b", "/upload/a")
+
+    client = door.raw()
+    client.mkdir("/upload/a")
+    thread = threading.Thread(target=rename_for_ever)
+    thread.start()
+    begun = 0
+    for number in range(100):
+        with suppress(Refused):
+            client.write(client.open(f"/upload/a/{number}.csv"), 0, b"half")
+            begun += 1
+    client.hang_up()
+    stop.set()
+    thread.join()
+    wait_until(lambda: len(door.events.named("PARTIAL_CLOSE")) >= begun, "all uploads to be torn")
+    present = {f"/upload/a/{file.name}" for file in door.uploaded("a").iterdir()}
+    assert {entry.path for entry in door.journal.torn(door.settings.agencies)} == present
+
+
+def test_renaming_a_torn_file_to_its_own_name_leaves_it_torn(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv"), 0, b"01234")
+    client.hang_up()
+    torn = door.tear()
+    with door.raw() as client:
+        client.rename("/upload/ecr.csv", "/upload/ecr.csv", posix=True)
+    assert door.journal.find("court", "/upload/ecr.csv") == torn
+
+
+@pytest.mark.parametrize("flags", [NEW, RESUME])
+def test_an_id_that_was_used_is_never_used_again(door: RunningDoor, flags: int) -> None:
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"first version")
+        first = door.arrival(1)
+        # The process died before it forgot the entry; meanwhile the file was dealt with, and no link to it is left.
+        status = door.uploaded("ecr.csv").stat()
+        entry = new_entry("court", "/upload/ecr.csv", "", "", "", status)
+        door.journal.offer(replace(entry, id=first.id), status.st_size)
+        door.spool.remove(first.id)
+        client.put("/upload/ecr.csv", b"SECOND version", flags)
+        second = door.arrival(2)
+    assert second.id != first.id
+    assert door.content(second) == b"SECOND version"
+
+
+def test_a_torn_file_of_a_copied_home_is_resumed_as_a_torn_one(door: RunningDoor) -> None:
+    client = door.raw()
+    client.write(client.open("/upload/ecr.csv", NEW, size=10), 0, b"01234")
+    client.hang_up()
+    torn = door.tear()
+    door.uploaded("ecr.csv").rename(door.home() / "kept")
+    shutil.copy2(door.home() / "kept", door.uploaded("ecr.csv"))
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", RESUME)
+        client.write(handle, 5, b"56789")
+        client.close(handle)
+        assert door.arrival().id == torn.id
 
 
 def test_exclusive_creation_fails_if_the_file_exists(door: RunningDoor) -> None:

@@ -227,6 +227,7 @@ def upgrade() -> None:
         sa.Column("counts", sa.Text(), nullable=False),
         sa.Column("header", sa.Text(), nullable=False),
         sa.Column("delimiter", sa.String(length=1), nullable=False),
+        sa.Column("quoting", sa.Boolean(), nullable=False),
         sa.Column("notes", sa.Text(), nullable=False),
         sa.Column("started_at", sa.String(length=27), nullable=False),
         sa.Column("finished_at", sa.String(length=27), nullable=False),
