@@ -26,6 +26,8 @@ _NANP_REGIONS = frozenset({"US", "CA"})
 _EMAIL = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+_LABEL = re.compile(r"[\s,;:-]*[(\[]?[A-Za-z][A-Za-z .]*[)\]]?$")
+_WHOLE_NUMBER = 10
 _EXTENSION = re.compile(r"[ ,;(]*(?:extension|extn?|x|#)[.:]? *\d{1,7} *\)?", re.IGNORECASE | re.ASCII)
 _NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant
 _EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
@@ -137,6 +139,9 @@ def _any_phone(text: str, region: str) -> str | None:
     extension = _EXTENSION.search(text)
     if extension and extension.end() == len(text):
         text = text[: extension.start()]
+    label = _LABEL.search(text)
+    if label and sum(map(str.isdigit, text[: label.start()])) >= _WHOLE_NUMBER:  # "404-555-0101 (cell)"
+        text = text[: label.start()]
     first = next((place for place, character in enumerate(text) if character.isdigit()), len(text))
     if any(character.isalpha() for character in text[first:]) or "phone-context" in text.lower():
         return None

@@ -231,7 +231,9 @@ def _stop_event(lifeline_fd: int | None = None) -> threading.Event:
 
         def watch() -> None:
             # Not a plain read: a sibling's event loop may have made the shared pipe non-blocking.
-            select.select([descriptor], [], [])
+            end = select.poll()
+            end.register(descriptor, select.POLLIN)
+            end.poll()
             asked.set()
 
         threading.Thread(target=watch, name="lifeline", daemon=True).start()

@@ -5,6 +5,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from tests.acceptance.court import DROPSLOT, Court, Dropslot, ecr, ecr_row, need, run_quietly, wait_for
@@ -27,15 +28,14 @@ def test_a_disabled_agency_is_out_and_an_enabled_one_is_in_again(court: Court) -
 
 
 def test_the_session_of_a_disabled_agency_ends(court: Court) -> None:
-    client = subprocess.Popen(court.sftp_command(), stdin=subprocess.PIPE, text=True, stdout=subprocess.PIPE)
-    assert client.stdin is not None
-    assert client.stdout is not None
-    client.stdin.write("pwd\n")
-    client.stdin.flush()
-    while "working directory" not in client.stdout.readline():
-        continue
-    court.dropslot.run("agency", "disable", court.slug)
-    wait_for(lambda: client.poll() is not None, "the session to end", 5)
+    with paramiko.SSHClient() as client:
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        client.connect("127.0.0.1", court.dropslot.port, court.slug, key_filename=str(court.key), look_for_keys=False)
+        assert client.open_sftp().listdir("/upload") == []
+        court.dropslot.run("agency", "disable", court.slug)
+        transport = client.get_transport()
+        assert transport is not None
+        wait_for(lambda: not transport.is_active(), "the session to end", 5)
 
 
 def test_a_key_added_while_the_server_runs_works_at_once(court: Court) -> None:

@@ -158,6 +158,8 @@ def test_a_directive_that_pandas_does_not_know_is_read_all_the_same() -> None:
         ("404-555-0101 x12", "+14045550101"),
         ("404-555-0101 (ext 12)", "+14045550101"),
         ("404-555-0101 #12", "+14045550101"),
+        ("404-555-0101 (cell)", "+14045550101"),
+        ("(404) 555-0101 home", "+14045550101"),
     ],
 )
 def test_letters_are_not_dialled(text: str, value: str | None) -> None:

@@ -24,7 +24,14 @@ def _supervisor(settings: Settings) -> Iterator[Supervisor]:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "worker" in child.cmdline()]
+    return [child for child in psutil.Process().children() if _is_worker(child)]
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "worker" in child.cmdline()
+    except psutil.Error:  # it has just died
+        return False
 
 
 async def appear(other_than: set[int]) -> psutil.Process:
