@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -36,8 +37,10 @@ def settle(pid: int, members: int, quiet: float = 0.3, limit: float = 60) -> Non
 def tree(pid: int) -> list[int]:
     """`pid` and all its living descendants."""
     children: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        children += [int(word) for word in _read(path).split()]
+    tasks = Path(f"/proc/{pid}/task")
+    with suppress(FileNotFoundError, ProcessLookupError):  # it ends while it is looked at
+        for task in os.listdir(tasks):
+            children += [int(word) for word in _read(tasks / task / "children").split()]
     return [pid, *(member for child in children for member in tree(child))]
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ def make_court(dropslot: Dropslot, folder: Path, slug: str) -> Court:
 
 def _installation(data: Path) -> Iterator[Dropslot]:
     installation = Dropslot(data)
-    yield installation
-    if installation.process is not None:
-        installation.kill()
+    try:
+        yield installation
+    finally:
+        if installation.process is not None:
+            installation.kill()
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +37,7 @@ def numbers() -> Iterator[int]:
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropslot]:
     """The server that all tests share who leave it as it is."""
-    for installation in _installation(tmp_path_factory.mktemp("shared") / "data"):
+    with contextmanager(_installation)(tmp_path_factory.mktemp("shared") / "data") as installation:
         installation.start()
         yield installation
         assert "Traceback" not in installation.log()
