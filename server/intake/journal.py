@@ -21,86 +21,17 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from server.clock import new_id, now
+from server.clock import now
 from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.entry import Entry, Extents, State
 from server.intake.names import is_temporary
-
-Extents = tuple[tuple[int, int], ...]
 
 CRASHED = "the server stopped while the file was being received"
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
-
-
-class State(StrEnum):
-    """How far an upload has come."""
-
-    RECEIVING = "receiving"
-    TORN = "torn"
-    HELD = "held"  # closed whole under a temporary name; its rename completes it
-    ACCEPTING = "accepting"  # whole, and offered to the spool: its id is used up
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One upload that is not an arrival yet.
-
-    `id` is the id of the arrival it will become. `owner` names the handle that writes it; whoever else writes the same
-    path later takes the entry over. `size` (bytes) and `covered`, the written extents [start, end), are those of the
-    moment when it was torn, held or offered to the spool. `replaces` is the inode of a torn file that this one is about
-    to take the name of: should the process die just before it does, that file must not pass for one that nobody
-    announced.
-    """
-
-    id: str
-    agency: str
-    path: str
-    owner: str
-    session: str
-    client: str
-    dev: int
-    ino: int
-    opened_at: datetime
-    declared_size: int | None = None
-    size: int = 0
-    state: State = State.RECEIVING
-    covered: Extents = ()
-    reason: str = ""
-    replaces: int | None = None
-
-    def is_of(self, status: os.stat_result) -> bool:
-        """Whether `status` is that of the file this entry was written for."""
-        return (self.dev, self.ino) == (status.st_dev, status.st_ino)
-
-    def adopting(self, status: os.stat_result) -> "Entry":
-        """This entry for the file that `status` describes: the same one, with another inode."""
-        return self if self.is_of(status) else replace(self, dev=status.st_dev, ino=status.st_ino, replaces=None)
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object; instants in ISO 8601."""
-        return {**asdict(self), "opened_at": self.opened_at.isoformat()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Entry":
-        """The reverse of `to_json`; raises KeyError, TypeError or ValueError on anything else."""
-        known = {
-            **data,
-            "opened_at": datetime.fromisoformat(data["opened_at"]),
-            "state": State(data["state"]),
-            "covered": tuple((int(start), int(end)) for start, end in data["covered"]),
-        }
-        return cls(**known)
-
-
-def new_entry(agency: str, path: str, owner: str, session: str, client: str, status: os.stat_result) -> Entry:
-    """A fresh entry, with a fresh id, for the file that `status` describes."""
-    at = now()
-    return Entry(new_id(at), agency, path, owner, session, client, status.st_dev, status.st_ino, at)
 
 
 class Journal:

@@ -8,7 +8,7 @@ from ingest.arrival import Arrival, Profile, Received
 from server.agencies import look_up
 from server.db import Database
 from server.errors import AppError
-from server.intake.journal import Entry
+from server.intake.entry import Entry
 from server.intake.spool import Manifest
 from server.intake.taken import take
 from server.logs import Log

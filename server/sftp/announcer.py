@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from server.clock import now
-from server.intake.journal import Entry
+from server.intake.entry import Entry
 from server.intake.spool import Manifest, Spool
 from server.logs import Log
 from server.sftp.gate import Intake

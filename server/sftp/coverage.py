@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 
-from server.intake.journal import Extents
+from server.intake.entry import Extents
 
 MOST_EXTENTS = 4096
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from server.intake.journal import Entry
+from server.intake.entry import Entry
 from server.intake.spool import Manifest
 
 

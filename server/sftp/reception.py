@@ -22,7 +22,8 @@ from errno import EEXIST, EISDIR
 from asyncssh import SFTPFailure
 
 from server.clock import new_id, now
-from server.intake.journal import Entry, Journal, State, data_extents, new_entry
+from server.intake.entry import Entry, State, new_entry
+from server.intake.journal import Journal, data_extents
 from server.intake.names import is_temporary
 from server.intake.spool import Manifest, Spool
 from server.sftp.coverage import Coverage

@@ -9,7 +9,7 @@ from enum import StrEnum
 from asyncssh import SFTPFailure
 
 from server.clock import now
-from server.intake.journal import Entry, Extents
+from server.intake.entry import Entry, Extents
 from server.intake.names import is_temporary
 from server.sftp.coverage import Coverage
 from server.sftp.paths import AgencyPath

@@ -10,7 +10,7 @@ from server.agencies import Agency, add_agency
 from server.clock import now
 from server.inbound.reconcile import reconcile
 from server.inbound.sweep import Swept, sweep
-from server.intake.journal import new_entry
+from server.intake.entry import new_entry
 from server.intake.register import Registrar
 from server.logs import Log, open_log
 from server.services.provision import make_home

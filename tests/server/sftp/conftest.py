@@ -16,7 +16,8 @@ import pytest
 import structlog
 import uvloop
 
-from server.intake.journal import Entry, Journal
+from server.intake.entry import Entry
+from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
 from server.settings import Settings
 from server.sftp import Account, Door

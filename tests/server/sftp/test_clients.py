@@ -12,7 +12,7 @@ import paramiko
 import psutil
 import pytest
 
-from server.intake.journal import State
+from server.intake.entry import State
 from tests.server.sftp.conftest import RunningDoor, need, wait_until
 
 MIB = 1024 * 1024

@@ -10,7 +10,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from server.intake.journal import Journal, State
+from server.intake.entry import State
+from server.intake.journal import Journal
 from server.intake.spool import Spool
 from server.settings import Settings
 from tests.server.sftp.conftest import wait_until

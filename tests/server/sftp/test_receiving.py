@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from server.intake.journal import HELD_BACK, State, new_entry
+from server.intake.entry import State, new_entry
+from server.intake.journal import HELD_BACK
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import (
     CLOSE,
