@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import Column, Dialect, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.types import TypeDecorator
 
 
@@ -48,6 +48,11 @@ ssh_keys = Table(
     Column("label", String(100), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    Column("not_before", Instant),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("last_used_from", String(45)),
+    Column("last_used_client", String(255)),
 )
 
 #: The server's own pairs; the private half is sealed under the master key.
@@ -61,4 +66,32 @@ host_keys = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("retired_at", Instant),
+    # A key is announced to clients from its making, and proves the server from this instant (none: from its making).
+    Column("active_from", Instant),
+)
+
+#: Who may sign OpenSSH certificates for an agency, or for any (no `agency_id`): a certificate's principal names it.
+certificate_authorities = Table(
+    "certificate_authorities",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("agency_id", String(36)),
+    Column("fingerprint", String(50), nullable=False, unique=True),
+    Column("algorithm", String(64), nullable=False),
+    Column("bits", Integer, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+    Column("label", String(100), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("removed_at", Instant),
+)
+
+#: Certificates that let nobody in any more, by the serial number (64 bits, kept as decimal text) of their authority.
+revoked_certificates = Table(
+    "revoked_certificates",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("authority_id", String(36), nullable=False),
+    Column("serial", String(20), nullable=False),
+    Column("revoked_at", Instant, nullable=False),
+    UniqueConstraint("authority_id", "serial"),
 )

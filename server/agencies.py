@@ -2,10 +2,23 @@
 
 import re
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Connection, Row, String, Table, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from server.db.metadata import Instant, metadata
@@ -21,6 +34,10 @@ agencies = Table(
     Column("staging", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("networks", Text),
+    Column("quota_bytes", BigInteger),
+    Column("quota_files", Integer),
+    Column("password_hash", Text),
 )
 
 # A slug is a login name, a folder name and a word in commands, so it is kept plain in all three.
@@ -30,7 +47,12 @@ RESERVED = frozenset({"root", "admin", "dropslot"})
 
 @dataclass(frozen=True)
 class Agency:
-    """A tenant; `slug` is its login name, `timezone` the IANA name of the zone its court times are in."""
+    """A tenant; `slug` is its login name, `timezone` the IANA name of the zone its court times are in.
+
+    `networks` are the networks it may come from, in CIDR notation and with spaces between (None: from anywhere);
+    `quota_bytes` and `quota_files` bound what its home may hold (None: nothing does); `password_hash` is argon2id's
+    encoded form (None: it has no password, which is the rule).
+    """
 
     id: str
     slug: str
@@ -39,6 +61,10 @@ class Agency:
     staging: bool
     enabled: bool
     created_at: datetime
+    networks: str | None = None
+    quota_bytes: int | None = None
+    quota_files: int | None = None
+    password_hash: str | None = field(default=None, repr=False)
 
 
 def add_agency(conn: Connection, agency: Agency) -> Agency:

@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 MIB = 1024 * 1024
 
 
+Policy = Literal["2025-03", "fips-2025-03", "fips-2024-05", "compat"]
+
+
 class Settings(BaseSettings):
     """What an operator can set, by flag or by `DROPSLOT_...` in the environment."""
 
@@ -23,7 +26,11 @@ class Settings(BaseSettings):
 
     sftp_host: str = Field("0.0.0.0", description="address the SFTP door listens on")  # noqa: S104  a server's default
     sftp_port: int = Field(2022, ge=0, le=65535, description="port of the SFTP door (0: the system chooses)")
-    sftp_processes: int = Field(1, ge=1, le=64, description="SFTP processes that share the port")
+    sftp_processes: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=64, description="SFTP processes (one per core)"
+    )
+    hot_path: bool = Field(True, description="use the door's own packet path; off: asyncssh's, which is slower")
+    policy: Policy = Field("2025-03", description="which algorithms the door offers")
     durability: Literal["fsync", "flush"] = Field("fsync", description="CLOSE is answered after fsync, or before it")
     settle: float = Field(0.5, ge=0, le=60, description="wait for a REMOVE after CLOSE when no size was declared")
 

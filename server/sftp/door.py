@@ -18,6 +18,7 @@ from server.settings import Settings
 from server.sftp.algorithms import load_host_keys, offer
 from server.sftp.announcer import Announcer
 from server.sftp.desk import Desk
+from server.sftp.entrance import RECEIVE_BUFFER, Entrance
 from server.sftp.gate import Gate, Intake
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
@@ -26,6 +27,7 @@ from server.sftp.session import Connection
 # Not an imitation of another product's: WinSCP and others switch workarounds on by the name they read here.
 BANNER = "dropslot"
 THREADS = 16
+BACKLOG = 512
 KEEPALIVES_MISSED = 3
 REKEY_BYTES = 4 * 1024 * 1024 * 1024
 STOPPING = "The server is restarting. Connect again in a minute."
@@ -60,7 +62,7 @@ class Door:
         self._desk = Desk(settings, gate, self._reception, self._announcer, self._pool, log)
         self._connections: set[Connection] = set()
         self._watch: asyncio.Task[None] | None = None
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
         try:
             self._host_keys = load_host_keys(host_keys)
@@ -70,7 +72,7 @@ class Door:
     @property
     def port(self) -> int:
         """The port it listens on; 0 if it does not."""
-        return self._acceptor.get_port() if self._acceptor else 0
+        return int(self._server.sockets[0].getsockname()[1]) if self._server and self._server.sockets else 0
 
     @property
     def strangers(self) -> int:
@@ -79,11 +81,21 @@ class Door:
 
     async def start(self, sock: socket.socket) -> None:
         """Listen on `sock`, which is bound."""
-        settings = self._settings
         logging.getLogger("asyncio").addFilter(self._quiet)
         _allow_many_files()
-        self._acceptor = await asyncssh.listen(
-            sock=sock,
+        loop = asyncio.get_running_loop()
+        options = await self._options()
+        buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self._server = await loop.create_server(
+            lambda: Entrance(lambda: asyncssh.SSHServerConnection(loop, options), buffer), sock=sock, backlog=BACKLOG
+        )
+        self._watch = loop.create_task(self._watch_admissions())
+
+    async def _options(self) -> asyncssh.SSHServerConnectionOptions:
+        settings = self._settings
+        options: asyncssh.SSHServerConnectionOptions = await asyncssh.SSHServerConnectionOptions.construct(
+            None,
+            config=None,
             server_factory=lambda: Connection(self._desk, self._connections),
             server_host_keys=self._host_keys,
             server_version=BANNER,
@@ -101,11 +113,9 @@ class Door:
             kbdint_auth=False,
             host_based_auth=False,
             gss_host=None,
-            backlog=512,
-            config=None,
             **offer(),
         )
-        self._watch = asyncio.get_running_loop().create_task(self._watch_admissions())
+        return options
 
     async def _watch_admissions(self) -> None:
         """End sessions soon after their key was revoked or their agency switched off.
@@ -135,8 +145,8 @@ class Door:
         self._desk.draining = True
         if self._watch:
             self._watch.cancel()
-        if self._acceptor:
-            self._acceptor.close()
+        if self._server:
+            self._server.close()
         await self._wait_for_transfers(grace)
         tasks = {task for connection in self._connections for task in connection.tasks}
         for connection in list(self._connections):

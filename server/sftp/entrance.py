@@ -1,0 +1,79 @@
+"""What the transport of an accepted connection talks to, before and beneath SSH.
+
+asyncio hands data over in two ways; here it is always read into one buffer that all connections of a process share,
+since the loop reads from one socket at a time. A thousand idle sessions need no buffer each.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+
+RECEIVE_BUFFER = 1024 * 1024
+
+
+class Wire(Protocol):
+    """One SSH connection, as `asyncssh.SSHServerConnection` is one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """The transport is there."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in."""
+
+    def eof_received(self) -> None:
+        """The client sends no more."""
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+
+    def resume_writing(self) -> None:
+        """It has room again."""
+
+
+class Entrance(asyncio.BufferedProtocol):
+    """Begins an SSH connection, made by `connect`, and passes on what happens to its transport.
+
+    `buffer` is where the transport puts what it reads; all entrances of one event loop may share it.
+    """
+
+    def __init__(self, connect: Callable[[], Wire], buffer: memoryview) -> None:
+        self._connect = connect
+        self._buffer = buffer
+        self._wire: Wire | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._wire = self._connect()
+        self._wire.connection_made(cast(asyncio.Transport, transport))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport shall put what it reads next."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """It has put `nbytes` there."""
+        if self._wire:
+            self._wire.data_received(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> None:
+        """The client sends no more."""
+        if self._wire:
+            self._wire.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        if self._wire:
+            self._wire.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The transport holds more than it should."""
+        if self._wire:
+            self._wire.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        if self._wire:
+            self._wire.resume_writing()
