@@ -18,8 +18,10 @@ from server.settings import Settings
 from server.sftp.algorithms import load_host_keys, offer
 from server.sftp.announcer import Announcer
 from server.sftp.desk import Desk
-from server.sftp.entrance import RECEIVE_BUFFER, Entrance
+from server.sftp.entrance import Entrance
 from server.sftp.gate import Gate, Intake
+from server.sftp.hotpath.buffers import Buffers
+from server.sftp.hotpath.connection import HotConnection
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
 from server.sftp.session import Connection
@@ -64,6 +66,7 @@ class Door:
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
+        self._hot = settings.hot_path
         try:
             self._host_keys = load_host_keys(host_keys)
         except (asyncssh.KeyImportError, ValueError) as error:
@@ -85,10 +88,14 @@ class Door:
         _allow_many_files()
         loop = asyncio.get_running_loop()
         options = await self._options()
-        buffer = memoryview(bytearray(RECEIVE_BUFFER))
-        self._server = await loop.create_server(
-            lambda: Entrance(lambda: asyncssh.SSHServerConnection(loop, options), buffer), sock=sock, backlog=BACKLOG
-        )
+        buffers = Buffers()
+
+        def connect() -> asyncssh.SSHServerConnection:
+            if self._hot:
+                return HotConnection(loop, options, buffers)
+            return asyncssh.SSHServerConnection(loop, options)
+
+        self._server = await loop.create_server(lambda: Entrance(connect, buffers.reading), sock=sock, backlog=BACKLOG)
         self._watch = loop.create_task(self._watch_admissions())
 
     async def _options(self) -> asyncssh.SSHServerConnectionOptions:

@@ -6,9 +6,7 @@ since the loop reads from one socket at a time. A thousand idle sessions need no
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, cast
-
-RECEIVE_BUFFER = 1024 * 1024
+from typing import Protocol, cast, runtime_checkable
 
 
 class Wire(Protocol):
@@ -33,6 +31,14 @@ class Wire(Protocol):
         """It has room again."""
 
 
+@runtime_checkable
+class HotWire(Protocol):
+    """One that takes what was read out of the shared buffer itself."""
+
+    def buffer_received(self, count: int) -> None:
+        """`count` bytes were read into the shared buffer."""
+
+
 class Entrance(asyncio.BufferedProtocol):
     """Begins an SSH connection, made by `connect`, and passes on what happens to its transport.
 
@@ -43,11 +49,15 @@ class Entrance(asyncio.BufferedProtocol):
         self._connect = connect
         self._buffer = buffer
         self._wire: Wire | None = None
+        self._hot: HotWire | None = None
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
+        self._transport = cast(asyncio.Transport, transport)
         self._wire = self._connect()
-        self._wire.connection_made(cast(asyncio.Transport, transport))
+        self._hot = self._wire if isinstance(self._wire, HotWire) else None
+        self._wire.connection_made(self._transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport shall put what it reads next."""
@@ -55,7 +65,9 @@ class Entrance(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """It has put `nbytes` there."""
-        if self._wire:
+        if self._hot:
+            self._hot.buffer_received(nbytes)
+        elif self._wire:
             self._wire.data_received(bytes(self._buffer[:nbytes]))
 
     def eof_received(self) -> None:
@@ -69,11 +81,13 @@ class Entrance(asyncio.BufferedProtocol):
             self._wire.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The transport holds more than it should."""
-        if self._wire:
+        """The client does not take our answers; so we do not take its questions, or they would fill the memory."""
+        if self._wire and self._transport:
+            self._transport.pause_reading()
             self._wire.pause_writing()
 
     def resume_writing(self) -> None:
-        """The transport has room again."""
-        if self._wire:
+        """It takes them again."""
+        if self._wire and self._transport:
+            self._transport.resume_reading()
             self._wire.resume_writing()

@@ -5,7 +5,7 @@ Nothing that may wait for a disk runs on the event loop, except copying to and f
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
@@ -30,7 +30,7 @@ from server.sftp.desk import Desk
 from server.sftp.jail import Jail
 from server.sftp.listing import describe, describe_root, list_name
 from server.sftp.paths import AREAS, UPLOAD, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
-from server.sftp.reading import Reading
+from server.sftp.reading import Readable, Reading
 from server.sftp.reception import Outcome, Sender
 from server.sftp.refusals import LINKS, answered, refusal
 from server.sftp.upload import REPLACED, Upload, Verdict
@@ -154,14 +154,26 @@ class Files(SFTPServer):
         """Write all of `data`."""
         if not isinstance(file_obj, Upload):
             raise SFTPPermissionDenied("This file was opened for reading only.")
-        if not file_obj.begun or self._desk.disk_is_slow:
+        if not self.writes_at_once(file_obj):
             return self._write_in_thread(file_obj, offset, data)
+        self.write_pieces(file_obj, offset, [memoryview(data)])
+        return len(data)
+
+    def writes_at_once(self, upload: Upload) -> bool:
+        """Whether what is sent to it may be written on the event loop: only into the page cache, in microseconds."""
+        return upload.begun and not self._desk.disk_is_slow
+
+    def write_pieces(self, upload: Upload, offset: int, pieces: Sequence[memoryview]) -> None:
+        """Write pieces that lie one behind the other."""
         began = time.monotonic()
         with answered(self._log, "WRITE"):
-            written = file_obj.write(offset, data)
+            upload.write_pieces(offset, pieces)
         self._desk.note_write(time.monotonic() - began)
-        self._desk.write_back(file_obj)
-        return written
+        self._desk.write_back(upload)
+
+    def read_into(self, handle: Readable, offset: int, size: int, gaps: Sequence[memoryview]) -> bool:
+        """Read `size` bytes into `gaps`; False if that would have to wait, or the file ends before."""
+        return handle.read_into(offset, size, gaps)
 
     async def _write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:
         await self._make_own(upload)

@@ -1,6 +1,7 @@
 """One file being read through one handle."""
 
 import os
+from collections.abc import Sequence
 
 from server.sftp.paths import AgencyPath
 
@@ -30,6 +31,20 @@ class Readable:
             return None
         self.sent += n
         return bytes(buffer)
+
+    def read_into(self, offset: int, size: int, gaps: Sequence[memoryview]) -> bool:
+        """Read `size` bytes into `gaps`, which hold as many, without waiting for the disk; False if not all are there.
+
+        Then the gaps hold rubbish: the file ends before, or something is not in the page cache.
+        """
+        try:
+            n = os.preadv(self.fd, gaps, offset, os.RWF_NOWAIT)
+        except OSError:  # as above; a real error comes again when it is read another way
+            return False
+        if n < size:
+            return False
+        self.sent += n
+        return True
 
     def read(self, offset: int, size: int) -> bytes:
         """Read `size` bytes, at most `MOST_READ`; fewer only at the end of the file. Blocks."""

@@ -21,6 +21,8 @@ from server.sftp.desk import Desk
 from server.sftp.files import Files
 from server.sftp.gate import Account
 from server.sftp.handler import Handler
+from server.sftp.hotpath.channel import HotChannel
+from server.sftp.hotpath.handler import HotHandler
 from server.sftp.jail import Jail
 from server.sftp.reception import Sender
 
@@ -232,11 +234,34 @@ class Channel(SSHServerStreamSession[bytes]):
     def __init__(self, connection: Connection) -> None:
         super().__init__(None)
         self._connection = connection
+        self._handler: Handler | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is closed."""
         self._connection.channels -= 1
         super().connection_lost(exc)
+        if isinstance(self._handler, HotHandler):
+            self._handler.ended(exc)
+
+    def eof_received(self) -> bool:
+        """The client sends no more."""
+        stays = super().eof_received()
+        if isinstance(self._handler, HotHandler):
+            self._handler.ended(None)
+        return stays
+
+    def _take_early(self) -> bytes:
+        """What the stream has taken and nobody has read of it."""
+        early = b"".join(data for data in self._recv_buf[None] if isinstance(data, bytes))
+        self._recv_buf[None].clear()
+        self._recv_buf_len = 0
+        return early
+
+    def _make_handler(self, files: Files) -> Handler:
+        streams, touch = self._streams(), self._connection.touch
+        if isinstance(self._chan, HotChannel):
+            return HotHandler(files, *streams, touch, self._take_early)
+        return Handler(files, *streams, touch)
 
     def subsystem_requested(self, subsystem: str) -> bool:
         """Only `sftp`."""
@@ -268,12 +293,12 @@ class Channel(SSHServerStreamSession[bytes]):
             await self._say(NOT_ADMITTED)
             return
         jail = await desk.run(Jail, account.home)
-        reader, writer = self._streams()
         log = connection.log.bind(agency=account.slug)
         sender = Sender(account.slug, connection.id, connection.client)
         files = Files(cast(Any, self._chan), desk, jail, sender, log)
+        self._handler = self._make_handler(files)
         try:
-            await Handler(files, reader, writer, connection.touch).run()
+            await self._handler.run()
         finally:
             jail.close()  # also when the client left before its first request
 

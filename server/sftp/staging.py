@@ -9,7 +9,7 @@ a file under a final name that the journal does not know.
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,12 +61,19 @@ def copy_content(source: int, target: int) -> None:
         while left > at and (n := os.copy_file_range(source, target, min(left - at, CHUNK), at, at)):
             at += n
     while chunk := os.pread(source, CHUNK, at):
-        write_all(target, chunk, at)
+        write_all(target, [chunk], at)
         at += len(chunk)
 
 
-def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
-    """Write every byte, or raise OSError: a short write is no success, it mostly means that the disk is full."""
-    n = os.pwrite(fd, data, offset)
-    while n < len(data):
-        n += os.pwrite(fd, memoryview(data)[n:], offset + n)
+def write_all(fd: int, pieces: Sequence[bytes | memoryview], offset: int) -> None:
+    """Write every byte of the pieces, one behind the other, or raise OSError.
+
+    A short write is no success, it mostly means that the disk is full. Takes as many pieces as pwritev(2) does.
+    """
+    left = sum(map(len, pieces))
+    n = os.pwritev(fd, pieces, offset)
+    if n == left:
+        return
+    rest = memoryview(b"".join(pieces))
+    while n < left:
+        n += os.pwrite(fd, rest[n:], offset + n)

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -90,23 +91,31 @@ class Upload(Readable):
         Raises `SFTPFailure` if the file has been replaced or grows too large, OSError if the disk refuses; either way
         this upload can never become complete.
         """
+        return self.write_pieces(offset, [data])
+
+    def write_pieces(self, offset: int, pieces: Sequence[bytes | memoryview]) -> int:
+        """As `write`, of many pieces that lie one behind the other."""
+        size = sum(map(len, pieces))
         self._check_writable()
         if self._append:
             offset = os.fstat(self.fd).st_size
-        if offset + len(data) > self._limit:
+        if offset + size > self._limit:
             self._fail("the file is too large", f"Files may have {self._limit} bytes here. This one is larger.")
         try:
-            write_all(self.fd, data, offset)
-            self._fresh.add(offset, offset + len(data))
+            write_all(self.fd, pieces, offset)
+            self._fresh.add(offset, offset + size)
         except OSError:
             self.failure = "the disk did not take all of it"
             raise
         except OverflowError:
             self._fail("it was written in too many pieces", SCATTERED)
-        self.received += len(data)
+        except BaseException:
+            self.failure = "the server failed to write it"  # whatever it was: no part may be missing in silence
+            raise
+        self.received += size
         if self._first is None:
             self._first = offset
-        return len(data)
+        return size
 
     def truncate(self, size: int) -> None:
         """Make the file `size` bytes long; errors as with `write`."""

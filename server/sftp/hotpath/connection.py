@@ -1,0 +1,299 @@
+"""An SSH connection that takes channel data out of the shared buffer, and leaves everything else to asyncssh."""
+
+import asyncio
+import os
+import struct
+import time
+from typing import Any, Protocol, cast
+
+from asyncssh import SSHServerChannel, SSHServerConnection, SSHServerConnectionOptions
+from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_KEX_LAST
+from asyncssh.misc import DisconnectError, ProtocolError
+
+from server.sftp.hotpath.buffers import ROOM, Buffers
+from server.sftp.hotpath.channel import HotChannel
+from server.sftp.hotpath.seals import HEADROOM, LENGTH, Seal, seal_like
+
+# body: padding length, message type, channel, data length, data, padding
+DATA_HEADER = 10
+SHORTEST_BODY = 6
+LEAST_PADDING = 4
+# A client that takes 5 KiB a second must have taken this before it is asked, three times, whether it still lives.
+UNSENT = 256 * 1024
+
+_UINT32 = struct.Struct(">I")
+_ONE_NUMBER = 5 + 4 + 4
+
+
+class Batch(Protocol):
+    """Who has something to finish when everything that was read has been dealt with."""
+
+    def end_batch(self) -> None:
+        """Write what was gathered, and answer."""
+
+
+class HotConnection(SSHServerConnection):
+    """One connection of the hot path. `Entrance` gives it what was read by `buffer_received`.
+
+    Of asyncssh's connection it leans on the names in `selftest`.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, options: SSHServerConnectionOptions, buffers: Buffers) -> None:
+        super().__init__(loop, options)
+        self.buffers = buffers
+        self.finishing: list[Batch] = []
+        self.choked = False
+        self._tail = b""
+        self._leaving: list[bytes] | None = None
+        self._fd = -1
+
+    # Receiving
+
+    def buffer_received(self, count: int) -> None:
+        """`count` bytes were read into the shared buffer."""
+        view, tail = self.buffers.receive, self._tail
+        begin = ROOM - len(tail)
+        view[begin:ROOM] = tail
+        self._tail = b""
+        self._take(view, begin, ROOM + count)
+
+    def data_received(self, data: bytes, datatype: Any = None) -> None:
+        """Bytes came in another way (after a proxy's header)."""
+        tail, self._tail = self._tail, b""
+        self._take(_roomy(tail + data), HEADROOM, HEADROOM + len(tail) + len(data))
+
+    def _recv_data(self) -> None:
+        """asyncssh has finished a packet for which it had to wait."""
+        data, self._inpbuf = self._inpbuf, b""
+        self._take(_roomy(data), HEADROOM, HEADROOM + len(data))
+
+    def _take(self, view: memoryview, at: int, end: int) -> None:
+        """Deal with the bytes from `at` to `end`. What they ask for is answered when all of them are dealt with."""
+        self._reset_keepalive_timer()
+        outermost = self.begin_batch()
+        try:
+            while at < end:
+                if not self._is_hot():
+                    view, at, end = self._take_slowly(bytes(view[at:end]))
+                elif (after := self._take_packets(view, at, end)) > at:
+                    at = after
+                else:
+                    self._tail = bytes(view[at:end])
+                    return
+        except DisconnectError as error:
+            self._send_disconnect(error.code, error.reason, error.lang)
+            self._force_close(error)
+        except Exception:
+            self.internal_error()
+        finally:
+            if outermost:
+                self.end_batch()
+
+    def _is_hot(self) -> bool:
+        """Whether the next packet may be ours: after login, outside of a key exchange, and nobody waits."""
+        return (
+            self._auth_complete
+            and self._kex is None
+            and not self._inpbuf
+            and self._decompressor is None
+            and self._recv_handler == self._recv_pkthdr
+            and isinstance(self._recv_encryption, Seal)
+        )
+
+    def _take_slowly(self, data: bytes) -> tuple[memoryview, int, int]:
+        """asyncssh's own way, until the hot path may go on; what is left then."""
+        self._inpbuf += data
+        while self._inpbuf and self._recv_handler():
+            data, self._inpbuf = self._inpbuf, b""
+            if self._is_hot():
+                return _roomy(data), HEADROOM, HEADROOM + len(data)
+            self._inpbuf = data
+        return memoryview(b""), 0, 0
+
+    def _take_packets(self, view: memoryview, at: int, end: int) -> int:
+        """Open and deal with whole packets from `at` on, while the hot path may; where the next one begins."""
+        while end - at >= LENGTH:
+            seal = cast(Seal, self._recv_encryption)
+            number = self._recv_seq
+            length = seal.read_length(number, view, at)
+            if not SHORTEST_BODY <= length <= self._max_recv_pktlen:
+                raise ProtocolError("Bad packet length")
+            after = at + LENGTH + length + seal.tag_size
+            if after > end:
+                break
+            seal.open(number, view, at, length)
+            if not self._deal(view, at + LENGTH, length):
+                self._replay(seal, view, at, length)
+                if not self._is_hot():
+                    return after
+            at = after
+        return at
+
+    def _deal(self, view: memoryview, body: int, length: int) -> bool:
+        """Deal with an opened packet if it is of a kind for which the hot path is; whether it was."""
+        kind = view[body + 1]
+        if kind == MSG_CHANNEL_DATA and length >= DATA_HEADER:
+            channel = self._channels.get(_UINT32.unpack_from(view, body + 2)[0])
+            if isinstance(channel, HotChannel) and channel.is_hot:
+                size = _UINT32.unpack_from(view, body + 6)[0]
+                if DATA_HEADER + size + view[body] != length:
+                    raise ProtocolError("Bad channel data")
+                self._count_packet()
+                channel.take(view[body + DATA_HEADER : body + DATA_HEADER + size])
+                return True
+        elif kind == MSG_CHANNEL_WINDOW_ADJUST and length - view[body] == 1 + _ONE_NUMBER - 4:
+            channel = self._channels.get(_UINT32.unpack_from(view, body + 2)[0])
+            if isinstance(channel, HotChannel) and channel.is_hot:
+                self._count_packet()
+                channel.widen(_UINT32.unpack_from(view, body + 6)[0])
+                return True
+        return False
+
+    def _count_packet(self) -> None:
+        self._recv_seq = (self._recv_seq + 1) & 0xFFFF_FFFF
+
+    def _replay(self, seal: Seal, view: memoryview, at: int, length: int) -> None:
+        """Let asyncssh deal with a packet that is opened already."""
+        seal.hand_over(bytes(view[at + LENGTH : at + LENGTH + length]))
+        self._packet, self._pktlen = bytes(view[at : at + LENGTH]), length
+        self._inpbuf = bytes(LENGTH + length + self._recv_macsize - self._recv_blocksize)
+        self._recv_handler = self._recv_packet
+        self._recv_packet()
+
+    # Sending
+
+    def begin_batch(self) -> bool:
+        """From now on what is sent is collected; False if it was so before."""
+        if self._leaving is not None:
+            return False
+        self._leaving = []
+        return True
+
+    def end_batch(self) -> None:
+        """Let everybody finish, and send what was collected."""
+        while self.finishing:
+            self.finishing.pop().end_batch()
+        self.flush()
+        self._leaving = None
+
+    def flush(self) -> None:
+        """Send what was collected so far."""
+        if self._leaving:
+            collected = b"".join(self._leaving)
+            self._leaving.clear()
+            self.write_out(memoryview(collected))
+
+    def write_out(self, view: memoryview) -> None:
+        """Give bytes to the kernel at once if nothing waits in front of them; copy only what it does not take."""
+        transport = self._transport
+        # A transport that closes gives its descriptor back, and then that is somebody else's.
+        if transport is None or transport.is_closing():
+            return
+        written = 0
+        if not transport.get_write_buffer_size():
+            try:
+                written = os.write(self._fd, view)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                return  # the transport's reader is told of it, and ends the connection
+        if written < len(view):
+            transport.write(bytes(view[written:]))
+
+    def _send(self, data: bytes) -> None:
+        if self._leaving is not None:
+            self._leaving.append(data)
+        else:
+            super()._send(data)
+
+    def _force_close(self, exc: Exception | None) -> None:
+        if self._leaving and self._transport:
+            self._transport.write(b"".join(self._leaving))
+            self._leaving.clear()
+        super()._force_close(exc)
+
+    def may_seal(self) -> bool:
+        """Whether a packet may be sealed and sent right now: no key exchange is due or going on."""
+        return (
+            self._auth_complete
+            and self._kex_complete
+            and self._compressor is None
+            and isinstance(self._send_encryption, Seal)
+            and self._rekey_bytes_sent < self._rekey_bytes
+            and (not self._rekey_seconds or time.monotonic() < self._rekey_time)
+        )
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: Any = None) -> None:
+        """Send a packet; without an empty one in front of it, which protects only ciphers that are not offered."""
+        if pkttype <= MSG_KEX_LAST or not self.may_seal():
+            super().send_packet(pkttype, *args, handler=handler)
+            return
+        payload = bytes((pkttype,)) + b"".join(args)
+        padding = self.padding_of(len(payload))
+        seal = cast(Seal, self._send_encryption)
+        length = 1 + len(payload) + padding
+        packet = bytearray(HEADROOM + LENGTH + length + seal.tag_size)
+        _UINT32.pack_into(packet, HEADROOM, length)
+        packet[HEADROOM + LENGTH] = padding
+        packet[HEADROOM + LENGTH + 1 : HEADROOM + LENGTH + length] = payload + os.urandom(padding)
+        self.seal(memoryview(packet), HEADROOM, length)
+        self._send(bytes(memoryview(packet)[HEADROOM:]))
+
+    @property
+    def tag_size(self) -> int:
+        """How many bytes the seal puts behind a packet."""
+        return cast(Seal, self._send_encryption).tag_size
+
+    def padding_of(self, payload: int) -> int:
+        """How many bytes of padding a payload of that many bytes gets (RFC 4253 section 6; encrypt-then-MAC)."""
+        block = self._send_blocksize
+        padding = -(1 + payload) % block
+        return padding if padding >= LEAST_PADDING else padding + block
+
+    def seal(self, view: memoryview, at: int, length: int) -> None:
+        """Seal the packet at `at`, which is the next one that is sent."""
+        cast(Seal, self._send_encryption).seal(self._send_seq, view, at, length)
+        self._send_seq = (self._send_seq + 1) & 0xFFFF_FFFF
+        self._rekey_bytes_sent += length
+
+    # What asyncssh makes, made ours
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport is there."""
+        self._fd = transport.get_extra_info("socket").fileno()
+        cast(asyncio.Transport, transport).set_write_buffer_limits(high=UNSENT)
+        super().connection_made(transport)
+
+    def pause_writing(self) -> None:
+        """The client does not take what it asked for."""
+        self.choked = True
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self.choked = False
+        self._reset_keepalive_timer()
+        for channel in list(self._channels.values()):
+            if isinstance(channel, HotChannel):
+                channel.go_on()
+
+    def send_newkeys(self, k: bytes, h: bytes) -> None:
+        """A key exchange is over: from here on packets are opened and sealed in place."""
+        super().send_newkeys(k, h)
+        self._send_encryption = seal_like(self._send_encryption, sending=True)
+        self._next_recv_encryption = seal_like(self._next_recv_encryption, sending=False)
+
+    async def reload_config(self) -> None:
+        """Nothing: no configuration file is read, so no user has options of his own, and this is a third of a login."""
+
+    def create_server_channel(
+        self, encoding: Any = "", errors: str = "", window: int = 0, max_pktsize: int = 0
+    ) -> SSHServerChannel[bytes]:
+        """A channel for a session."""
+        size = max_pktsize or self._max_pktsize
+        self._update_recv_pktlen(size)
+        return HotChannel(self, window or self._window, size)
+
+
+def _roomy(data: bytes) -> memoryview:
+    """A copy of `data` with the room that a seal wants in front of it."""
+    return memoryview(bytearray(bytes(HEADROOM) + data))

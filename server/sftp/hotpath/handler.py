@@ -1,0 +1,276 @@
+"""SFTP requests out of channel data: READ and WRITE without copies, everything else by `Handler`, without a task.
+
+A WRITE is begun as soon as its header is there, and its payload is gathered as it comes. Any other request is begun
+when all of it is there; only if it has to wait for something does the session's task go on with it, and what comes
+after it waits. So the requests of a channel are done in their order, as on asyncssh's own path.
+"""
+
+import asyncio
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import asyncssh
+from asyncssh.constants import FX_OK, FXP_DATA, FXP_READ, FXP_STATUS, FXP_WRITE
+from asyncssh.packet import SSHPacket
+from asyncssh.sftp import MAX_SFTP_PACKET_LEN, SFTPBadMessage, SFTPError
+
+from server.sftp.files import Files
+from server.sftp.handler import VERSION, Handler
+from server.sftp.hotpath.downloads import Downloads, Read
+from server.sftp.hotpath.eager import Begun, begin
+from server.sftp.hotpath.uploads import Gathering
+from server.sftp.upload import Upload
+
+if TYPE_CHECKING:
+    from asyncssh.stream import SSHReader, SSHWriter
+
+    from server.sftp.hotpath.channel import HotChannel
+    from server.sftp.hotpath.connection import HotConnection
+
+# draft-ietf-secsh-filexfer-02 section 6.4: length, type, id, length of the handle (ours have four bytes), handle,
+# offset, and how much to read, or the length of the data.
+_TRANSFER = struct.Struct(">IBII4sQI")
+_HEAD = struct.Struct(">IBI")
+_UINT32 = struct.Struct(">I")
+_OK = struct.Struct(">IBIIII")
+_DATA = struct.Struct(">IBII")
+
+SHORTEST = 5  # type and id
+MOST_READS = 256
+UNSENT_REPLIES = 1024 * 1024
+
+
+class HotHandler(Handler):
+    """The requests of one channel of the hot path. `take_early` gives what nobody has read of the channel so far."""
+
+    def __init__(
+        self,
+        files: Files,
+        reader: "SSHReader[bytes]",
+        writer: "SSHWriter[bytes]",
+        touch: Callable[[], None],
+        take_early: Callable[[], bytes],
+    ) -> None:
+        super().__init__(files, reader, writer, touch)
+        self._channel = cast("HotChannel", writer.channel)
+        self._wire = cast("HotConnection", self._channel.get_connection())
+        self._uploads = Gathering(files, self._answer)
+        self._downloads = Downloads(files, self._wire, self._channel, self._file_handles.get, self._answer, self.go_on)
+        self._take_early = take_early
+        self._partial = bytearray()  # the beginning of a request
+        self._waiting = bytearray()  # what came after a request that is waited for
+        self._skip = 0  # bytes behind a WRITE's payload that mean nothing
+        self._put_together = False  # whether the WRITE at hand is done as any other request
+        self._replies = bytearray()
+        self._begun: Begun | None = None
+        self._broken: Exception | None = None  # our input makes no sense, or we have a bug: nothing more is begun
+        self._gone: Exception | None = None  # the client sends no more; what came is still done
+        self._wake = asyncio.Event()
+        self._batched = False
+
+    # The session's task
+
+    async def recv_packets(self) -> None:
+        """Go on with whatever had to wait, until the session ends."""
+        self._take(self._channel.attach(self) + self._take_early())
+        try:
+            while True:
+                if self._begun:
+                    await self._begun
+                    self._begun = None
+                    self._take(b"")
+                elif self._broken or (self._gone and not self._waiting):
+                    raise self._broken or self._gone or EOFError
+                else:
+                    await self._wake.wait()
+                    self._wake.clear()
+        except EOFError:
+            await self._cleanup(None)
+        except (OSError, asyncssh.Error) as error:
+            await self._cleanup(error)
+        except Exception as error:
+            await self._cleanup(error)
+            raise
+
+    async def _cleanup(self, exc: Exception | None) -> None:
+        self._channel.sink = None
+        self._downloads.drop()
+        await self._downloads.wait()  # a thread may still read from a handle that is about to be closed
+        await super()._cleanup(exc)
+
+    def ended(self, error: Exception | None) -> None:
+        """The client sends no more, or is gone (`error`)."""
+        if self._gone is None:
+            self._gone = error or EOFError()
+            self._downloads.drop()
+            self._take(b"")
+            self._wake.set()
+
+    # Input
+
+    def feed(self, data: memoryview) -> None:
+        """Data came in; what cannot be dealt with now is kept."""
+        self._join_batch()
+        at = 0
+        if not self._waiting and not self._broken:
+            try:
+                at = self._parse(data)
+            except Exception as error:
+                self._broken = error
+                self._wake.set()
+        if at < len(data) and not self._broken:
+            self._waiting += data[at:]
+
+    def go_on(self) -> None:
+        """The client takes more than before, or a thread has read something."""
+        if self._downloads or self._waiting or self._replies:
+            self._take(b"")
+
+    def _take(self, data: bytes) -> None:
+        """Deal with `data`, behind what waits."""
+        outermost = self._wire.begin_batch()
+        try:
+            waiting, self._waiting = bytes(self._waiting) + data, bytearray()
+            self.feed(memoryview(waiting))
+        finally:
+            if outermost:
+                self._wire.end_batch()
+
+    def _join_batch(self) -> None:
+        if not self._batched:
+            self._batched = True
+            self._wire.finishing.append(self)
+
+    @property
+    def _held(self) -> bool:
+        """Whether no request may be begun now: one is at work, or the client does not take the answers."""
+        if self._begun or self._gone:
+            return self._begun is not None
+        unsent = self._wire.choked or self._channel.unsent > UNSENT_REPLIES
+        return unsent or len(self._downloads) >= MOST_READS
+
+    def _parse(self, data: memoryview) -> int:
+        """Deal with requests as long as none has to be waited for; how many bytes that were."""
+        self._touch()
+        at, end = 0, len(data)
+        while at < end and not self._held:
+            if self._uploads.left:
+                piece = data[at : at + self._uploads.left]
+                self._uploads.add(piece)
+                at += len(piece)
+            elif self._skip:
+                skipped = min(self._skip, end - at)
+                self._skip -= skipped
+                at += skipped
+            else:
+                at += self._collect(data[at:])
+        return at
+
+    def _collect(self, data: memoryview) -> int:
+        """Take the next request, or what is there of it; how many bytes that were."""
+        partial = self._partial
+        if not partial:
+            need = self._needed(data)
+            if need <= len(data):
+                self._begin_request(data[:need])
+                return need
+            partial += data
+            return len(data)
+        taken = 0
+        while (need := self._needed(memoryview(partial[:SHORTEST]))) > len(partial) and taken < len(data):
+            piece = data[taken : taken + need - len(partial)]
+            partial += piece
+            taken += len(piece)
+        if need <= len(partial):
+            self._partial = bytearray()
+            self._begin_request(memoryview(partial))
+        return taken
+
+    def _needed(self, head: memoryview) -> int:
+        """How many bytes of a request must be there to begin with it, as far as its `head` tells."""
+        if len(head) < SHORTEST:
+            return SHORTEST
+        length, kind = _UINT32.unpack_from(head)[0], head[4]
+        if not SHORTEST <= length <= MAX_SFTP_PACKET_LEN:
+            raise SFTPBadMessage("Bad packet length")
+        whole = int(length) + 4
+        return min(whole, _TRANSFER.size) if kind == FXP_WRITE and not self._put_together else whole
+
+    def _begin_request(self, request: memoryview) -> None:
+        _, kind, number = _HEAD.unpack_from(request)
+        if kind == FXP_WRITE and not self._put_together:
+            self._begin_write(request)
+        elif kind == FXP_READ and len(request) == _TRANSFER.size and request[12] == 4:
+            *_, handle, offset, size = _TRANSFER.unpack(request)
+            self._uploads.write()
+            self._downloads.add(Read(number, handle, offset, size))
+        else:
+            self._put_together = False
+            self._uploads.write()
+            self._begun = begin(self._process(kind, number, SSHPacket(bytes(request[_HEAD.size :]))))
+            if self._begun:
+                self._wake.set()
+
+    def _begin_write(self, request: memoryview) -> None:
+        """Gather the payload of a WRITE if it can be written at once; else put the request together as any other."""
+        upload, size = None, 0
+        if len(request) == _TRANSFER.size and request[12] == 4:
+            length, _, number, _, handle, offset, size = _TRANSFER.unpack(request)
+            upload = self._file_handles.get(handle)
+        if (
+            isinstance(upload, Upload)
+            and 0 < size <= length - _TRANSFER.size + 4
+            and self._server.writes_at_once(upload)
+        ):
+            self._uploads.begin(number, upload, offset, size)
+            self._skip = length - _TRANSFER.size + 4 - size
+        else:
+            self._put_together = True
+            self._partial = bytearray(request)
+            if self._needed(request) == len(request):
+                self._partial = bytearray()
+                self._begin_request(request)
+
+    async def _process(self, kind: int, number: int, packet: SSHPacket) -> None:
+        """Any request but a READ or WRITE in transit. READs before it are answered first: it may close their handle."""
+        if len(self._downloads):
+            await self._downloads.wait()
+        await self._process_packet(kind, number, packet)
+
+    # Output
+
+    def end_batch(self) -> None:
+        """Write what was gathered, answer, and let the client send on."""
+        self._batched = False
+        self._uploads.write()
+        self._downloads.go_on()
+        self._send_replies()
+        if not self._held:
+            if self._waiting:
+                self._take(b"")
+            elif not self._channel.is_closing():
+                self._channel.open_window()
+
+    def _answer(self, number: int, outcome: SFTPError | bytes | None) -> None:
+        """Answer a READ or WRITE: an error, data, or that it is done."""
+        if outcome is None:
+            self._replies += _OK.pack(17, FXP_STATUS, number, FX_OK, 0, 0)
+        elif isinstance(outcome, bytes):
+            self._replies += _DATA.pack(9 + len(outcome), FXP_DATA, number, len(outcome)) + outcome
+        else:
+            status = outcome.encode(VERSION)
+            self._replies += _HEAD.pack(5 + len(status), FXP_STATUS, number) + status
+
+    def send_packet(self, pkttype: int, pktid: int | None, *args: bytes) -> None:
+        """What `Handler` answers."""
+        if self._batched:
+            payload = b"".join(args)
+            self._replies += _UINT32.pack(1 + len(payload)) + bytes((pkttype,)) + payload
+        else:
+            super().send_packet(pkttype, pktid, *args)
+
+    def _send_replies(self) -> None:
+        replies, self._replies = bytes(self._replies), bytearray()
+        if replies and not self._channel.is_closing():
+            self._channel.write(replies)
