@@ -10,6 +10,8 @@ idle one needs none.
 ROOM = 512 * 1024
 RECEIVE = 1024 * 1024
 SEND = 1024 * 1024
+# A client that takes 5 KiB a second must have taken this before it is asked, three times, whether it still lives.
+UNSENT = 256 * 1024
 
 
 class Buffers:

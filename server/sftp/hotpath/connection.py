@@ -10,7 +10,7 @@ from asyncssh import SSHServerChannel, SSHServerConnection, SSHServerConnectionO
 from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_KEX_LAST
 from asyncssh.misc import DisconnectError, ProtocolError
 
-from server.sftp.hotpath.buffers import ROOM, Buffers
+from server.sftp.hotpath.buffers import ROOM, UNSENT, Buffers
 from server.sftp.hotpath.channel import HotChannel
 from server.sftp.hotpath.seals import HEADROOM, LENGTH, Seal, seal_like
 
@@ -18,8 +18,7 @@ from server.sftp.hotpath.seals import HEADROOM, LENGTH, Seal, seal_like
 DATA_HEADER = 10
 SHORTEST_BODY = 6
 LEAST_PADDING = 4
-# A client that takes 5 KiB a second must have taken this before it is asked, three times, whether it still lives.
-UNSENT = 256 * 1024
+LOOK_AGAIN = 0.01
 
 _UINT32 = struct.Struct(">I")
 _ONE_NUMBER = 5 + 4 + 4
@@ -43,6 +42,7 @@ class HotConnection(SSHServerConnection):
         self.buffers = buffers
         self.finishing: list[Batch] = []
         self.choked = False
+        self._paused = False
         self._tail = b""
         self._leaving: list[bytes] | None = None
         self._fd = -1
@@ -176,6 +176,11 @@ class HotConnection(SSHServerConnection):
         self.flush()
         self._leaving = None
 
+    @property
+    def collected(self) -> int:
+        """How many bytes wait for the end of the batch."""
+        return sum(map(len, self._leaving or ()))
+
     def flush(self) -> None:
         """Send what was collected so far."""
         if self._leaving:
@@ -199,6 +204,19 @@ class HotConnection(SSHServerConnection):
                 return  # the transport's reader is told of it, and ends the connection
         if written < len(view):
             transport.write(bytes(view[written:]))
+            if not self.choked and transport.get_write_buffer_size() > UNSENT:
+                self.choked = True
+                self._loop.call_soon(self._look_at_transport)
+
+    def _look_at_transport(self) -> None:
+        """uvloop says only at the end of its turn that its buffer is full, and nothing if it was emptied by then."""
+        transport = self._transport
+        if self._paused or transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > UNSENT:
+            self._loop.call_later(LOOK_AGAIN, self._look_at_transport)
+        else:
+            self._unchoke()
 
     def _send(self, data: bytes) -> None:
         if self._leaving is not None:
@@ -266,12 +284,16 @@ class HotConnection(SSHServerConnection):
 
     def pause_writing(self) -> None:
         """The client does not take what it asked for."""
-        self.choked = True
+        self.choked = self._paused = True
 
     def resume_writing(self) -> None:
         """It does again."""
-        self.choked = False
+        self._paused = False
         self._reset_keepalive_timer()
+        self._unchoke()
+
+    def _unchoke(self) -> None:
+        self.choked = False
         for channel in list(self._channels.values()):
             if isinstance(channel, HotChannel):
                 channel.go_on()

@@ -14,6 +14,7 @@ from asyncssh import SFTPError
 from asyncssh.sftp import SFTPEOFError, SFTPInvalidHandle
 
 from server.sftp.files import Files
+from server.sftp.hotpath.buffers import UNSENT
 from server.sftp.hotpath.layout import REPLY, Layouts
 from server.sftp.reading import MOST_READ, Readable
 
@@ -82,6 +83,8 @@ class Downloads:
                 self._answer_one(read)
             except SFTPError as error:
                 self._answer(read.number, error)
+            if self._wire.collected > UNSENT:
+                self._wire.flush()  # so that it is noticed when the client does not take it
         self._layouts.send()
         self._note_idle()
 

@@ -258,6 +258,7 @@ class HotHandler(Handler):
             self._replies += _OK.pack(17, FXP_STATUS, number, FX_OK, 0, 0)
         elif isinstance(outcome, bytes):
             self._replies += _DATA.pack(9 + len(outcome), FXP_DATA, number, len(outcome)) + outcome
+            self._send_replies()
         else:
             status = outcome.encode(VERSION)
             self._replies += _HEAD.pack(5 + len(status), FXP_STATUS, number) + status

@@ -221,13 +221,19 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(params=[True, False], ids=["hot", "stock"])
+def hot_path(request: pytest.FixtureRequest) -> bool:
+    """Whether the door takes its own packet path: everything is tested on both."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def open_door(tmp_path: Path, keys: Path) -> Iterator[Callable[..., RunningDoor]]:
+def open_door(tmp_path: Path, keys: Path, hot_path: bool) -> Iterator[Callable[..., RunningDoor]]:
     """Opens a door with the settings it is given; the agency `court` comes in with the key `id`."""
     doors: list[RunningDoor] = []
 
     def open_it(**overrides: Any) -> RunningDoor:
-        door = RunningDoor(tmp_path / str(len(doors)), keys, **overrides)
+        door = RunningDoor(tmp_path / str(len(doors)), keys, **{"hot_path": hot_path, **overrides})
         door.admit("court", (keys / "id.fingerprint").read_text())
         doors.append(door)
         return door.start()
