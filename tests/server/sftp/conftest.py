@@ -178,8 +178,11 @@ class RunningDoor:
 
     def _serve(self) -> None:
         self._loop = uvloop.new_event_loop()
-        self._loop.run_until_complete(self._open())
-        self._loop.run_forever()
+        try:
+            self._loop.run_until_complete(self._open())
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
     async def _open(self) -> None:
         log = structlog.wrap_logger(
