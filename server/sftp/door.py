@@ -22,6 +22,7 @@ from server.sftp.entrance import Entrance
 from server.sftp.gate import Gate, Intake
 from server.sftp.hotpath.buffers import Buffers
 from server.sftp.hotpath.connection import HotConnection
+from server.sftp.hotpath.selftest import find_misfit
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
 from server.sftp.session import Connection
@@ -66,7 +67,6 @@ class Door:
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
-        self._hot = settings.hot_path
         try:
             self._host_keys = load_host_keys(host_keys)
         except (asyncssh.KeyImportError, ValueError) as error:
@@ -88,15 +88,23 @@ class Door:
         _allow_many_files()
         loop = asyncio.get_running_loop()
         options = await self._options()
+        hot = await self._may_be_hot()
         buffers = Buffers()
 
         def connect() -> asyncssh.SSHServerConnection:
-            if self._hot:
+            if hot:
                 return HotConnection(loop, options, buffers)
             return asyncssh.SSHServerConnection(loop, options)
 
         self._server = await loop.create_server(lambda: Entrance(connect, buffers.reading), sock=sock, backlog=BACKLOG)
         self._watch = loop.create_task(self._watch_admissions())
+
+    async def _may_be_hot(self) -> bool:
+        if not self._settings.hot_path:
+            return False
+        if reason := await find_misfit():
+            self._desk.log.warning("the fast packet path is not used", reason=reason)
+        return not reason
 
     async def _options(self) -> asyncssh.SSHServerConnectionOptions:
         settings = self._settings

@@ -56,7 +56,7 @@ class RawClient:
         self._next = 0
         self._early: dict[int, tuple[int, bytes]] = {}
         self._send(INIT, struct.pack(">I", 3))
-        kind, body = self._receive()
+        kind, body = self.receive()
         assert kind == VERSION
         self.version = struct.unpack(">I", body[:4])[0]
         self.extensions = self._pairs(body[4:])
@@ -72,7 +72,7 @@ class RawClient:
     def answer(self, request: int) -> tuple[int, bytes]:
         """The kind and body of the answer to a request."""
         while request not in self._early:
-            kind, body = self._receive()
+            kind, body = self.receive()
             self._early[struct.unpack(">I", body[:4])[0]] = kind, body[4:]
         return self._early.pop(request)
 
@@ -211,7 +211,8 @@ class RawClient:
     def _send(self, kind: int, body: bytes) -> None:
         self.channel.sendall(struct.pack(">IB", len(body) + 1, kind) + body)
 
-    def _receive(self) -> tuple[int, bytes]:
+    def receive(self) -> tuple[int, bytes]:
+        """The next packet, whatever it answers: its kind and its body."""
         (length,) = struct.unpack(">I", self._exactly(4))
         packet = self._exactly(length)
         return packet[0], packet[1:]
