@@ -154,14 +154,14 @@ class Files(SFTPServer):
         """Write all of `data`."""
         if not isinstance(file_obj, Upload):
             raise SFTPPermissionDenied("This file was opened for reading only.")
-        if not self.writes_at_once(file_obj):
-            return self._write_in_thread(file_obj, offset, data)
+        if not file_obj.begun or not self.writes_at_once():
+            return self.write_in_thread(file_obj, offset, data)
         self.write_pieces(file_obj, offset, [memoryview(data)])
         return len(data)
 
-    def writes_at_once(self, upload: Upload) -> bool:
-        """Whether what is sent to it may be written on the event loop: only into the page cache, in microseconds."""
-        return upload.begun and not self._desk.disk_is_slow
+    def writes_at_once(self) -> bool:
+        """Whether what is sent may be written on the event loop: only into the page cache, in microseconds."""
+        return not self._desk.disk_is_slow
 
     def write_pieces(self, upload: Upload, offset: int, pieces: Sequence[memoryview]) -> None:
         """Write pieces that lie one behind the other."""
@@ -175,7 +175,8 @@ class Files(SFTPServer):
         """Read `size` bytes into `gaps`; False if that would have to wait, or the file ends before."""
         return handle.read_into(offset, size, gaps)
 
-    async def _write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:
+    async def write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:
+        """Write all of `data` in a thread; the first time, the upload is made known before."""
         await self._make_own(upload)
         written = await self._work("WRITE", upload.write, offset, data)
         self._desk.write_back(upload)

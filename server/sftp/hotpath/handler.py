@@ -7,8 +7,9 @@ after it waits. So the requests of a channel are done in their order, as on asyn
 
 import asyncio
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
 from asyncssh.constants import FX_OK, FXP_DATA, FXP_READ, FXP_STATUS, FXP_WRITE
@@ -59,7 +60,8 @@ class HotHandler(Handler):
         self._downloads = Downloads(files, self._wire, self._channel, self._file_handles.get, self._answer, self.go_on)
         self._take_early = take_early
         self._partial = bytearray()  # the beginning of a request
-        self._waiting = bytearray()  # what came after a request that is waited for
+        self._backlog: deque[memoryview] = deque()  # what came after a request that is waited for
+        self._arriving = bytearray()  # and what came last
         self._skip = 0  # bytes behind a WRITE's payload that mean nothing
         self._put_together = False  # whether the WRITE at hand is done as any other request
         self._replies = bytearray()
@@ -73,14 +75,16 @@ class HotHandler(Handler):
 
     async def recv_packets(self) -> None:
         """Go on with whatever had to wait, until the session ends."""
-        self._take(self._channel.attach(self) + self._take_early())
+        self._arriving += self._channel.attach(self) + self._take_early()
+        self._resume()
         try:
             while True:
-                if self._begun:
-                    await self._begun
-                    self._begun = None
-                    self._take(b"")
-                elif self._broken or (self._gone and not self._waiting):
+                if begun := self._begun:
+                    await begun
+                    if self._begun is begun:  # or else it has begun with another one
+                        self._begun = None
+                    self._resume()
+                elif self._broken or (self._gone and not self._waits):
                     raise self._broken or self._gone or EOFError
                 else:
                     await self._wake.wait()
@@ -104,7 +108,7 @@ class HotHandler(Handler):
         if self._gone is None:
             self._gone = error or EOFError()
             self._downloads.drop()
-            self._take(b"")
+            self._resume()
             self._wake.set()
 
     # Input
@@ -112,30 +116,46 @@ class HotHandler(Handler):
     def feed(self, data: memoryview) -> None:
         """Data came in; what cannot be dealt with now is kept."""
         self._join_batch()
-        at = 0
-        if not self._waiting and not self._broken:
-            try:
-                at = self._parse(data)
-            except Exception as error:
-                self._broken = error
-                self._wake.set()
-        if at < len(data) and not self._broken:
-            self._waiting += data[at:]
+        if self._broken:
+            return
+        at = 0 if self._waits else self._try_parse(data)
+        if at < len(data):
+            self._arriving += data[at:]
 
     def go_on(self) -> None:
         """The client takes more than before, or a thread has read something."""
-        if self._downloads or self._waiting or self._replies:
-            self._take(b"")
+        if self._downloads or self._replies or self._waits:
+            self._resume()
 
-    def _take(self, data: bytes) -> None:
-        """Deal with `data`, behind what waits."""
+    @property
+    def _waits(self) -> bool:
+        """Whether input waits for its turn."""
+        return bool(self._backlog or self._arriving)
+
+    def _resume(self) -> None:
+        """Deal with the input that waits, as far as it may go on, and with the READs."""
         outermost = self._wire.begin_batch()
         try:
-            waiting, self._waiting = bytes(self._waiting) + data, bytearray()
-            self.feed(memoryview(waiting))
+            self._join_batch()
+            if self._arriving:
+                self._backlog.append(memoryview(self._arriving))
+                self._arriving = bytearray()
+            while self._backlog and not self._held and not self._broken:
+                data = self._backlog.popleft()
+                if rest := data[self._try_parse(data) :]:
+                    self._backlog.appendleft(rest)
         finally:
             if outermost:
                 self._wire.end_batch()
+
+    def _try_parse(self, data: memoryview) -> int:
+        try:
+            return self._parse(data)
+        except Exception as error:
+            self._broken = error
+            self._backlog.clear()
+            self._wake.set()
+            return len(data)
 
     def _join_batch(self) -> None:
         if not self._batched:
@@ -201,6 +221,8 @@ class HotHandler(Handler):
         _, kind, number = _HEAD.unpack_from(request)
         if kind == FXP_WRITE and not self._put_together:
             self._begin_write(request)
+        elif self._uploads and not self._server.writes_at_once():
+            self._begin(self._after_writes(bytes(request)))
         elif kind == FXP_READ and len(request) == _TRANSFER.size and request[12] == 4:
             *_, handle, offset, size = _TRANSFER.unpack(request)
             self._uploads.write()
@@ -208,29 +230,36 @@ class HotHandler(Handler):
         else:
             self._put_together = False
             self._uploads.write()
-            self._begun = begin(self._process(kind, number, SSHPacket(bytes(request[_HEAD.size :]))))
-            if self._begun:
-                self._wake.set()
+            self._begin(self._process(kind, number, SSHPacket(bytes(request[_HEAD.size :]))))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin with what may have to wait; if it does, the session's task goes on with it."""
+        if begun := begin(work):
+            self._begun = begun
+            self._wake.set()
 
     def _begin_write(self, request: memoryview) -> None:
-        """Gather the payload of a WRITE if it can be written at once; else put the request together as any other."""
+        """Gather the payload of a WRITE; one that is wrong, or the first to its file, is done as any other request."""
         upload, size = None, 0
         if len(request) == _TRANSFER.size and request[12] == 4:
             length, _, number, _, handle, offset, size = _TRANSFER.unpack(request)
             upload = self._file_handles.get(handle)
-        if (
-            isinstance(upload, Upload)
-            and 0 < size <= length - _TRANSFER.size + 4
-            and self._server.writes_at_once(upload)
-        ):
-            self._uploads.begin(number, upload, offset, size)
-            self._skip = length - _TRANSFER.size + 4 - size
-        else:
-            self._put_together = True
-            self._partial = bytearray(request)
+        if not isinstance(upload, Upload) or not upload.begun or not 0 < size <= length - _TRANSFER.size + 4:
+            self._put_together, self._partial = True, bytearray(request)
             if self._needed(request) == len(request):
                 self._partial = bytearray()
                 self._begin_request(request)
+        elif self._uploads.continues(upload, offset) or self._server.writes_at_once():
+            self._uploads.begin(number, upload, offset, size)
+            self._skip = length - _TRANSFER.size + 4 - size
+        else:
+            self._begin(self._after_writes(bytes(request)))
+
+    async def _after_writes(self, request: bytes) -> None:
+        """The disk is slow: what was gathered is written in a thread, and only then this request begun."""
+        await self._uploads.write_in_thread()
+        self._begun = None
+        self._begin_request(memoryview(request))
 
     async def _process(self, kind: int, number: int, packet: SSHPacket) -> None:
         """Any request but a READ or WRITE in transit. READs before it are answered first: it may close their handle."""
@@ -243,12 +272,15 @@ class HotHandler(Handler):
     def end_batch(self) -> None:
         """Write what was gathered, answer, and let the client send on."""
         self._batched = False
-        self._uploads.write()
+        if self._begun or self._server.writes_at_once():
+            self._uploads.write()
+        elif self._uploads:
+            self._begin(self._uploads.write_in_thread())
         self._downloads.go_on()
         self._send_replies()
         if not self._held:
-            if self._waiting:
-                self._take(b"")
+            if self._waits:
+                self._resume()
             elif not self._channel.is_closing():
                 self._channel.open_window()
 

@@ -28,11 +28,19 @@ class Gathering:
         self._failure: SFTPError | None = None
         self.left = 0
 
+    def __bool__(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._pieces)
+
+    def continues(self, upload: Upload, offset: int) -> bool:
+        """Whether a WRITE there can be written together with what is gathered."""
+        return not self._pieces or (upload is self._upload and offset == self._end)
+
     def begin(self, number: int, upload: Upload, offset: int, size: int) -> None:
         """A WRITE of that id begins; `left` bytes of its payload are still to come."""
-        if upload is not self._upload or offset != self._end:
+        if not self.continues(upload, offset):
             self.write()
-            self._upload, self._start, self._end = upload, offset, offset
+        self._upload, self._end = upload, offset
         self._number, self._at, self.left, self._failure = number, offset, size, None
 
     def add(self, piece: memoryview) -> None:
@@ -46,17 +54,31 @@ class Gathering:
         if not self.left:
             self._complete.append(self._number)
         if len(self._pieces) >= MOST_PIECES:
-            self.write()
+            self._pieces = [memoryview(b"".join(self._pieces))]
 
     def write(self) -> None:
         """Write what was gathered, and answer the WRITEs that are complete with it."""
         pieces, self._pieces = self._pieces, []
-        complete, self._complete = self._complete, []
         failure = self._failure
         if pieces and self._upload is not None:
             try:
                 self._files.write_pieces(self._upload, self._start, pieces)
             except SFTPError as error:
                 failure = self._failure = error
+        self._answer_all(failure)
+
+    async def write_in_thread(self) -> None:
+        """As `write`; the pieces are copied before it first waits."""
+        data, self._pieces = b"".join(self._pieces), []
+        failure = self._failure
+        if data and self._upload is not None:
+            try:
+                await self._files.write_in_thread(self._upload, self._start, data)
+            except SFTPError as error:
+                failure = self._failure = error
+        self._answer_all(failure)
+
+    def _answer_all(self, failure: SFTPError | None) -> None:
+        complete, self._complete = self._complete, []
         for number in complete:
             self._answer(number, failure)

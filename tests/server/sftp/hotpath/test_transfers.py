@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from server.sftp import desk
 from server.sftp.hotpath import downloads, uploads
 from tests.server.sftp.conftest import RunningDoor
 from tests.server.sftp.rawclient import CLOSE, DATA, READ, STATUS, WRITE, text
@@ -85,6 +86,15 @@ def test_every_cipher_and_size_of_request(
     there_and_back(door, content, "-c", cipher, "-o", f"MACs={MACS[0]}", *WAYS[way])
     assert counted.pieces
     assert counted.sealed
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_slow_disk(
+    door: RunningDoor, content: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(desk, "SLOW_WRITE", -1.0)  # so every write is a slow one
+    there_and_back(door, content, *WAYS[way])
+    assert door.content(door.arrival()) == content.read_bytes()
 
 
 @pytest.mark.parametrize("mac", MACS[1:])
