@@ -24,6 +24,18 @@ def peak_mib(pid: int) -> float:
     return sum(_peak(member) for member in tree(pid)[1:])
 
 
+def peaks_mib(pid: int, words: str) -> list[float]:
+    """Peak memory (VmHWM) of each living descendant of `pid` whose command line has `words` in it."""
+    members = [member for member in tree(pid)[1:] if words in _read(Path(f"/proc/{member}/cmdline")).replace("\0", " ")]
+    return [_peak(member) for member in members]
+
+
+def pss_mib(pid: int) -> float:
+    """Memory of the living descendants of `pid` now (PSS): a page that several share is counted once in all."""
+    lines = [line for member in tree(pid)[1:] for line in _read(Path(f"/proc/{member}/smaps_rollup")).splitlines()]
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+
+
 def settle(pid: int, members: int, quiet: float = 0.3, limit: float = 60) -> None:
     """Wait until the tree of `pid` has at most `members` and uses next to no CPU for `quiet` seconds."""
     end = time.monotonic() + limit
