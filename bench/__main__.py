@@ -12,14 +12,25 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import door, ingestion, latency, memory
+from bench import cores, distance, door, handshakes, ingestion, latency, memory, neighbours, sessions, small
 from bench.figures import Figure, Missing, UnavailableError
 from bench.report import Report, print_table, versions, write_json, write_markdown
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
 PARTS: Mapping[str, Callable[[Path, int, bool], Sequence[Figure | Missing]]] = MappingProxyType(
-    {"door": door.measure, "ingest": ingestion.measure, "latency": latency.measure, "memory": memory.measure}
+    {
+        "door": door.measure,
+        "small": small.measure,
+        "handshakes": handshakes.measure,
+        "sessions": sessions.measure,
+        "distance": distance.measure,
+        "cores": cores.measure,
+        "neighbours": neighbours.measure,
+        "ingest": ingestion.measure,
+        "latency": latency.measure,
+        "memory": memory.measure,
+    }
 )
 
 

@@ -47,7 +47,7 @@ class Other:
         """What it says next. Raises RuntimeError (or what it raised itself) when it fails, ends or takes too long."""
         try:
             heard = self._pipe.recv() if self._pipe.poll(longest) else RuntimeError(f"no answer in {longest} s")
-        except EOFError:
+        except (EOFError, ConnectionError):
             raise RuntimeError("a process of the bench ended without an answer") from None
         if isinstance(heard, BaseException):
             raise heard

@@ -62,6 +62,8 @@ class Server:
     key: Path
     #: The directory that clients see as /upload.
     upload: Path
+    #: What is on the command line of those of its processes that speak SFTP, and of no other.
+    door: str = ""
 
 
 @contextmanager
@@ -137,7 +139,8 @@ def dropslot(
     environment = {"DROPSLOT_SFTP_HOST": LOOPBACK, "DROPSLOT_LOG_LEVEL": "warning", **ROOM, **(settings or {})}
     with running(command, folder / "log", environment) as process:
         port = _await_ready(process, data / "run" / "serve.json", folder / "log")
-        yield Server(name, process.pid, port, AGENCY, key, data / "agencies" / AGENCY / "upload")
+        upload = data / "agencies" / AGENCY / "upload"
+        yield Server(name, process.pid, port, AGENCY, key, upload, door="--role sftp")
 
 
 def neighbour(server: Server, folder: Path, slug: str = "neighbour") -> Server:
