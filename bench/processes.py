@@ -30,10 +30,14 @@ def peaks_mib(pid: int, words: str) -> list[float]:
     return [_peak(member) for member in members]
 
 
-def pss_mib(pid: int) -> float:
-    """Memory of the living descendants of `pid` now (PSS): a page that several share is counted once in all."""
+def pss_mib(pid: int, kind: str = "Pss") -> float:
+    """Memory of the living descendants of `pid` now: a page that several share is counted once in all.
+
+    `kind` is a line of smaps_rollup (proc(5)). With `Pss_Anon` programs and libraries are left out, whose share falls
+    and rises with what else on the machine has the same files in use.
+    """
     lines = [line for member in tree(pid)[1:] for line in _read(Path(f"/proc/{member}/smaps_rollup")).splitlines()]
-    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:"))
 
 
 def settle(pid: int, members: int, quiet: float = 0.3, limit: float = 60) -> None:

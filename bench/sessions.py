@@ -22,13 +22,15 @@ NONE = Target(most=0)
 IDLE = Target(most=0.05)
 PEAK = Target(most=150)
 WARMED_BY = 4
+SSHD_PROCESSES = 3  # for each session: as root, as the user, and internal-sftp
+ANONYMOUS = "Pss_Anon"
 
 
 @dataclass(frozen=True)
 class Stay:
     """What a crowd did to a server. Memory in MiB."""
 
-    #: What the server's processes take more than before, while all sessions are open and nothing happens (PSS).
+    #: What the server's processes take more than before, while all sessions are open and nothing happens (Pss_Anon).
     grown: float
     open_seconds: float
     upload_seconds: float
@@ -68,11 +70,11 @@ def _warm(server: Server) -> int:
 
 def _stay(server: Server, crowd: Crowd, members: int) -> Stay:
     """Let the crowd in, look, let it upload, look, and let it go."""
-    before = processes.pss_mib(server.pid)
+    before = processes.pss_mib(server.pid, ANONYMOUS)
     with beside(hold, server, crowd) as clients:
         opened: Opened = clients.hear()
-        processes.settle(server.pid, members + 2 * (crowd.idle + crowd.uploading), limit=20)
-        grown = processes.pss_mib(server.pid) - before
+        processes.settle(server.pid, members + SSHD_PROCESSES * (crowd.idle + crowd.uploading), limit=20)
+        grown = processes.pss_mib(server.pid, ANONYMOUS) - before
         clients.say()
         uploaded: Uploaded = clients.hear()
         memory, peaks = processes.pss_mib(server.pid), processes.peaks_mib(server.pid, server.door)
@@ -95,7 +97,7 @@ def _wrong(server: Server, crowd: Crowd) -> Iterator[str]:
 def _idle(crowd: Crowd, stays: Stays) -> Figure:
     mine, theirs = ([stay.grown * 1024 / crowd.idle for stay in stays[crowd, name]] for name in ("dropslot", "sshd"))
     failures = [reason for name in ("dropslot", "sshd") for stay in stays[crowd, name] for reason in stay.failures]
-    text = f"PSS of all processes, less what it was before; failed {len(failures)}"
+    text = f"{ANONYMOUS} of all processes, less what it was before; {len(failures)} failed"
     return compare("sessions", f"memory of an idle session, of {crowd.idle}", "KiB", mine, "sshd", theirs, IDLE, text)
 
 
