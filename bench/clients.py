@@ -38,7 +38,10 @@ def sftp_at_once(server: Server, batches: Sequence[str], *options: str) -> float
         stack.callback(_kill, started)
         for file in files:
             started.append(_start(command, file))
-        complaints = [process.communicate(timeout=LONGEST)[1] for process in started]
+        try:
+            complaints = [process.communicate(timeout=LONGEST)[1] for process in started]
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"sftp to {server.name} takes longer than {LONGEST} s") from None
         seconds = time.perf_counter() - begun
     for process, complaint in zip(started, complaints, strict=True):
         if process.returncode != 0:
