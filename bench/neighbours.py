@@ -1,7 +1,9 @@
 """How long an agency waits for a `stat` while another one uploads a large file, with one process at the door and more.
 
-The neighbour asks every 10 ms whether or not the last answer has come, so that a pause is seen by every question
-that falls into it. Its client is a process of its own, and the uploading client a third one.
+The neighbour asks every 10 ms, one question at a time. While it waits longer than that it would have asked again: each
+such question counts too, with what it would have waited, so that a pause weighs as much as it lasts. Its client is a
+process of its own, and the uploading client a third one. Which of several processes at the door a connection gets is
+chance: in some rounds both agencies share one.
 """
 
 import asyncio
@@ -77,24 +79,16 @@ def ask(pipe: Connection, server: Server) -> None:
 
 async def _ask(pipe: Connection, server: Server) -> None:
     session = await enter(server)
-    loop = asyncio.get_running_loop()
+    await session.sftp.stat("/upload")
+    pipe.send(None)
+    told = asyncio.create_task(asyncio.to_thread(pipe.recv))
     seconds: list[float] = []
-
-    async def one() -> None:
+    while not told.done():
         begun = time.perf_counter()
         await session.sftp.stat("/upload")
-        seconds.append(time.perf_counter() - begun)
-
-    await one()
-    pipe.send(None)
-    seconds.clear()
-    told = loop.create_task(asyncio.to_thread(pipe.recv))
-    due, asked = loop.time(), []
-    while not told.done():
-        asked.append(loop.create_task(one()))
-        due += EVERY
-        await asyncio.sleep(due - loop.time())
-    await asyncio.gather(*asked)
+        waited = time.perf_counter() - begun
+        seconds += [waited - EVERY * missed for missed in range(int(waited / EVERY) + 1)]
+        await asyncio.sleep(-waited % EVERY)
     pipe.send(seconds)
     session.connection.close()
 

@@ -11,12 +11,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_EVERY = 0.25
 
 
-def cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int, words: str = "") -> float:
     """CPU (user and system) that `pid` and its descendants have used so far, in seconds.
 
-    A process that has ended is counted once it has been waited for: see `settle` and `bench.keeper`.
+    With `words`, of those that have them on their command line. A process that has ended is counted once it has been
+    waited for: see `settle` and `bench.keeper`.
     """
-    return sum(_cpu(member) for member in tree(pid))
+    return sum(_cpu(member) for member in _named(tree(pid), words))
 
 
 def peak_mib(pid: int) -> float:
@@ -26,8 +27,7 @@ def peak_mib(pid: int) -> float:
 
 def peaks_mib(pid: int, words: str) -> list[float]:
     """Peak memory (VmHWM) of each living descendant of `pid` whose command line has `words` in it."""
-    members = [member for member in tree(pid)[1:] if words in _read(Path(f"/proc/{member}/cmdline")).replace("\0", " ")]
-    return [_peak(member) for member in members]
+    return [_peak(member) for member in _named(tree(pid)[1:], words)]
 
 
 def pss_mib(pid: int, kind: str = "Pss") -> float:
@@ -80,6 +80,10 @@ class Watch:
     def _look(self) -> None:
         while not self._done.wait(LOOK_EVERY):
             self.peak = max(self.peak, peak_mib(self._pid))
+
+
+def _named(members: list[int], words: str) -> list[int]:
+    return [member for member in members if words in _read(Path(f"/proc/{member}/cmdline")).replace("\0", " ")]
 
 
 def _cpu(pid: int) -> float:
