@@ -46,7 +46,7 @@ contracts: $(VENV)/.developed ## Check who may import whom
 
 check: lint types contracts test ## All of the above
 
-bench: $(VENV)/.developed ## Measure against OpenSSH, the naive script and sqlite3
+bench: $(VENV)/.developed ## Measure against OpenSSH, servers in Go, the naive script and sqlite3
 	@$(BIN)/python -m bench
 
 lock: ## Renew the locked dependencies (needs uv)

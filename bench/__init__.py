@@ -1,1 +1,1 @@
-"""Measures dropslot against OpenSSH, against the script a court would write itself, and against sqlite3."""
+"""Measures dropslot against OpenSSH, two servers in Go, the script a court would write itself, and sqlite3."""

@@ -2,29 +2,42 @@
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import door, ingestion, latency, memory
-from bench.figures import Figure, UnavailableError
+from bench import cores, distance, door, handshakes, ingestion, latency, memory, neighbours, sessions, small
+from bench.figures import Figure, Missing, UnavailableError
 from bench.report import Report, print_table, versions, write_json, write_markdown
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
-PARTS: Mapping[str, Callable[[Path, int, bool], list[Figure]]] = MappingProxyType(
-    {"door": door.measure, "ingest": ingestion.measure, "latency": latency.measure, "memory": memory.measure}
+PARTS: Mapping[str, Callable[[Path, int, bool], Sequence[Figure | Missing]]] = MappingProxyType(
+    {
+        "door": door.measure,
+        "small": small.measure,
+        "handshakes": handshakes.measure,
+        "sessions": sessions.measure,
+        "distance": distance.measure,
+        "cores": cores.measure,
+        "neighbours": neighbours.measure,
+        "ingest": ingestion.measure,
+        "latency": latency.measure,
+        "memory": memory.measure,
+    }
 )
 
 
 def main() -> None:
     """Run the parts that were asked for; exit status 0 whatever the figures are, 1 if a part broke."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: every server is stopped on the way out
     console = Console(width=None if sys.stdout.isatty() else 200)
     figures: list[Figure] = []
     left_out: list[str] = []
@@ -34,7 +47,9 @@ def main() -> None:
         console.print(f"Measuring: {part}", style="dim")
         try:
             with tempfile.TemporaryDirectory(prefix=f"{part}-", dir=asked.directory) as folder:
-                figures += PARTS[part](Path(folder), asked.rounds, asked.quick)
+                rows = PARTS[part](Path(folder), asked.rounds, asked.quick)
+            figures += [row for row in rows if isinstance(row, Figure)]
+            left_out += [f"{part}: {row.reason}." for row in rows if isinstance(row, Missing)]
         except UnavailableError as reason:
             left_out.append(f"{part}: {reason}.")
         except (ImportError, RuntimeError) as error:  # the other parts are still worth having

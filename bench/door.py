@@ -1,29 +1,36 @@
 """Upload and download of one large file through the real OpenSSH client, dropslot beside OpenSSH's sshd.
 
-Both servers run at the same time and take turns (A B A B), so that what else the machine does hits both. Before each
-transfer the disk is quiet (sync) and the other server idle. The seconds are those of the whole `sftp` command, login
+All servers run at the same time and take turns (A B A B), so that what else the machine does hits all. Before each
+transfer the disk is quiet (sync) and the other servers idle. The seconds are those of the whole `sftp` command, login
 included. sshd never syncs what it receives; dropslot does before it answers CLOSE, so for uploads sshd is also timed
-with the client's `put -f`, which asks for the same.
+with the client's `put -f`, which asks for the same. Two servers in Go take part in the first way of calling the client.
+
+CPU is that of all the server's processes until the command ends; what dropslot's worker does with the file after that
+(its sha256) stands beside.
 """
 
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench import processes
-from bench.figures import Figure, Target, compare
-from bench.peers import Server, dropslot, sftp, sshd
+from bench.clients import sftp
+from bench.figures import Figure, Missing, Target, UnavailableError, compare
+from bench.others import GO_NAME, gopeer, rclone
+from bench.peers import Server, dropslot, sshd
 
 MIB = 1024 * 1024
 GCM = ("-c", "aes128-gcm@openssh.com")
 SMALL = ("-B", "32768")
-UPLOAD_TARGET = Target(least=0.9)
-SYNCED = "sshd, put -f"
+UPLOAD, UPLOAD_CPU = Target(least=1.5), Target(most=0.6)
+DOWNLOAD, DOWNLOAD_CPU = Target(least=1.3), Target(most=0.7)
+GO_TARGET = Target(least=1.3)
+OURS, SYNCED = "dropslot", "sshd, put -f"
 
 
 @dataclass(frozen=True)
@@ -51,44 +58,66 @@ class Transfer:
     cpu_in_all: float
 
 
-def measure(folder: Path, rounds: int, quick: bool) -> list[Figure]:
-    """The figures of the door. Raises UnavailableError when one of the servers cannot run here."""
+#: By the server's name, or `SYNCED`.
+Transfers = Mapping[str, list[Transfer]]
+
+
+def measure(folder: Path, rounds: int, quick: bool) -> list[Figure | Missing]:
+    """The figures of the door. Raises UnavailableError when sshd or dropslot cannot run here."""
     size = (64 if quick else 512) * MIB
     source = folder / "source.bin"
     _write_random(source, size)
     with ExitStack() as stack:
         peer = stack.enter_context(sshd(folder / "sshd"))
         ours = stack.enter_context(dropslot(folder / "dropslot"))
-        return list(_figures(ours, peer, source, rounds, WAYS[:2] if quick else WAYS))
+        others, missing = _others(folder, stack)
+        rig = _Rig(ours, peer, others, source)
+        figures = [figure for way in (WAYS[:2] if quick else WAYS) for figure in _figures(rig, way, rounds)]
+        return [*figures, rig.memory(), *missing]
 
 
-def _figures(ours: Server, peer: Server, source: Path, rounds: int, ways: tuple[Way, ...]) -> Iterator[Figure]:
-    rig = _Rig(ours, peer, source)
-    for way in ways:
-        up: defaultdict[str, list[Transfer]] = defaultdict(list)
-        down: defaultdict[str, list[Transfer]] = defaultdict(list)
-        for number in range(rounds):
-            for server in (peer, ours):
-                up[server.name].append(rig.upload(server, way, number))
-                down[server.name].append(rig.download(server, way))
-            up[SYNCED].append(rig.upload(peer, way, number, "put -f"))
-        yield _figure(f"upload, {way.name}", rig.size, up[ours.name], peer.name, up[peer.name], UPLOAD_TARGET)
-        yield _figure(f"upload, {way.name}", rig.size, up[ours.name], SYNCED, up[SYNCED])
-        yield _figure(f"download, {way.name}", rig.size, down[ours.name], peer.name, down[peer.name])
-    yield rig.memory()
+def _others(folder: Path, stack: ExitStack) -> tuple[list[Server], list[Missing]]:
+    starts: list[Callable[[Path], AbstractContextManager[Server]]] = [rclone, gopeer]
+    servers: list[Server] = []
+    missing: list[Missing] = []
+    for number, start in enumerate(starts):
+        try:
+            servers.append(stack.enter_context(start(folder / f"other-{number}")))
+        except UnavailableError as reason:
+            missing.append(Missing(str(reason)))
+    return servers, missing
+
+
+def _figures(rig: "_Rig", way: Way, rounds: int) -> Iterator[Figure]:
+    others = rig.others if way is WAYS[0] else []
+    up: defaultdict[str, list[Transfer]] = defaultdict(list)
+    down: defaultdict[str, list[Transfer]] = defaultdict(list)
+    for number in range(rounds):
+        for server in (rig.peer, rig.ours, *others):
+            up[server.name].append(rig.upload(server, way, number))
+            down[server.name].append(rig.download(server, way))
+        up[SYNCED].append(rig.upload(rig.peer, way, number, "put -f"))
+    yield from _pair(f"upload, {way.name}", rig, up, UPLOAD, UPLOAD_CPU)
+    yield _speed(f"upload, {way.name}", rig.size, up, SYNCED)
+    yield from _pair(f"download, {way.name}", rig, down, DOWNLOAD, DOWNLOAD_CPU)
+    for server in others:
+        target = GO_TARGET if server.name == GO_NAME else None
+        yield _speed(f"upload, {way.name}", rig.size, up, server.name, target)
+        yield _speed(f"download, {way.name}", rig.size, down, server.name, target)
 
 
 class _Rig:
-    """Two running servers and the file that goes to and fro; knows how many processes each has when idle."""
+    """The running servers and the file that goes to and fro; knows how many processes each has when idle."""
 
-    def __init__(self, ours: Server, peer: Server, source: Path) -> None:
-        self._ours, self._peer, self._source = ours, peer, source
+    def __init__(self, ours: Server, peer: Server, others: Sequence[Server], source: Path) -> None:
+        self.ours, self.peer, self.others = ours, peer, others
+        self._source = source
         self.size = source.stat().st_size
         self._sha256 = _sha256(source)
         self._checked: set[tuple[str, str]] = set()
         self._members: dict[str, int] = {}
-        self._peak = {ours.name: 0.0, peer.name: 0.0}
-        for server in (ours, peer):
+        self._peak: defaultdict[str, float] = defaultdict(float)
+        for server in (ours, peer, *others):
             sftp(server, f"put {source} /upload/kept.bin\n")  # what is downloaded later
             processes.settle(server.pid, 1, limit=5)
             self._members[server.name] = len(processes.tree(server.pid))
@@ -111,10 +140,10 @@ class _Rig:
 
     def memory(self) -> Figure:
         """Peak memory of the two trees of processes."""
-        ours, theirs = self._peak[self._ours.name], self._peak[self._peer.name]
-        samples = {self._ours.name: [ours], self._peer.name: [theirs]}
+        ours, theirs = self._peak[self.ours.name], self._peak[self.peer.name]
+        samples = {self.ours.name: [ours], self.peer.name: [theirs]}
         beside = "sum of VmHWM over all processes; dropslot's with worker and scheduler"
-        return Figure("door", "peak memory", "MiB", ours, self._peer.name, theirs, beside=beside, samples=samples)
+        return Figure("door", "peak memory", "MiB", ours, self.peer.name, theirs, beside=beside, samples=samples)
 
     def _timed(self, server: Server, batch: str, way: Way) -> Transfer:
         os.sync()
@@ -138,14 +167,24 @@ class _Rig:
         self._checked.add((server.name, direction))
 
 
-def _figure(
-    what: str, size: int, ours: list[Transfer], peer: str, theirs: list[Transfer], target: Target | None = None
-) -> Figure:
-    per_gib = 1024 * MIB / size
-    door = median(transfer.cpu for transfer in ours) * per_gib
+def _pair(what: str, rig: _Rig, transfers: Transfers, speed: Target, cpu: Target) -> Iterator[Figure]:
+    """Speed and CPU against sshd."""
+    yield _speed(what, rig.size, transfers, rig.peer.name, speed)
+    per_gib = 1024 * MIB / rig.size
+    ours, theirs = transfers[rig.ours.name], transfers[rig.peer.name]
     in_all = median(transfer.cpu_in_all for transfer in ours) * per_gib
-    other = median(transfer.cpu_in_all for transfer in theirs) * per_gib  # a session of sshd is counted when it is over
-    beside = f"CPU {door:.2f} s/GiB (with the work after it {in_all:.2f}) against {other:.2f}"
+    mine = [transfer.cpu * per_gib for transfer in ours]
+    other = [transfer.cpu_in_all * per_gib for transfer in theirs]  # a session of sshd is counted when it is over
+    beside = f"with the work after it {in_all:.2f}"
+    yield compare("door", f"CPU of {what}", "s/GiB", mine, rig.peer.name, other, cpu, beside)
+
+
+def _speed(what: str, size: int, transfers: Transfers, peer: str, target: Target | None = None) -> Figure:
+    per_gib = 1024 * MIB / size
+    ours, theirs = transfers[OURS], transfers[peer]
+    spent = median(transfer.cpu for transfer in ours) * per_gib
+    other = median(transfer.cpu_in_all for transfer in theirs) * per_gib
+    beside = f"CPU {spent:.2f} s/GiB against {other:.2f}"
     return compare("door", what, "MiB/s", _rates(size, ours), peer, _rates(size, theirs), target, beside)
 
 

@@ -10,6 +10,13 @@ class UnavailableError(Exception):
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A row that cannot be measured on this machine."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Target:
     """What a figure must reach: `least` or `most` of its ratio, or of its own value where nothing is compared."""
 
@@ -57,7 +64,7 @@ def compare(
     target: Target | None = None,
     beside: str = "",
 ) -> Figure:
-    """A figure from values of the same rounds, in the same order; more is better."""
+    """A figure from values of the same rounds, in the same order."""
     ratio = median(mine / other for mine, other in zip(ours, theirs, strict=True))
     samples = {"dropslot": list(ours), peer: list(theirs)}
     return Figure(part, what, unit, median(ours), peer, median(theirs), ratio, target, beside, samples)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.apart import Run, apart
+from bench.clients import sftp
 from bench.figures import Figure, Target, alone
 from bench.ingestion import SEED
-from bench.peers import AGENCY, Server, ask, dropslot, sftp
+from bench.peers import AGENCY, Server, ask, dropslot
 
 ROWS = 5_000
 TARGET = Target(most=1.5)

@@ -11,17 +11,33 @@ TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_EVERY = 0.25
 
 
-def cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int, words: str = "") -> float:
     """CPU (user and system) that `pid` and its descendants have used so far, in seconds.
 
-    A process that has ended is counted once it has been waited for: see `settle` and `bench.keeper`.
+    With `words`, of those that have them on their command line. A process that has ended is counted once it has been
+    waited for: see `settle` and `bench.keeper`.
     """
-    return sum(_cpu(member) for member in tree(pid))
+    return sum(_cpu(member) for member in _named(tree(pid), words))
 
 
 def peak_mib(pid: int) -> float:
     """Sum of the peak memory (VmHWM) of the living descendants of `pid`; shared pages count in each."""
     return sum(_peak(member) for member in tree(pid)[1:])
+
+
+def peaks_mib(pid: int, words: str) -> list[float]:
+    """Peak memory (VmHWM) of each living descendant of `pid` whose command line has `words` in it."""
+    return [_peak(member) for member in _named(tree(pid)[1:], words)]
+
+
+def pss_mib(pid: int, kind: str = "Pss") -> float:
+    """Memory of the living descendants of `pid` now: a page that several share is counted once in all.
+
+    `kind` is a line of smaps_rollup (proc(5)). With `Pss_Anon` programs and libraries are left out, whose share falls
+    and rises with what else on the machine has the same files in use.
+    """
+    lines = [line for member in tree(pid)[1:] for line in _read(Path(f"/proc/{member}/smaps_rollup")).splitlines()]
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:"))
 
 
 def settle(pid: int, members: int, quiet: float = 0.3, limit: float = 60) -> None:
@@ -64,6 +80,10 @@ class Watch:
     def _look(self) -> None:
         while not self._done.wait(LOOK_EVERY):
             self.peak = max(self.peak, peak_mib(self._pid))
+
+
+def _named(members: list[int], words: str) -> list[int]:
+    return [member for member in members if words in _read(Path(f"/proc/{member}/cmdline")).replace("\0", " ")]
 
 
 def _cpu(pid: int) -> float:

@@ -40,6 +40,8 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: _library(name) for name in LIBRARIES},
         "OpenSSH": _program("ssh", "-V").split(",")[0],
+        "rclone": _program("rclone", "version").partition("\n")[0].removeprefix("rclone "),
+        "go": _program("go", "version").removeprefix("go version "),
         "sqlite3": _program("sqlite3", "--version").split(" ")[0],
         "kernel": platform.release(),
         "machine": f"{_cpus()}, {_memory_gib():.0f} GiB",
