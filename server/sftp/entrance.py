@@ -8,6 +8,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast, runtime_checkable
 
+# asyncssh cuts each packet off the front of what is left, so much at once takes it the square of that in time. A client
+# that has not even logged in could stop the server for minutes with a mebibyte of tiny packets.
+MOUTHFUL = 16 * 1024
+
 
 class Wire(Protocol):
     """One SSH connection, as `asyncssh.SSHServerConnection` is one."""
@@ -33,7 +37,12 @@ class Wire(Protocol):
 
 @runtime_checkable
 class HotWire(Protocol):
-    """One that takes what was read out of the shared buffer itself."""
+    """One that takes what was read out of the shared buffer itself, and at most `appetite` bytes at a time."""
+
+    @property
+    def appetite(self) -> int:
+        """How much it takes now."""
+        ...
 
     def buffer_received(self, count: int) -> None:
         """`count` bytes were read into the shared buffer."""
@@ -60,8 +69,8 @@ class Entrance(asyncio.BufferedProtocol):
         self._wire.connection_made(self._transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the transport shall put what it reads next."""
-        return self._buffer
+        """Where the transport shall put what it reads next: as much as is dealt with before others get their turn."""
+        return self._buffer[: self._hot.appetite if self._hot else MOUTHFUL]
 
     def buffer_updated(self, nbytes: int) -> None:
         """It has put `nbytes` there."""

@@ -8,7 +8,8 @@ idle one needs none.
 # Room in front of what is read, for the beginning of a packet that came with the read before: the longest packet that
 # asyncssh accepts is 256 KiB or a little more, and a seal wants some bytes in front of it.
 ROOM = 512 * 1024
-RECEIVE = 1024 * 1024
+# As much as one session gets before another's turn: in tiny packets this is some hundredths of a second.
+RECEIVE = 256 * 1024
 SEND = 1024 * 1024
 # A client that takes 5 KiB a second must have taken this before it is asked, three times, whether it still lives.
 UNSENT = 256 * 1024

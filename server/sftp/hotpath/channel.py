@@ -11,7 +11,8 @@ from asyncssh.packet import SSHPacket, UInt32
 if TYPE_CHECKING:
     from server.sftp.hotpath.connection import HotConnection
 
-_OPEN_FOR_WINDOW = ("open", "eof_pending", "eof")
+# Long before the window is used up: to a client far away, what it may send next is told late enough.
+TOPPED_UP = 256 * 1024
 
 
 class Sink(Protocol):
@@ -61,8 +62,8 @@ class HotChannel(SSHServerChannel[bytes]):
             self.sink.go_on()
 
     def open_window(self) -> None:
-        """Let the client send as much ahead as at first, once it has used half of that up."""
-        if self._recv_window < self._init_recv_window // 2:
+        """Let the client send as much ahead as at first, once it has used up a part that is worth a packet."""
+        if self._recv_window < self._init_recv_window - min(TOPPED_UP, self._init_recv_window // 2):
             self.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(self._init_recv_window - self._recv_window))
             self._recv_window = self._init_recv_window
 

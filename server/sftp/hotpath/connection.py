@@ -10,7 +10,8 @@ from asyncssh import SSHServerChannel, SSHServerConnection, SSHServerConnectionO
 from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_KEX_LAST
 from asyncssh.misc import DisconnectError, ProtocolError
 
-from server.sftp.hotpath.buffers import ROOM, UNSENT, Buffers
+from server.sftp.entrance import MOUTHFUL
+from server.sftp.hotpath.buffers import RECEIVE, ROOM, UNSENT, Buffers
 from server.sftp.hotpath.channel import HotChannel
 from server.sftp.hotpath.seals import HEADROOM, LENGTH, Seal, seal_like
 
@@ -48,6 +49,11 @@ class HotConnection(SSHServerConnection):
         self._fd = -1
 
     # Receiving
+
+    @property
+    def appetite(self) -> int:
+        """How many bytes may be read at once."""
+        return RECEIVE if self._is_hot() else MOUTHFUL
 
     def buffer_received(self, count: int) -> None:
         """`count` bytes were read into the shared buffer."""

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -223,6 +224,20 @@ def test_a_client_that_asks_and_does_not_read_fills_no_memory(door: RunningDoor)
 
 def _never() -> None:
     time.sleep(30)
+
+
+def test_who_asks_nonsense_before_login_and_does_not_read_fills_no_memory(door: RunningDoor) -> None:
+    nonsense = struct.pack(">IBB10s", 12, 10, 15, b"") * 4096  # a message type that nobody knows; each gets an answer
+    before, asked = psutil.Process().memory_info().rss, 0
+    with socket.create_connection(("127.0.0.1", door.port), timeout=1) as connection:
+        connection.sendall(b"SSH-2.0-nonsense\r\n")
+        with suppress(TimeoutError):
+            while asked < 256 * 1024 * 1024:
+                asked += connection.send(nonsense)
+        assert asked < 64 * 1024 * 1024  # soon nobody listened any more
+        assert psutil.Process().memory_info().rss - before < 48 * 1024 * 1024
+        with door.raw() as neighbour:
+            assert neighbour.names("/") == ["download", "upload"]
 
 
 def ended(connection: socket.socket) -> bool:
