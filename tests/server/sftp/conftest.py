@@ -35,6 +35,9 @@ class MemoryGate:
         self.asked.append((username, fingerprint))
         return self.accounts.get((username, fingerprint))
 
+    async def knows(self, username: str) -> bool:
+        return any(slug == username for slug, _ in self.accounts)
+
     async def stamp(self) -> object:
         return self.accounts.copy()
 
