@@ -157,7 +157,7 @@ class Defence:
         """Ban an address from now on."""
         at = time.time()
         with self._writing():
-            ban = Ban(address, at, at + seconds, self._times(address), "operator")
+            ban = Ban(address, at, at + seconds, self._times(address, at), "operator")
             self._store(ban)
         return ban
 
@@ -197,12 +197,13 @@ class Defence:
         query = "SELECT 1 FROM bans WHERE address = ? AND until > ?"
         return self._conn.execute(query, (address, at)).fetchone() is not None
 
-    def _times(self, address: str) -> int:
-        row = self._conn.execute("SELECT times FROM bans WHERE address = ?", (address,)).fetchone()
+    def _times(self, address: str, at: float) -> int:
+        query = "SELECT times FROM bans WHERE address = ? AND until > ?"
+        row = self._conn.execute(query, (address, at - REMEMBERED)).fetchone()
         return int(row[0]) + 1 if row else 1
 
     def _ban(self, address: str, at: float, rules: Rules, reason: str) -> Ban:
-        times = self._times(address)
+        times = self._times(address, at)
         ban = Ban(address, at, at + rules.length(times), times, reason)
         self._store(ban)
         self._conn.execute("DELETE FROM faults WHERE address = ?", (address,))

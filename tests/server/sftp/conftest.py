@@ -19,6 +19,7 @@ import uvloop
 from server.intake.entry import Entry
 from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
+from server.networks import parse_networks
 from server.settings import Settings
 from server.sftp import Account, Door
 from tests.server.sftp.rawclient import RawClient
@@ -105,8 +106,8 @@ class RunningDoor:
 
     # What is behind the door
 
-    def admit(self, slug: str, fingerprint: str) -> Account:
-        account = Account(f"id-of-{slug}", slug, self.settings.home(slug))
+    def admit(self, slug: str, fingerprint: str, networks: str = "") -> Account:
+        account = Account(f"id-of-{slug}", slug, self.settings.home(slug), parse_networks(networks))
         self.gate.accounts[slug, fingerprint] = account
         return account
 
