@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from server.logs import Log
 from server.settings import Settings
 from server.sftp.announcer import Announcer
+from server.sftp.banner import load_banner
 from server.sftp.gate import Gate
 from server.sftp.guard import Guard
 from server.sftp.reception import Reception
@@ -27,7 +29,8 @@ SLOW_SPELL = 1.0
 class Desk:
     """Settings and services, the thread pool for what blocks, and the slots that all processes share.
 
-    `strangers` counts this process's connections that have not authenticated (yet).
+    `strangers` counts this process's connections that have not authenticated (yet), `received` and `sent` the bytes of
+    closed files by session, and `banner` is what clients show before login.
     """
 
     def __init__(
@@ -50,6 +53,9 @@ class Desk:
         self.log = log
         self.draining = False
         self.strangers = 0
+        self.received: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.banner = load_banner(settings.banner)
         self._pool = pool
         self._slow_until = 0.0
         self._chores: set[asyncio.Task[None]] = set()

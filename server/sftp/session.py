@@ -19,6 +19,7 @@ from server.logs import Log
 from server.networks import contains
 from server.sftp.algorithms import refuse_weak_signatures
 from server.sftp.desk import Desk
+from server.sftp.events import describe_algorithms
 from server.sftp.files import Files
 from server.sftp.gate import Account
 from server.sftp.handler import Handler
@@ -55,6 +56,10 @@ class Connection(asyncssh.SSHServer):
         self._names: set[str] = set()
         self._turned_away = False
         self._elsewhere = False
+        self._is_greeted = False
+        self._is_lost = False
+        self._reason = ""
+        self._key_type = ""
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -85,10 +90,19 @@ class Connection(asyncssh.SSHServer):
         self._presence.leave()
         if self._idle_timer:
             self._idle_timer.cancel()
+        self._is_lost = True
+        self._reason = self._reason or (type(exc).__name__ if exc else "the client has left")
         if self._agency:
-            self.log.info("DISCONNECTED", reason="" if exc is None else type(exc).__name__)
+            self.conclude()
         elif not self._turned_away and not self.desk.draining:
             self.desk.see_to(self._blame())
+
+    def conclude(self) -> None:
+        """Log its end, once its channels have closed their files."""
+        if self._is_lost and not self.tasks:
+            desk, seconds = self.desk, round(time.monotonic() - self._welcomed, 3)
+            received, sent = desk.received.pop(self.id, 0), desk.sent.pop(self.id, 0)
+            self.log.info("DISCONNECTED", reason=self._reason, seconds=seconds, bytes_in=received, bytes_out=sent)
 
     async def _blame(self) -> None:
         try:
@@ -105,6 +119,9 @@ class Connection(asyncssh.SSHServer):
         """Somebody says who they are. It is always a key that proves it."""
         self.log = self.log.bind(user=username if _PLAIN_NAME.fullmatch(username) else "(malformed)")
         self._count_offer(username)
+        if self.desk.banner and self._conn and not self._is_greeted:
+            self._is_greeted = True
+            self._conn.send_auth_banner(self.desk.banner)
         return True
 
     def public_key_auth_supported(self) -> bool:
@@ -118,6 +135,7 @@ class Connection(asyncssh.SSHServer):
         fingerprint = key.get_fingerprint()
         if await self._ask(username, fingerprint):
             self._admitted = username, fingerprint
+            self._key_type = key.get_algorithm()
             return True
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
@@ -132,8 +150,8 @@ class Connection(asyncssh.SSHServer):
         self._welcomed = time.monotonic()
         self._agency, fingerprint = self._admitted
         self.log = self.log.bind(agency=self._agency)
-        info = self._conn.get_extra_info
-        self.log.info("CONNECTED", client=self.client, key=fingerprint, cipher=info("recv_cipher"))
+        algorithms = describe_algorithms(self._conn)
+        self.log.info("CONNECTED", client=self.client, key=fingerprint, key_type=self._key_type, **algorithms)
         if refusal := self._presence.log_in(self._agency):
             self.log.warning("REFUSED", reason=refusal)
             self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal)
@@ -219,6 +237,7 @@ class Connection(asyncssh.SSHServer):
 
     def _end(self, code: int, reason: str) -> None:
         if self._conn:
+            self._reason = self._reason or reason
             self._conn.disconnect(code, reason)
 
     def _watch_idleness(self) -> None:
@@ -298,3 +317,4 @@ class Channel(SSHServerStreamSession[bytes]):
             self._connection.log.error("ERROR", operation="session", exc_info=error)
         if not task.cancelled() and error:
             self._connection.end("Internal error; the operator finds it in the server's log.")
+        self._connection.conclude()

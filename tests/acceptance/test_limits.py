@@ -1,6 +1,7 @@
 """Limits, bans and networks as an operator sets them, on a server with two SFTP processes."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,6 +184,6 @@ def test_a_ban_that_cannot_be_is_told(here: Court, arguments: list[str], sentenc
 
 def test_the_banner_is_shown_before_login(here: Court) -> None:
     command = [part if part != "LogLevel=ERROR" else "LogLevel=INFO" for part in here.sftp_command()]
-    done = run_quietly(command, input="ls /\n")
+    done = run_quietly(command, input="ls /\n", env={**os.environ, "LC_ALL": "C.UTF-8"})
     assert done.returncode == 0
     assert "Property of the county.\nUnauthorised use is prosecuted – § 16-9-93.\n" in done.stderr.replace("\r", "")
