@@ -1,7 +1,9 @@
 """What addresses did wrong of late, and which of them are banned: a small SQLite file that all processes share.
 
 Faults are scored as SFTPGo's defender does it: each kind has its points, and an address whose points reach the
-threshold within the window is banned, each time for longer. IPv6 addresses count by their /64 (`networks.group`).
+threshold within the window is banned, each time for longer. IPv6 addresses count by their /64 (`networks.group`). No
+answer tells an outsider whether a name exists; but unknown names weigh more than bad keys, so one who lets himself be
+banned again and again can count it out. Where names must stay secret, the two weights can be set alike.
 
 The file is apart from the database of the records: an ingest may hold that one's writer for seconds, and nobody who
 knocks may wait for it, nor it for them. Nothing in it is missed: it is written without waiting for the disk
@@ -21,7 +23,7 @@ from server.errors import AppError, Code
 from server.settings import Settings
 
 BUSY_SECONDS = 2.0
-HABIT = 10  # connections without a login attempt that mean nothing: somebody looks whether the port is open
+HABIT = 40  # connections without a login attempt that mean nothing: a monitor looks every minute whether we live
 FORGIVEN = 3  # faults that a login makes undone
 REMEMBERED = 24 * 3600.0  # after its end, for how long a ban still makes the next one longer
 LONGEST = 24 * 3600.0
@@ -102,12 +104,18 @@ class Defence:
         self._version: object = None
         try:
             self._conn = self._open()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:  # not a database (any more)
-            for end in ("", "-wal", "-shm"):
-                path.with_name(path.name + end).unlink(missing_ok=True)
+        except sqlite3.DatabaseError as error:
+            if not discard_broken(path, error):
+                raise
             self._conn = self._open()
+        self._inode = path.stat().st_ino
+
+    def is_gone(self) -> bool:
+        """Whether somebody has deleted or replaced the file: then nobody else sees what is written here."""
+        try:
+            return self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
 
     def _open(self) -> sqlite3.Connection:
         conn = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -225,6 +233,15 @@ class Defence:
             if count > most:
                 oldest = f"SELECT rowid FROM {table} ORDER BY {order} LIMIT ?"  # noqa: S608
                 self._conn.execute(f"DELETE FROM {table} WHERE rowid IN ({oldest})", (count - most,))  # noqa: S608
+
+
+def discard_broken(path: Path, error: sqlite3.Error) -> bool:
+    """Delete the file if the error says that it is broken; whether it is so (and not only locked, or its disk full)."""
+    if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
+        return False
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    return True
 
 
 @contextmanager

@@ -45,6 +45,14 @@ def group(address: str) -> str:
     return str(ipaddress.ip_network((int(found), SUBSCRIBER_BITS), strict=False))
 
 
+def plain(address: str) -> str:
+    """The address as people write it: one of IPv4 also where the socket is for both families."""
+    try:
+        return str(_address(address))
+    except ValueError:
+        return address
+
+
 def contains(networks: Iterable[Network], address: str) -> bool:
     """Whether the address is in one of the networks."""
     try:

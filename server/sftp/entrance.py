@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from server.logs import Log
+from server.networks import plain
 from server.sftp.guard import Guard
 from server.sftp.proxy import NotProxy, Peer, read_header
 
@@ -172,4 +173,4 @@ def _relayed(transport: asyncio.Transport, client: Peer) -> asyncio.Transport:
 
 def _address(transport: asyncio.Transport) -> str:
     peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else ""
+    return plain(str(peer[0])) if peer else ""

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from server.defence import Ban, Defence, Fault, Rules
+from server.defence import Ban, Defence, Fault, Rules, discard_broken
 from server.logs import Log
 from server.networks import contains, group, parse_networks
 from server.settings import Settings
@@ -118,9 +118,9 @@ class Guard:
         faults, self._pending = self._pending, []
         try:
             bans, new = await asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, faults)
-        except (sqlite3.Error, OSError) as error:
+        except Exception:  # nobody is kept out because the bans cannot be read
             if not self._failing:
-                self._log.error("ERROR", operation="bans", reason=str(error))
+                self._log.exception("ERROR", operation="bans")
             self._failing = True
             return
         self._failing = False
@@ -138,11 +138,14 @@ class Guard:
     def _exchange(self, faults: list[tuple[str, Fault]]) -> tuple[list[Ban] | None, list[Ban]]:
         """Runs in the thread: all bans, or None if they are what they were; and those that follow from `faults`."""
         try:
+            if self._defence and self._defence.is_gone():
+                self._close()
             self._defence = self._defence or Defence(self._settings.defence)
             new = self._defence.note(faults, self._rules) if faults else []
             return self._defence.bans() if self._defence.changed() else None, new
-        except (sqlite3.Error, OSError):
+        except sqlite3.Error as error:
             self._close()  # the next try opens it anew
+            discard_broken(self._settings.defence, error)
             raise
 
     def _close(self) -> None:

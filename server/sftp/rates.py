@@ -6,7 +6,8 @@ disk, and asking costs some microseconds. An address has one bucket in each of f
 refused only if all four are used up: another address that shares one of them, even on purpose, takes nothing from it.
 
 There is no lock. Two processes that accept connections of one address in the same instant may count them as one, which
-gives away a token then and never more than one per process. A clock that began anew (a reboot) empties no bucket.
+gives away a token then and never more than one per process. A clock that began anew (a reboot) empties no bucket. When
+there is no room for the file, each process counts for itself.
 """
 
 import hashlib
@@ -65,8 +66,13 @@ class Rates:
 
 def _map(path: Path) -> mmap.mmap:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists() or path.stat().st_size != SIZE:
-        _create(path)
+    try:
+        if not path.exists() or path.stat().st_size != SIZE:
+            _create(path)
+    except OSError:
+        alone = mmap.mmap(-1, SIZE)
+        alone[:SALT_BYTES] = secrets.token_bytes(SALT_BYTES)
+        return alone
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         return mmap.mmap(fd, SIZE)

@@ -16,7 +16,7 @@ from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
 from server.clock import new_id
 from server.logs import Log
-from server.networks import contains
+from server.networks import contains, plain
 from server.sftp.algorithms import refuse_weak_signatures
 from server.sftp.desk import Desk
 from server.sftp.events import describe_algorithms
@@ -73,7 +73,7 @@ class Connection(asyncssh.SSHServer):
         self._conn = conn
         self._connections.add(self)
         peer = conn.get_extra_info("peername")
-        self._presence = Presence(self.desk, str(peer[0]) if peer else "")
+        self._presence = Presence(self.desk, plain(str(peer[0])) if peer else "")
         self.log = self.log.bind(source_ip=self._presence.address)
         if not self._presence.enter():
             self._turned_away = True

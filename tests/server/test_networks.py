@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.networks import contains, group, parse_networks
+from server.networks import contains, group, parse_networks, plain
 
 
 def test_a_list_has_spaces_or_commas() -> None:
@@ -47,3 +47,7 @@ def test_an_address_is_in_a_network_of_its_family() -> None:
     inside = ("10.1.255.1", "::ffff:10.1.0.1", "2001:db8:ffff::1")
     outside = ("10.2.0.1", "2001:db9::1", "", "nonsense")
     assert [contains(networks, address) for address in (*inside, *outside)] == [True] * 3 + [False] * 4
+
+
+def test_an_address_is_written_as_people_write_it() -> None:
+    assert [plain(text) for text in ("::ffff:192.0.2.7", "2001:DB8::1", "")] == ["192.0.2.7", "2001:db8::1", ""]

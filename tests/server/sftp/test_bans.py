@@ -4,13 +4,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import paramiko
 import pytest
 
-from server.defence import Defence
+from server.defence import HABIT, Defence
 from tests.server.sftp.conftest import RunningDoor, need, wait_until
 from tests.server.sftp.rawclient import RawClient
 
@@ -110,7 +111,7 @@ def test_a_key_that_is_refused_before_the_right_one_is_no_fault(open_door: Opene
 
 
 def test_who_connects_and_leaves_is_banned_once_it_is_a_habit(strict: RunningDoor) -> None:
-    for number in range(13):
+    for number in range(HABIT + 3):
         assert knock(strict, ATTACKER).startswith(b"SSH-2.0-"), number
     wait_until(lambda: not strict.strangers, "them to be gone")
     time.sleep(0.5)
@@ -190,6 +191,24 @@ def test_a_database_of_bans_that_is_away_keeps_nobody_out(open_door: Opener) -> 
         fail(door, ATTACKER, "nobody")
     with log_in(door, COURT) as client:
         assert RawClient(client).names("/") == ["download", "upload"]
+
+
+def test_a_database_of_bans_that_breaks_or_vanishes_is_made_anew(strict: RunningDoor) -> None:
+    fail(strict, ATTACKER, "nobody")
+    time.sleep(0.5)
+    for file in strict.settings.run.glob("defence.db*"):
+        file.unlink()
+    time.sleep(1.5)
+    defence = Defence(strict.settings.defence)
+    defence.add(COURT, 3600)
+    defence.close()
+    wait_until(lambda: is_banned(strict, COURT), "the operator's ban", 3)
+    strict.settings.defence.write_bytes(b"rubbish" * 4096)
+    for _ in range(6):
+        with suppress(paramiko.SSHException):
+            log_in(strict, ATTACKER, "nobody")
+        time.sleep(0.3)
+    wait_until(lambda: is_banned(strict, ATTACKER), "the ban", 3)
 
 
 # How fast one may connect

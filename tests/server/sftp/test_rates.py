@@ -69,3 +69,10 @@ def test_a_file_of_another_size_is_replaced(open_rates: Opener, tmp_path: Path) 
     (tmp_path / "run" / "rates").write_bytes(b"half")
     assert open_rates().take("a", 1.0)
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["rates"]
+
+
+def test_without_room_for_the_file_each_process_counts_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "rates").mkdir()
+    rates = Rates(tmp_path / "rates", 60, 2)
+    assert [rates.take("a", 1000.0) for _ in range(3)] == [True, True, False]
+    rates.close()
