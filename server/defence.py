@@ -24,6 +24,7 @@ from server.settings import Settings
 
 BUSY_SECONDS = 2.0
 HABIT = 40  # connections without a login attempt that mean nothing: a monitor looks every minute whether we live
+ONE_BURST = 10.0  # running into limits within this time is one fault, whichever process saw it
 FORGIVEN = 3  # faults that a login makes undone
 REMEMBERED = 24 * 3600.0  # after its end, for how long a ban still makes the next one longer
 LONGEST = 24 * 3600.0
@@ -140,6 +141,8 @@ class Defence:
                 if fault is Fault.LOGIN:
                     self._forgive(address)
                     continue
+                if fault is Fault.LIMIT and self._has_lately(address, fault, at):
+                    continue
                 self._conn.execute("INSERT INTO faults VALUES (?, ?, ?)", (address, at, fault.value))
                 if self._score(address, at, rules) >= rules.threshold and not self._banned(address, at):
                     bans.append(self._ban(address, at, rules, fault.value))
@@ -200,6 +203,10 @@ class Defence:
         query = "SELECT kind, count(*) FROM faults WHERE address = ? AND at > ? GROUP BY kind"
         rows = self._conn.execute(query, (address, at - rules.window))
         return rules.score({Fault(kind): count for kind, count in rows})
+
+    def _has_lately(self, address: str, fault: Fault, at: float) -> bool:
+        query = "SELECT 1 FROM faults WHERE address = ? AND at > ? AND kind = ?"
+        return self._conn.execute(query, (address, at - ONE_BURST, fault.value)).fetchone() is not None
 
     def _banned(self, address: str, at: float) -> bool:
         query = "SELECT 1 FROM bans WHERE address = ? AND until > ?"

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from server.defence import Ban, Defence, Fault, Rules, discard_broken
+from server.defence import ONE_BURST, Ban, Defence, Fault, Rules, discard_broken
 from server.logs import Log
 from server.networks import contains, group, parse_networks
 from server.settings import Settings
@@ -31,7 +31,6 @@ SHORTEST_PAUSE = 0.1
 MOST_PENDING = 10_000
 MOST_SPOKEN_OF = 4096
 SILENCE = 60.0
-ONE_BURST = 10.0  # too many connections within this time are one fault
 
 
 class Guard:

@@ -30,12 +30,25 @@ def commit(book: Defence, address: str, fault: Fault, times: int, rules: Rules =
 
 @pytest.mark.parametrize(
     ("fault", "enough"),
-    [(Fault.UNKNOWN_USER, 8), (Fault.BAD_KEY, 15), (Fault.NO_AUTH, HABIT + 15), (Fault.LIMIT, 5)],
+    [(Fault.UNKNOWN_USER, 8), (Fault.BAD_KEY, 15), (Fault.NO_AUTH, HABIT + 15)],
 )
 def test_each_fault_has_its_weight(book: Defence, fault: Fault, enough: int) -> None:
     assert commit(book, "192.0.2.1", fault, enough - 1) == []
     assert commit(book, "192.0.2.1", fault, 1) == ["192.0.2.1"]
     assert commit(book, "192.0.2.2", fault, 1) == []
+
+
+def test_a_burst_over_a_limit_is_one_fault_whichever_process_saw_it(
+    book: Defence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, other = time.time(), Defence(tmp_path / "run" / "defence.db")
+    monkeypatch.setattr(defence.time, "time", lambda: at)
+    for number in range(4):
+        at += defence.ONE_BURST + 1
+        assert commit(book, "192.0.2.1", Fault.LIMIT, 20) + commit(other, "192.0.2.1", Fault.LIMIT, 20) == [], number
+    at += defence.ONE_BURST + 1
+    assert commit(other, "192.0.2.1", Fault.LIMIT, 1) == ["192.0.2.1"]
+    other.close()
 
 
 def test_faults_of_different_kinds_add_up(book: Defence) -> None:
@@ -109,7 +122,7 @@ def test_however_many_addresses_come_the_file_is_bounded(book: Defence, monkeypa
     for start in range(0, 2000, 100):
         book.note([(f"2001:db8:{number:x}::/64", Fault.BAD_KEY) for number in range(start, start + 100)], RULES)
         for number in range(start, start + 10):
-            book.note([(f"2001:db9:{number:x}::/64", Fault.LIMIT)] * 5, RULES)
+            book.note([(f"2001:db9:{number:x}::/64", Fault.UNKNOWN_USER)] * 8, RULES)
     with sqlite3.connect(tmp := book._path) as conn:
         (faults,) = conn.execute("SELECT count(*) FROM faults").fetchone()
         (bans,) = conn.execute("SELECT count(*) FROM bans").fetchone()

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,27 @@ def test_strangers_are_counted_over_processes_and_told(open_door: Opener, keys: 
         wait_until(lambda: not first.strangers + second.strangers, "them to be gone")
     finally:
         second.drain()
+
+
+def test_who_has_logged_in_is_told_that_it_is_too_much_and_not_banned(open_door: Opener) -> None:
+    door = open_door(never_ban="", sessions_per_agency=1, ban_threshold=1)
+    with log_in(door, COURT) as client:
+        for _ in range(5):
+            with pytest.raises((paramiko.SSHException, EOFError)):
+                RawClient(log_in(door, COURT))
+        time.sleep(0.5)
+        assert RawClient(client).names("/") == ["download", "upload"]
+    assert not door.events.named("BANNED")
+
+
+def test_fifty_connections_of_a_court_at_the_same_moment_come_in(open_door: Opener) -> None:
+    door = open_door(never_ban="")
+    with ThreadPoolExecutor(50) as pool:
+        clients = list(pool.map(lambda _: log_in(door, COURT), range(50)))
+    assert len(door.events.named("CONNECTED")) == 50
+    assert not door.events.named("REFUSED")
+    for client in clients:
+        client.close()
 
 
 # From where one may come
