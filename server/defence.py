@@ -1,9 +1,10 @@
 """What addresses did wrong of late, and which of them are banned: a small SQLite file that all processes share.
 
 Faults are scored as SFTPGo's defender does it: each kind has its points, and an address whose points reach the
-threshold within the window is banned, each time for longer. IPv6 addresses count by their /64 (`networks.group`). No
-answer tells an outsider whether a name exists; but unknown names weigh more than bad keys, so one who lets himself be
-banned again and again can count it out. Where names must stay secret, the two weights can be set alike.
+threshold within the window is banned, each time for longer. IPv6 addresses count by their /64 (`networks.group`).
+
+A bad key weighs less than an unknown name, since courts do mix up keys. But an outsider must not learn which names
+exist by counting how soon he is banned: so it weighs less only where somebody has logged in from before.
 
 The file is apart from the database of the records: an ingest may hold that one's writer for seconds, and nobody who
 knocks may wait for it, nor it for them. Nothing in it is missed: it is written without waiting for the disk
@@ -25,11 +26,13 @@ from server.settings import Settings
 BUSY_SECONDS = 2.0
 HABIT = 40  # connections without a login attempt that mean nothing: a monitor looks every minute whether we live
 ONE_BURST = 10.0  # running into limits within this time is one fault, whichever process saw it
+VISITS = 30 * 24 * 3600.0  # for how long an address is known by a login
 FORGIVEN = 3  # faults that a login makes undone
 REMEMBERED = 24 * 3600.0  # after its end, for how long a ban still makes the next one longer
 LONGEST = 24 * 3600.0
 MOST_FAULTS = 100_000
 MOST_BANS = 10_000
+MOST_VISITORS = 10_000
 
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
@@ -41,6 +44,8 @@ CREATE TABLE IF NOT EXISTS bans (
     address TEXT PRIMARY KEY, since REAL NOT NULL, until REAL NOT NULL, times INTEGER NOT NULL, reason TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS bans_by_end ON bans (until);
+CREATE TABLE IF NOT EXISTS visitors (address TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS visitors_by_age ON visitors (at);
 """
 
 
@@ -139,11 +144,12 @@ class Defence:
         with self._writing():
             for address, fault in faults:
                 if fault is Fault.LOGIN:
-                    self._forgive(address)
+                    self._welcome(address, at)
                     continue
                 if fault is Fault.LIMIT and self._has_lately(address, fault, at):
                     continue
-                self._conn.execute("INSERT INTO faults VALUES (?, ?, ?)", (address, at, fault.value))
+                counted = Fault.UNKNOWN_USER if fault is Fault.BAD_KEY and not self._is_known(address) else fault
+                self._conn.execute("INSERT INTO faults VALUES (?, ?, ?)", (address, at, counted.value))
                 if self._score(address, at, rules) >= rules.threshold and not self._banned(address, at):
                     bans.append(self._ban(address, at, rules, fault.value))
             self._make_room(at, rules)
@@ -228,14 +234,25 @@ class Defence:
         values = (ban.address, ban.since, ban.until, ban.times, ban.reason)
         self._conn.execute("INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?)", values)
 
-    def _forgive(self, address: str) -> None:
+    def _welcome(self, address: str, at: float) -> None:
         latest = "SELECT rowid FROM faults WHERE address = ? ORDER BY at DESC LIMIT ?"
         self._conn.execute(f"DELETE FROM faults WHERE rowid IN ({latest})", (address, FORGIVEN))  # noqa: S608
+        # Once a day is enough to be remembered; every change has all processes read the bans again.
+        self._conn.execute(
+            "INSERT INTO visitors VALUES (?, ?)"
+            " ON CONFLICT (address) DO UPDATE SET at = excluded.at WHERE at < excluded.at - 86400",
+            (address, at),
+        )
+
+    def _is_known(self, address: str) -> bool:
+        return self._conn.execute("SELECT 1 FROM visitors WHERE address = ?", (address,)).fetchone() is not None
 
     def _make_room(self, at: float, rules: Rules) -> None:
         self._conn.execute("DELETE FROM faults WHERE at <= ?", (at - rules.window,))
         self._conn.execute("DELETE FROM bans WHERE until <= ?", (at - REMEMBERED,))
-        for table, order, most in (("faults", "at", MOST_FAULTS), ("bans", "until", MOST_BANS)):
+        self._conn.execute("DELETE FROM visitors WHERE at <= ?", (at - VISITS,))
+        bounds = (("faults", "at", MOST_FAULTS), ("bans", "until", MOST_BANS), ("visitors", "at", MOST_VISITORS))
+        for table, order, most in bounds:
             (count,) = self._conn.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
             if count > most:
                 oldest = f"SELECT rowid FROM {table} ORDER BY {order} LIMIT ?"  # noqa: S608

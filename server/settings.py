@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     ban_time: float = Field(1800, gt=0, description="length of the first ban")
     ban_growth: float = Field(0.5, ge=0, description="each repeated ban is longer by this part; never above a day")
     score_unknown_user: int = Field(2, ge=0, description="points for a login name that does not exist")
-    score_bad_key: int = Field(1, ge=0, description="points for failing to log in under a name that exists")
+    score_bad_key: int = Field(1, ge=0, description="the same for one that exists, if its address is known")
     score_no_auth: int = Field(1, ge=0, description="points for leaving without trying, from the 41st time on")
     score_limit: int = Field(3, ge=0, description="points for running into a limit before logging in")
     never_ban: str = Field(

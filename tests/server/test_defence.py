@@ -33,9 +33,38 @@ def commit(book: Defence, address: str, fault: Fault, times: int, rules: Rules =
     [(Fault.UNKNOWN_USER, 8), (Fault.BAD_KEY, 15), (Fault.NO_AUTH, HABIT + 15)],
 )
 def test_each_fault_has_its_weight(book: Defence, fault: Fault, enough: int) -> None:
+    commit(book, "192.0.2.1", Fault.LOGIN, 1)
     assert commit(book, "192.0.2.1", fault, enough - 1) == []
     assert commit(book, "192.0.2.1", fault, 1) == ["192.0.2.1"]
     assert commit(book, "192.0.2.2", fault, 1) == []
+
+
+@pytest.mark.parametrize("fault", [Fault.UNKNOWN_USER, Fault.BAD_KEY])
+def test_an_outsider_cannot_count_out_which_names_exist(book: Defence, fault: Fault) -> None:
+    commit(book, "192.0.2.1", Fault.LOGIN, 1)  # of somebody else
+    assert commit(book, "192.0.2.2", fault, 7) == []
+    assert commit(book, "192.0.2.2", fault, 1) == ["192.0.2.2"]
+
+
+def test_an_address_is_known_by_its_login_for_a_while(book: Defence, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = time.time()
+    monkeypatch.setattr(defence.time, "time", lambda: at)
+    commit(book, "192.0.2.1", Fault.LOGIN, 1)
+    at += defence.VISITS - 60
+    assert commit(book, "192.0.2.1", Fault.BAD_KEY, 8) == []
+    commit(book, "192.0.2.1", Fault.LOGIN, 3)
+    at += 120
+    assert commit(book, "192.0.2.1", Fault.BAD_KEY, 8) == []
+    at += defence.VISITS
+    commit(book, "192.0.2.2", Fault.LOGIN, 1)
+    assert commit(book, "192.0.2.1", Fault.BAD_KEY, 8) == ["192.0.2.1"]
+
+
+def test_logins_one_after_the_other_change_nothing_that_others_must_read(book: Defence) -> None:
+    commit(book, "192.0.2.1", Fault.LOGIN, 1)
+    assert book.changed()
+    commit(book, "192.0.2.1", Fault.LOGIN, 5)
+    assert not book.changed()
 
 
 def test_a_burst_over_a_limit_is_one_fault_whichever_process_saw_it(
@@ -52,19 +81,21 @@ def test_a_burst_over_a_limit_is_one_fault_whichever_process_saw_it(
 
 
 def test_faults_of_different_kinds_add_up(book: Defence) -> None:
+    commit(book, "192.0.2.1", Fault.LOGIN, 1)
     assert commit(book, "192.0.2.1", Fault.UNKNOWN_USER, 5) == []
     assert commit(book, "192.0.2.1", Fault.BAD_KEY, 4) == []
     assert commit(book, "192.0.2.1", Fault.BAD_KEY, 1) == ["192.0.2.1"]
 
 
 def test_old_faults_do_not_count(book: Defence, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit(book, "192.0.2.1", Fault.BAD_KEY, 14)
+    commit(book, "192.0.2.1", Fault.UNKNOWN_USER, 7)
     later = time.time() + RULES.window + 1
     monkeypatch.setattr(defence.time, "time", lambda: later)
-    assert commit(book, "192.0.2.1", Fault.BAD_KEY, 14) == []
+    assert commit(book, "192.0.2.1", Fault.UNKNOWN_USER, 7) == []
 
 
 def test_a_login_makes_some_faults_undone_but_no_ban(book: Defence) -> None:
+    commit(book, "192.0.2.1", Fault.LOGIN, 1)
     commit(book, "192.0.2.1", Fault.BAD_KEY, 14)
     commit(book, "192.0.2.1", Fault.LOGIN, 1)
     assert commit(book, "192.0.2.1", Fault.BAD_KEY, 3) == []
