@@ -5,7 +5,8 @@ kernel keeps the count, so it costs a microsecond, needs no database, and a proc
 bytes need not exist: the files stay empty. A name stands for a region of one of a few files, by its hash, so that
 neither names nor addresses, however many come by, leave anything on the disk.
 
-Locks of one open file do not exclude each other, so what this process holds it also remembers itself.
+Locks of one open file do not exclude each other, so what this process holds it also remembers itself. On a file system
+without locks that is all there is: each process counts for itself.
 """
 
 import fcntl
@@ -78,4 +79,6 @@ class Slots:
             fcntl.fcntl(self._files[file], fcntl.F_OFD_SETLK, lock)
         except (BlockingIOError, PermissionError):
             return False
+        except OSError:  # ENOLCK, say; a court must not be kept out by it
+            return True
         return True

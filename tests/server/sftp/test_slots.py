@@ -1,5 +1,7 @@
 """Slots hold over processes, and end with them."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,3 +73,12 @@ def test_however_many_names_there_are_nothing_grows(slots: Slots, tmp_path: Path
     files = list((tmp_path / "slots").iterdir())
     assert len(files) == FILES
     assert sum(file.stat().st_size for file in files) == 0
+
+
+def test_without_locks_each_process_counts_for_itself(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    taken = [slots.take("court", 2) for _ in range(3)]
+    assert [slot is not None for slot in taken] == [True, True, False]
