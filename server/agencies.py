@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from sqlalchemy.exc import IntegrityError
 
 from server.db.metadata import Instant, metadata
 from server.errors import AppError, Code
+from server.networks import parse_networks
 
 agencies = Table(
     "agencies",
@@ -109,6 +111,20 @@ def list_agencies(conn: Connection) -> list[Agency]:
 def set_enabled(conn: Connection, slug: str, enabled: bool) -> Agency:
     """Let the agency log in, or no longer. Raises `AppError` not_found."""
     conn.execute(update(agencies).where(agencies.c.slug == slug).values(enabled=enabled))
+    return find_agency(conn, slug)
+
+
+def set_networks(conn: Connection, slug: str, networks: Sequence[str]) -> Agency:
+    """Let the agency log in from those networks only (CIDR); none: from anywhere.
+
+    Raises `AppError` not_found, or invalid for what is no network, with the one that was probably meant.
+    """
+    text = " ".join(networks)
+    try:
+        found = [str(network) for network in parse_networks(text)]
+    except ValueError as error:
+        raise AppError(Code.INVALID, str(error)) from error
+    conn.execute(update(agencies).where(agencies.c.slug == slug).values(networks=" ".join(found) or None))
     return find_agency(conn, slug)
 
 

@@ -28,6 +28,7 @@ from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
+from server.networks import parse_networks
 from server.services.keyring import KeyRing
 from server.settings import Settings, environment
 from server.sftp import Account, Door
@@ -142,7 +143,13 @@ class Gatekeeper:
     async def admit(self, username: str, fingerprint: str) -> Account | None:
         """The account of that user name and key, or None."""
         agency = await self._keys.agency(username, fingerprint)
-        return Account(agency.id, agency.slug, self._settings.home(agency.slug)) if agency else None
+        if agency is None:
+            return None
+        return Account(agency.id, agency.slug, self._settings.home(agency.slug), parse_networks(agency.networks or ""))
+
+    async def knows(self, username: str) -> bool:
+        """Whether there is an agency of that name."""
+        return await self._keys.knows(username)
 
     async def stamp(self) -> object:
         """Changes when any admission may have changed."""

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.networks import parse_networks
 
 MIB = 1024 * 1024
 
@@ -37,9 +39,27 @@ class Settings(BaseSettings):
     login_grace: float = Field(30, gt=0, description="time to log in")
     auth_tries: int = Field(6, ge=1, description="keys a client may offer on one connection")
     channels: int = Field(10, ge=1, description="SFTP channels on one connection")
-    sessions_per_agency: int = Field(50, ge=1, description="connections of one agency at a time")
+    sessions_per_agency: int = Field(50, ge=1, le=65536, description="connections of one agency at a time")
+    sessions_per_address: int = Field(100, ge=1, le=65536, description="sessions from one address at a time")
+    strangers: int = Field(200, ge=1, le=65536, description="connections that have not logged in, in all")
+    strangers_per_address: int = Field(64, ge=1, le=65536, description="the same from one address")
+    accepts_per_minute: float = Field(120, gt=0, description="new connections of one address, in the long run")
+    accept_burst: int = Field(100, ge=1, description="new connections of one address at once")
     idle_timeout: float = Field(1800, gt=0, description="a session without a request is ended after")
     keepalive: float = Field(30, gt=0, description="a silent client is asked after; three missed answers end it")
+    ban_threshold: int = Field(15, ge=1, description="points of one address that ban it")
+    ban_window: float = Field(1800, gt=0, description="time within which the points must come together")
+    ban_time: float = Field(1800, gt=0, description="length of the first ban")
+    ban_growth: float = Field(0.5, ge=0, description="each repeated ban is longer by this part; never above a day")
+    score_unknown_user: int = Field(2, ge=0, description="points for a login name that does not exist")
+    score_bad_key: int = Field(1, ge=0, description="the same for one that exists, if its address is known")
+    score_no_auth: int = Field(1, ge=0, description="points for leaving without trying, from the 41st time on")
+    score_limit: int = Field(3, ge=0, description="points for running into a limit before logging in")
+    never_ban: str = Field(
+        "127.0.0.0/8 ::1/128", description="networks without bans, accept rate and sessions per address (CIDR)"
+    )
+    proxy_networks: str = Field("", description="load balancers that must send PROXY protocol v2 (CIDR); empty: none")
+    banner: str = Field("", max_length=4096, description="text shown before login; \\n is a new line, @FILE a file")
     window: int = Field(16 * MIB, ge=MIB, description="SSH receive window of a channel, bytes")
 
     workers: int = Field(1, ge=1, le=64, description="ingest workers")
@@ -48,6 +68,12 @@ class Settings(BaseSettings):
     drain: float = Field(20, ge=0, description="grace for running uploads when stopping")
     region: str = Field("US", min_length=2, max_length=2, description="country of phone numbers without a prefix")
     file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is received and ingested, bytes")
+
+    @field_validator("never_ban", "proxy_networks")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
 
     @property
     def database_url(self) -> str:
@@ -58,6 +84,16 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """Directory of files that are whole and not yet ingested; the truth until the database has them."""
         return self.data / "spool"
+
+    @property
+    def run(self) -> Path:
+        """Directory of what running processes share; nothing in it is missed after it was deleted."""
+        return self.data / "run"
+
+    @property
+    def defence(self) -> Path:
+        """The small database of failed logins and bans."""
+        return self.run / "defence.db"
 
     @property
     def archive(self) -> Path:

@@ -6,11 +6,12 @@ import typer
 
 from server import agencies
 from server.cli.output import Json, as_dict, print_list, print_one
+from server.errors import AppError, Code
 from server.services.provision import create_agency
 from server.settings import Settings
 from server.state import open_state
 
-app = typer.Typer(help="Add, list, show, enable and disable agencies.", no_args_is_help=True)
+app = typer.Typer(help="Add, edit, list, show, enable and disable agencies.", no_args_is_help=True)
 
 Slug = Annotated[str, typer.Argument(help="The agency's login name, such as gwinnett-courts.")]
 
@@ -28,15 +29,15 @@ def add(
     settings: Settings = context.obj
     with open_state(settings) as state, state.database.writing() as conn:
         agency = create_agency(conn, settings.agencies, slug, name, timezone, staging)
-    print_one(as_dict(agency), as_json, f"Agency {slug} is there. Next: dropslot key add {slug} KEY.pub")
+    print_one(_document(agency), as_json, f"Agency {slug} is there. Next: dropslot key add {slug} KEY.pub")
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """List all agencies."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        rows = [as_dict(agency) for agency in agencies.list_agencies(conn)]
-    columns = ("slug", "name", "timezone", "staging", "enabled", "created_at")
+        rows = [_document(agency) for agency in agencies.list_agencies(conn)]
+    columns = ("slug", "name", "timezone", "staging", "enabled", "networks", "created_at")
     print_list(rows, as_json, columns, "No agency yet. Add one with: dropslot agency add SLUG --name N --timezone TZ")
 
 
@@ -45,7 +46,25 @@ def show(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
     """Show one agency."""
     with open_state(context.obj) as state, state.database.reading() as conn:
         agency = agencies.find_agency(conn, slug)
-    print_one({**as_dict(agency), "home": str(context.obj.home(slug))}, as_json)
+    print_one({**_document(agency), "home": str(context.obj.home(slug))}, as_json)
+
+
+@app.command()
+def edit(
+    context: typer.Context,
+    slug: Slug,
+    network: Annotated[
+        list[str] | None, typer.Option(help="Network it may come from, such as 203.0.113.0/24; may be repeated.")
+    ] = None,
+    any_network: Annotated[bool, typer.Option("--any-network", help="It may come from anywhere.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say from which networks an agency may log in; sessions from elsewhere end within five seconds."""
+    if bool(network) is any_network:
+        raise AppError(Code.INVALID, "What shall change?", "Name networks with --network, or --any-network.")
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        agency = agencies.set_networks(conn, slug, network or [])
+    print_one(_document(agency), as_json, f"Agency {slug} may log in from {agency.networks or 'anywhere'}.")
 
 
 @app.command()
@@ -63,4 +82,9 @@ def enable(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
 def _switch(context: typer.Context, slug: str, enabled: bool, as_json: bool) -> None:
     with open_state(context.obj) as state, state.database.writing() as conn:
         agency = agencies.set_enabled(conn, slug, enabled)
-    print_one(as_dict(agency), as_json, f"Agency {slug} is {'enabled' if enabled else 'disabled'}.")
+    print_one(_document(agency), as_json, f"Agency {slug} is {'enabled' if enabled else 'disabled'}.")
+
+
+def _document(agency: agencies.Agency) -> dict[str, object]:
+    """All of it but the hash of its password."""
+    return {name: value for name, value in as_dict(agency).items() if name != "password_hash"}

@@ -45,14 +45,22 @@ class KeyRing:
             self._known[key] = _Memory(found, time.monotonic())
         return found
 
+    async def knows(self, username: str) -> bool:
+        """Whether there is an agency of that name. Raises `AppError` unavailable while the database is away."""
+        return await asyncio.to_thread(self._knows, username)
+
+    def _knows(self, username: str) -> bool:
+        with self._database.reading() as conn:
+            return look_up(conn, username) is not None
+
     async def stamp(self) -> object:
-        """Something that is another one as soon as a key was revoked or an agency disabled (or enabled)."""
+        """Another one as soon as a key was revoked, an agency disabled (or enabled), or its networks changed."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
-            disabled = [agency.id for agency in list_agencies(conn) if not agency.enabled]
-            return tuple(disabled), last_revocation(conn)
+            agencies = [(agency.id, agency.enabled, agency.networks) for agency in list_agencies(conn)]
+            return tuple(agencies), last_revocation(conn)
 
     def _look(self, username: str, fingerprint: str) -> Agency | None:
         with self._database.reading() as conn:

@@ -78,6 +78,9 @@ class Announcer:
         # Another process may have taken it back or renamed it since, or it has been registered and dealt with already.
         if current := self._spool.find(manifest.id):
             self._intake.received(current)
+            # And it may have renamed it between our looking and our telling.
+            if (later := self._spool.find(manifest.id)) and later.path != current.path:
+                self._intake.renamed(later.agency, current.path, later.path)
 
     def _tell(self, call: Callable[[Told], None], what: Told) -> None:
         future = asyncio.get_running_loop().run_in_executor(self._thread, self._told, call, what)

@@ -4,15 +4,18 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from server.logs import Log
 from server.settings import Settings
 from server.sftp.announcer import Announcer
+from server.sftp.banner import load_banner
 from server.sftp.gate import Gate
+from server.sftp.guard import Guard
 from server.sftp.reception import Reception
+from server.sftp.slots import Slots
 from server.sftp.upload import Upload
 from server.sftp.writeback import EVERY, start_writeback
 
@@ -24,9 +27,10 @@ SLOW_SPELL = 1.0
 
 
 class Desk:
-    """Settings and services, the thread pool for what blocks, and who is connected.
+    """Settings and services, the thread pool for what blocks, and the slots that all processes share.
 
-    `connected` counts connections by agency, `strangers` by address those that have not authenticated (yet).
+    `strangers` counts this process's connections that have not authenticated (yet), `received` and `sent` the bytes of
+    closed files by session, and `banner` is what clients show before login.
     """
 
     def __init__(
@@ -36,18 +40,31 @@ class Desk:
         reception: Reception,
         announcer: Announcer,
         pool: ThreadPoolExecutor,
+        guard: Guard,
+        slots: Slots,
         log: Log,
     ) -> None:
         self.settings = settings
         self.gate = gate
         self.reception = reception
         self.announcer = announcer
+        self.guard = guard
+        self.slots = slots
         self.log = log
         self.draining = False
-        self.connected: Counter[str] = Counter()
-        self.strangers: Counter[str] = Counter()
+        self.strangers = 0
+        self.received: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.banner = load_banner(settings.banner)
         self._pool = pool
         self._slow_until = 0.0
+        self._chores: set[asyncio.Task[None]] = set()
+
+    def see_to(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that nobody waits for. It must not raise."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call that blocks in a thread, so that the other sessions go on."""

@@ -18,14 +18,17 @@ from server.settings import Settings
 from server.sftp.algorithms import load_host_keys, offer
 from server.sftp.announcer import Announcer
 from server.sftp.desk import Desk
-from server.sftp.entrance import Entrance
+from server.sftp.entrance import Entrance, Porter
 from server.sftp.gate import Gate, Intake
+from server.sftp.guard import Guard
 from server.sftp.hotpath.buffers import Buffers
 from server.sftp.hotpath.connection import HotConnection
 from server.sftp.hotpath.selftest import find_misfit
+from server.sftp.line import Line
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
 from server.sftp.session import Connection
+from server.sftp.slots import Slots
 
 # Not an imitation of another product's: WinSCP and others switch workarounds on by the name they read here.
 BANNER = "dropslot"
@@ -62,7 +65,8 @@ class Door:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sftp")
         self._announcer = Announcer(intake, spool, log)
         self._reception = Reception(journal, spool, settings.settle, settings.quiet_time)
-        self._desk = Desk(settings, gate, self._reception, self._announcer, self._pool, log)
+        self._guard, self._slots = Guard(settings, log), Slots(settings.run / "slots")
+        self._desk = Desk(settings, gate, self._reception, self._announcer, self._pool, self._guard, self._slots, log)
         self._connections: set[Connection] = set()
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
@@ -79,8 +83,8 @@ class Door:
 
     @property
     def strangers(self) -> int:
-        """How many connections there are that have not logged in (yet)."""
-        return self._desk.strangers.total()
+        """How many connections of this process there are that have not logged in (yet)."""
+        return self._desk.strangers
 
     async def start(self, sock: socket.socket) -> None:
         """Listen on `sock`, which is bound."""
@@ -90,13 +94,15 @@ class Door:
         options = await self._options()
         hot = await self._may_be_hot()
         buffers = Buffers()
+        porter = Porter(self._guard, self._settings.login_grace, self._desk.log)
+        await self._guard.start()
 
-        def connect() -> asyncssh.SSHServerConnection:
-            if hot:
-                return HotConnection(loop, options, buffers)
-            return asyncssh.SSHServerConnection(loop, options)
+        def connect() -> Line:
+            return HotConnection(loop, options, buffers) if hot else Line(loop, options)
 
-        self._server = await loop.create_server(lambda: Entrance(connect, buffers.reading), sock=sock, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            lambda: Entrance(connect, buffers.reading, porter), sock=sock, backlog=BACKLOG
+        )
         self._watch = loop.create_task(self._watch_admissions())
 
     async def _may_be_hot(self) -> bool:
@@ -169,6 +175,8 @@ class Door:
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_WORDS)
         await self._announcer.finish()
+        await self._guard.stop()
+        self._slots.close()
         self._pool.shutdown()
         logging.getLogger("asyncio").removeFilter(self._quiet)
 

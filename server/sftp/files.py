@@ -27,6 +27,7 @@ from asyncssh import (
 from server.intake.names import is_temporary
 from server.logs import Log
 from server.sftp.desk import Desk
+from server.sftp.events import describe_change, describe_mode
 from server.sftp.jail import Jail
 from server.sftp.listing import describe, describe_root, list_name
 from server.sftp.paths import AREAS, UPLOAD, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
@@ -66,7 +67,7 @@ class Files(SFTPServer):
         writing = bool(pflags & (FXF_WRITE | FXF_APPEND))
         handle = await (self._open_upload(where, pflags, attrs) if writing else self._open_reading(where))
         self._open_handles += 1
-        self._log.info("OPEN", path=str(where), mode="WRITE" if writing else "READ")
+        self._log.info("OPEN", path=str(where), mode=describe_mode(pflags))
         return handle
 
     async def _open_reading(self, path: AgencyPath) -> Reading:
@@ -108,10 +109,13 @@ class Files(SFTPServer):
             await self._close_upload(file_obj)
         elif isinstance(file_obj, Upload | Reading):
             os.close(file_obj.fd)
-            self._log.info("CLOSE", path=str(file_obj.path), bytes_out=getattr(file_obj, "sent", 0))
+            self._desk.sent[self._sender.session] += file_obj.sent
+            self._log.info("CLOSE", path=str(file_obj.path), bytes_out=file_obj.sent)
 
     async def _close_upload(self, upload: Upload) -> None:
         try:
+            self._desk.received[self._sender.session] += upload.received
+            self._desk.sent[self._sender.session] += upload.sent
             outcome = await self._work("CLOSE", self._desk.reception.close, self._jail, self._sender, upload)
         except Exception:
             if not upload.torn:
@@ -223,19 +227,24 @@ class Files(SFTPServer):
         except SFTPNoSuchFile:
             if str(where) not in self._sent:
                 raise
+        self._log.info("SETSTAT", path=str(where), changes=describe_change(attrs))
 
     lsetstat = setstat
 
     async def _resize(self, path: bytes, size: int) -> None:
         handle = await self.open(path, FXF_WRITE, SFTPAttrs())
         try:
-            await self.fsetstat(handle, SFTPAttrs(size=size))
+            await self._change(handle, SFTPAttrs(size=size))
         finally:
             await self.close(handle)
 
     async def fsetstat(self, file_obj: object, attrs: SFTPAttrs) -> None:
         """As `setstat`, for an open file. Setting the size changes the file and counts as writing."""
         handle = _handle(file_obj)
+        await self._change(handle, attrs)
+        self._log.info("SETSTAT", path=str(handle.path), changes=describe_change(attrs))
+
+    async def _change(self, handle: Upload | Reading, attrs: SFTPAttrs) -> None:
         if attrs.size is not None:
             if not isinstance(handle, Upload):
                 raise SFTPPermissionDenied("This file was opened for reading only.")

@@ -6,15 +6,20 @@ from typing import Protocol
 
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
+from server.networks import Network
 
 
 @dataclass(frozen=True)
 class Account:
-    """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`."""
+    """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`.
+
+    `networks` are those it may come from; none: from anywhere.
+    """
 
     agency_id: str
     slug: str
     home: Path
+    networks: tuple[Network, ...] = ()
 
 
 class Gate(Protocol):
@@ -22,6 +27,10 @@ class Gate(Protocol):
 
     async def admit(self, username: str, fingerprint: str) -> Account | None:
         """The account of that user name and key (`SHA256:...`), or None (unknown user and bad key alike)."""
+        ...
+
+    async def knows(self, username: str) -> bool:
+        """Whether there is an account of that name. Only for the record: no answer to a client depends on it."""
         ...
 
     async def stamp(self) -> object:

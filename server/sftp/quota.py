@@ -93,7 +93,7 @@ class Meter:
             )
         if quota.size is not None and size > 0 and now.size + size > quota.size:
             raise SFTPFailure(
-                f"Your directory may hold {quota.size} bytes, and has no room for more. Delete files that are done with."
+                f"Your directory may hold {quota.size} bytes, and is full. Delete files that are done with."
             )
 
     @contextmanager

@@ -267,7 +267,16 @@ class Reception:
                 return None
             with self._journal.moving(sender.agency, str(old), str(new)) as entry:
                 jail.rename(old, new, replacing)
+            if entry is None and not is_temporary(new.name):
+                self._follow(jail, new)
             return self._renamed(jail, sender, old, new, entry) if old.area == UPLOAD else None
+
+    def _follow(self, jail: Jail, path: AgencyPath) -> None:
+        """If the file there was accepted a moment ago, by whichever process, it arrives under its new name."""
+        status = jail.stat(path)
+        settling = self._spool.find_settling(status, now()) if status.st_nlink > 1 else None
+        if settling:
+            self.renew(settling, path)
 
     def _renamed(
         self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, entry: Entry | None

@@ -27,6 +27,7 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SFTPServerHandler._get_next_handle, ["self"]),
     (SSHServerStreamSession.__init__, ["self", "session_factory", "sftp_factory", "sftp_version", "allow_scp"]),
     (SSHServerStreamSession.session_started, ["self"]),
+    (SSHConnection.send_newkeys, ["self", "k", "h"]),
     (SSHPacket.check_end, ["self"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
@@ -36,6 +37,7 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler._process_close, ("_file_handles", "pop", "close")),
     (SSHStreamSession.connection_made, ("_chan", "_conn", "_encoding")),
     (SSHConnection.__init__, ("_transport",)),
+    (SSHConnection.send_newkeys, ("_kex", "compute_key")),
 )
 
 

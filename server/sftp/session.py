@@ -16,14 +16,17 @@ from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
 from server.clock import new_id
 from server.logs import Log
+from server.networks import contains, plain
 from server.sftp.algorithms import refuse_weak_signatures
 from server.sftp.desk import Desk
+from server.sftp.events import describe_algorithms
 from server.sftp.files import Files
 from server.sftp.gate import Account
 from server.sftp.handler import Handler
 from server.sftp.hotpath.channel import HotChannel
 from server.sftp.hotpath.handler import HotHandler
 from server.sftp.jail import Jail
+from server.sftp.presence import Presence
 from server.sftp.reception import Sender
 
 SFTP_ONLY = (
@@ -32,10 +35,7 @@ SFTP_ONLY = (
 )
 NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 LEAST_TRIES = 20
-# As sshd's MaxStartups: who connects and never says who they are must not use up what the courts need. One address gets
-# less than all, and enough for a court whose machines share it and connect at the same moment.
-MOST_STRANGERS = 200
-MOST_STRANGERS_OF_ONE_ADDRESS = 64
+TOO_MANY_STRANGERS = "Too many connections are waiting to log in. Try again in a minute."
 FAR = 0.02
 NEAR_WINDOW = 2 * 1024 * 1024
 
@@ -54,7 +54,14 @@ class Connection(asyncssh.SSHServer):
         self._connections = connections
         self._conn: asyncssh.SSHServerConnection | None = None
         self._admitted: tuple[str, str] | None = None
-        self._stranger_from: str | None = None
+        self._presence = Presence(desk, "")
+        self._names: set[str] = set()
+        self._turned_away = False
+        self._elsewhere = False
+        self._is_greeted = False
+        self._is_lost = False
+        self._reason = ""
+        self._key_type = ""
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -68,49 +75,55 @@ class Connection(asyncssh.SSHServer):
         self._conn = conn
         self._connections.add(self)
         peer = conn.get_extra_info("peername")
-        address = peer[0] if peer else ""
-        self.log = self.log.bind(source_ip=address)
-        if not self._count_stranger(address):
+        self._presence = Presence(self.desk, plain(str(peer[0])) if peer else "")
+        self.log = self.log.bind(source_ip=self._presence.address)
+        if not self._presence.enter():
+            self._turned_away = True
             self.log.warning("REFUSED", reason="too many connections that have not logged in")
-            asyncio.get_running_loop().call_soon(conn.abort)  # asyncssh still wants to greet it
+            # asyncssh still wants to greet it
+            asyncio.get_running_loop().call_soon(self._end, asyncssh.DISC_TOO_MANY_CONNECTIONS, TOO_MANY_STRANGERS)
             return
         self.touch()
         self._watch_idleness()
 
-    def _count_stranger(self, address: str) -> bool:
-        """Count it until it has logged in or is gone; False if there are too many of them."""
-        strangers = self.desk.strangers
-        if strangers.total() >= MOST_STRANGERS or strangers[address] >= MOST_STRANGERS_OF_ONE_ADDRESS:
-            return False
-        strangers[address] += 1
-        self._stranger_from = address
-        return True
-
-    def _no_stranger(self) -> None:
-        address, self._stranger_from = self._stranger_from, None
-        if address is not None:
-            self.desk.strangers[address] -= 1
-            if not self.desk.strangers[address]:
-                del self.desk.strangers[address]
-
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over; its channels' handlers end by themselves."""
         self._connections.discard(self)
-        self._no_stranger()
+        self._presence.leave()
         if self._idle_timer:
             self._idle_timer.cancel()
+        self._is_lost = True
+        self._reason = self._reason or (type(exc).__name__ if exc else "the client has left")
         if self._agency:
-            self.desk.connected[self._agency] -= 1
-            self.log.info("DISCONNECTED", reason="" if exc is None else type(exc).__name__)
-        elif self._offered:
-            self.log.info("AUTH_FAILURE", client=self.client, keys_offered=self._offered)
+            self.conclude()
+        elif not self._turned_away and not self.desk.draining:
+            self.desk.see_to(self._blame())
+
+    def conclude(self) -> None:
+        """Log its end, once its channels have closed their files."""
+        if self._is_lost and not self.tasks:
+            desk, seconds = self.desk, round(time.monotonic() - self._welcomed, 3)
+            received, sent = desk.received.pop(self.id, 0), desk.sent.pop(self.id, 0)
+            self.log.info("DISCONNECTED", reason=self._reason, seconds=seconds, bytes_in=received, bytes_out=sent)
+
+    async def _blame(self) -> None:
+        try:
+            reason = await self._presence.blame(self._names)
+        except Exception:  # the database is away, so nobody can log in: that is not held against them
+            reason = "the server could not tell"
+        if self._names:
+            reason = "the address is in none of the agency's networks" if self._elsewhere else reason
+            self.log.info("AUTH_FAILURE", client=self.client, reason=reason, keys_offered=self._offered)
 
     # Who it is
 
     def begin_auth(self, username: str) -> bool:
         """Somebody says who they are. It is always a key that proves it."""
         self.log = self.log.bind(user=username if _PLAIN_NAME.fullmatch(username) else "(malformed)")
-        self._count_offer()
+        self._count_offer(username)
+        if self.desk.banner and self._conn and not self._is_greeted:
+            self._is_greeted = True
+            self._conn.send_auth_banner(self.desk.banner)
         return True
 
     def public_key_auth_supported(self) -> bool:
@@ -119,11 +132,12 @@ class Connection(asyncssh.SSHServer):
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
-        self._count_offer()
+        self._count_offer(username)
         refuse_weak_signatures(key)
         fingerprint = key.get_fingerprint()
         if await self._ask(username, fingerprint):
             self._admitted = username, fingerprint
+            self._key_type = key.get_algorithm()
             return True
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
@@ -135,20 +149,18 @@ class Connection(asyncssh.SSHServer):
         if self._conn is None or self._admitted is None or self._conn.get_extra_info("username") != self._admitted[0]:
             self._end(asyncssh.DISC_BY_APPLICATION, "Authentication went wrong. Try again.")
             return
-        self._no_stranger()
         self._welcomed = time.monotonic()
         self._agency, fingerprint = self._admitted
-        self.desk.connected[self._agency] += 1
         self.log = self.log.bind(agency=self._agency)
-        info = self._conn.get_extra_info
-        self.log.info("CONNECTED", client=self.client, key=fingerprint, cipher=info("recv_cipher"))
-        if self.desk.connected[self._agency] > self.desk.settings.sessions_per_agency:
-            most = self.desk.settings.sessions_per_agency
-            self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, f"More than {most} connections at a time are not allowed.")
+        algorithms = describe_algorithms(self._conn)
+        self.log.info("CONNECTED", client=self.client, key=fingerprint, key_type=self._key_type, **algorithms)
+        if refusal := self._presence.log_in(self._agency):
+            self.log.warning("REFUSED", reason=refusal)
+            self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal)
 
     async def check(self) -> None:
         """End the connection if it has logged in and may not stay. Raises what the gate raises."""
-        if self._agency and self._admitted and await self.desk.gate.admit(*self._admitted) is None:
+        if self._agency and self._admitted and await self._admit(*self._admitted) is None:
             self.log.info("EXPELLED")
             self.end(NOT_ADMITTED.strip())
 
@@ -160,14 +172,23 @@ class Connection(asyncssh.SSHServer):
         if self.desk.draining:
             return None
         try:
-            return await self.desk.gate.admit(username, fingerprint)
+            return await self._admit(username, fingerprint)
         except Exception:
             self.log.exception("ERROR", operation="admit")
             return None
 
-    def _count_offer(self) -> None:
+    async def _admit(self, username: str, fingerprint: str) -> Account | None:
+        """As the gate says, and only from where the agency may come."""
+        account = await self.desk.gate.admit(username, fingerprint)
+        if account and account.networks and not contains(account.networks, self._presence.address):
+            self._elsewhere = True
+            return None
+        return account
+
+    def _count_offer(self, username: str) -> None:
         """Bound also what is not refused: user names tried, and keys offered again and again without a signature."""
         self._offered += 1
+        self._names.add(username)
         if self._offered > max(LEAST_TRIES, 3 * self.desk.settings.auth_tries):
             self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many attempts to log in.")
 
@@ -218,6 +239,7 @@ class Connection(asyncssh.SSHServer):
 
     def _end(self, code: int, reason: str) -> None:
         if self._conn:
+            self._reason = self._reason or reason
             self._conn.disconnect(code, reason)
 
     def _watch_idleness(self) -> None:
@@ -320,3 +342,4 @@ class Channel(SSHServerStreamSession[bytes]):
             self._connection.log.error("ERROR", operation="session", exc_info=error)
         if not task.cancelled() and error:
             self._connection.end("Internal error; the operator finds it in the server's log.")
+        self._connection.conclude()

@@ -213,7 +213,18 @@ def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
 
 
 def test_help_is_there_for_every_command(dropslot: Dropslot) -> None:
-    for words in ([], ["agency"], ["key"], ["template"], ["profile"], ["arrival"], ["upload"], ["record"], ["serve"]):
+    for words in (
+        [],
+        ["agency"],
+        ["key"],
+        ["template"],
+        ["profile"],
+        ["arrival"],
+        ["upload"],
+        ["record"],
+        ["ban"],
+        ["serve"],
+    ):
         done = subprocess.run([str(DROPSLOT), *words, "--help"], capture_output=True, text=True, check=False)
         assert done.returncode == 0
         assert "Usage" in done.stdout

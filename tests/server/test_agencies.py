@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.agencies import Agency, add_agency, find_agency, list_agencies, set_enabled
+from server.agencies import Agency, add_agency, find_agency, list_agencies, set_enabled, set_networks
 from server.errors import AppError, Code
 from server.state import State
 
@@ -53,3 +53,26 @@ def test_disabling_is_remembered_and_undone(state: State) -> None:
         assert set_enabled(conn, "gwinnett", True).enabled
         with pytest.raises(AppError, match="no agency 'nobody'"):
             set_enabled(conn, "nobody", True)
+
+
+def test_networks_are_kept_in_their_proper_form_and_taken_back(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        add_agency(conn, agency("fulton"))
+        assert set_networks(conn, "gwinnett", ["10.1.0.0/16", "2001:DB8::/32"]).networks == "10.1.0.0/16 2001:db8::/32"
+        assert find_agency(conn, "fulton").networks is None
+        assert set_networks(conn, "gwinnett", []).networks is None
+
+
+def test_a_network_with_host_bits_is_refused_with_the_one_that_was_meant(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        with pytest.raises(AppError, match=r"The network is 10\.1\.0\.0/16\.") as refused:
+            set_networks(conn, "gwinnett", ["10.1.2.3/16"])
+    assert refused.value.code == Code.INVALID
+
+
+def test_networks_of_nobody_are_not_found(state: State) -> None:
+    with state.database.writing() as conn, pytest.raises(AppError) as refused:
+        set_networks(conn, "nobody", ["10.0.0.0/8"])
+    assert refused.value.code == Code.NOT_FOUND

@@ -23,8 +23,15 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, v
         Settings()
 
 
+@pytest.mark.parametrize("name", ["NEVER_BAN", "PROXY_NETWORKS"])
+def test_a_network_with_host_bits_is_told_with_the_right_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"DROPSLOT_{name}", "10.1.2.3/16")
+    with pytest.raises(ValidationError, match=r"The network is 10\.1\.0\.0/16"):
+        Settings()
+
+
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path, sftp_port=0, drain=1.5, durability="flush")
+    settings = Settings(data=tmp_path, sftp_port=0, drain=1.5, durability="flush", never_ban="", banner="One\nTwo")
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings

@@ -6,7 +6,7 @@ import struct
 import time
 from typing import Any, Protocol, cast
 
-from asyncssh import SSHServerChannel, SSHServerConnection, SSHServerConnectionOptions
+from asyncssh import SSHServerChannel, SSHServerConnectionOptions
 from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_KEX_LAST
 from asyncssh.misc import DisconnectError, ProtocolError
 
@@ -14,6 +14,7 @@ from server.sftp.entrance import MOUTHFUL
 from server.sftp.hotpath.buffers import RECEIVE, ROOM, UNSENT, Buffers
 from server.sftp.hotpath.channel import HotChannel
 from server.sftp.hotpath.seals import HEADROOM, LENGTH, Seal, seal_like
+from server.sftp.line import Line
 
 # body: padding length, message type, channel, data length, data, padding
 DATA_HEADER = 10
@@ -32,7 +33,7 @@ class Batch(Protocol):
         """Write what was gathered, and answer."""
 
 
-class HotConnection(SSHServerConnection):
+class HotConnection(Line):
     """One connection of the hot path. `Entrance` gives it what was read by `buffer_received`.
 
     Of asyncssh's connection it leans on the names in `selftest`.

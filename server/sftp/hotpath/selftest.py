@@ -17,7 +17,6 @@ from asyncssh.connection import SSHConnection, SSHServerConnection
 from asyncssh.encryption import get_encryption, get_encryption_params
 from asyncssh.stream import SSHServerStreamSession, SSHStreamSession
 
-from server.sftp.entrance import Entrance
 from server.sftp.hotpath.buffers import Buffers
 from server.sftp.hotpath.channel import HotChannel
 from server.sftp.hotpath.connection import HotConnection
@@ -155,25 +154,38 @@ class _Stage(asyncssh.SSHServer):
         return self._conn.create_server_channel(encoding=None), _Echo()
 
 
+class _Usher(asyncio.BufferedProtocol):
+    """Passes on what happens to a transport, as `Entrance` does for whoever is let in."""
+
+    def __init__(self, connection: HotConnection) -> None:
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._connection.buffers.reading[: self._connection.appetite]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.buffer_received(nbytes)
+
+
 async def _rehearse() -> str:
     loop, buffers = asyncio.get_running_loop(), Buffers()
     options = await asyncssh.SSHServerConnectionOptions.construct(
         None, config=None, server_factory=_Stage, server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")]
     )
     ours, theirs = _connected()
-    made: list[HotConnection] = []
-
-    def connect() -> HotConnection:
-        made.append(HotConnection(loop, options, buffers))
-        return made[-1]
-
-    await loop.connect_accepted_socket(lambda: Entrance(connect, buffers.reading), ours)
+    connection = HotConnection(loop, options, buffers)
+    await loop.connect_accepted_socket(lambda: _Usher(connection), ours)
     try:
         lesson = os.urandom(LESSON)
         return "" if await _converse(theirs, lesson) == lesson else "what came back was not what was sent"
     finally:
-        for connection in made:
-            connection.abort()
+        connection.abort()
 
 
 def _connected() -> tuple[socket.socket, socket.socket]:

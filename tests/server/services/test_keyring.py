@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from keys.store import StoredKey, revoke_key
-from server.agencies import set_enabled
+from server.agencies import set_enabled, set_networks
 from server.clock import now
 from server.services.keyring import KeyRing
 from server.services.provision import create_agency, make_key
@@ -54,3 +54,26 @@ def test_a_known_key_still_opens_while_the_database_is_away(state: State, key: S
     with patch.object(state.database.engine.dialect, "do_execute", side_effect=away):
         assert ask(ring, "gwinnett", key.fingerprint) == "gwinnett"
         assert ask(ring, "fulton", key.fingerprint) is None
+
+
+def test_the_stamp_changes_with_whatever_may_end_a_session(state: State, key: StoredKey) -> None:
+    ring, stamps = KeyRing(state.database), []
+    stamps.append(asyncio.run(ring.stamp()))
+    assert asyncio.run(ring.stamp()) == stamps[0]
+    with state.database.writing() as conn:
+        set_enabled(conn, "fulton", False)
+    stamps.append(asyncio.run(ring.stamp()))
+    with state.database.writing() as conn:
+        set_networks(conn, "gwinnett", ["10.0.0.0/8"])
+    stamps.append(asyncio.run(ring.stamp()))
+    with state.database.writing() as conn:
+        revoke_key(conn, key.agency_id, key.fingerprint, now())
+    stamps.append(asyncio.run(ring.stamp()))
+    assert len(set(stamps)) == 4
+
+
+def test_it_is_known_who_exists_enabled_or_not(state: State, key: StoredKey) -> None:
+    ring = KeyRing(state.database)
+    with state.database.writing() as conn:
+        set_enabled(conn, "fulton", False)
+    assert [asyncio.run(ring.knows(name)) for name in ("gwinnett", "fulton", "nobody")] == [True, True, False]

@@ -19,6 +19,7 @@ import uvloop
 from server.intake.entry import Entry
 from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
+from server.networks import parse_networks
 from server.settings import Settings
 from server.sftp import Account, Door
 from tests.server.sftp.rawclient import RawClient
@@ -34,6 +35,9 @@ class MemoryGate:
     async def admit(self, username: str, fingerprint: str) -> Account | None:
         self.asked.append((username, fingerprint))
         return self.accounts.get((username, fingerprint))
+
+    async def knows(self, username: str) -> bool:
+        return any(slug == username for slug, _ in self.accounts)
 
     async def stamp(self) -> object:
         return self.accounts.copy()
@@ -102,8 +106,8 @@ class RunningDoor:
 
     # What is behind the door
 
-    def admit(self, slug: str, fingerprint: str) -> Account:
-        account = Account(f"id-of-{slug}", slug, self.settings.home(slug))
+    def admit(self, slug: str, fingerprint: str, networks: str = "") -> Account:
+        account = Account(f"id-of-{slug}", slug, self.settings.home(slug), parse_networks(networks))
         self.gate.accounts[slug, fingerprint] = account
         return account
 

@@ -21,7 +21,6 @@ from structlog.testing import capture_logs
 
 from server.intake.spool import Manifest
 from server.sftp import door as limits_of_door
-from server.sftp import session
 from server.sftp.refusals import answered
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
 from tests.server.sftp.rawclient import CLOSE, F_READ, READ, STAT, RawClient, Refused, text
@@ -253,9 +252,8 @@ def ended(connection: socket.socket) -> bool:
     return True
 
 
-def test_who_only_connects_does_not_keep_others_out(open_door: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MOST_STRANGERS_OF_ONE_ADDRESS", 5)
-    door = open_door()
+def test_who_only_connects_does_not_keep_others_out(open_door: Opener) -> None:
+    door = open_door(strangers_per_address=5)
     client = door.raw()
     silent = [socket.create_connection(("127.0.0.1", door.port), timeout=10) for _ in range(8)]
     wait_until(lambda: len(door.events.named("REFUSED")) == 3, "three connections to be refused")
@@ -270,9 +268,8 @@ def test_who_only_connects_does_not_keep_others_out(open_door: Opener, monkeypat
     assert len(door.events.named("REFUSED")) == 3
 
 
-def test_all_addresses_together_are_limited_too(open_door: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MOST_STRANGERS", 2)
-    door = open_door()
+def test_all_addresses_together_are_limited_too(open_door: Opener) -> None:
+    door = open_door(strangers=2)
     silent = [socket.create_connection(("127.0.0.1", door.port), timeout=10) for _ in range(3)]
     wait_until(lambda: len(door.events.named("REFUSED")) == 1, "one connection to be refused")
     for connection in silent:

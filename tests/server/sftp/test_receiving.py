@@ -14,6 +14,7 @@ import pytest
 
 from server.intake.entry import State, new_entry
 from server.intake.journal import HELD_BACK
+from server.intake.spool import Manifest
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import (
     CLOSE,
@@ -215,6 +216,40 @@ def test_a_file_that_another_process_accepted_is_taken_back(open_door: Callable[
         other.drain()
     door.drain()
     assert door.intake.arrived == other.intake.arrived == []
+
+
+def test_a_file_that_another_process_renames_in_its_settle_time_arrives_under_its_new_name(
+    open_door: Callable[..., RunningDoor], keys: Path
+) -> None:
+    door = open_door(settle=1)
+    other = RunningDoor(door.folder, keys, settle=1)
+    other.admit("court", (keys / "id.fingerprint").read_text())
+    other.start()
+    try:
+        with door.raw() as client, other.raw() as elsewhere:
+            client.put("/upload/ecr.csv", b"12345")
+            elsewhere.status(elsewhere.send(RENAME, text("/upload/ecr.csv") + text("/upload/nightly.csv")))
+            (manifest,) = door.spool.all()
+            assert manifest.path == "/upload/nightly.csv", "before RENAME is answered"
+            assert door.arrival() == manifest
+    finally:
+        other.drain()
+    assert other.intake.arrived == []
+
+
+def test_a_rename_while_its_arrival_is_told_is_told_too(door: RunningDoor) -> None:
+    told = door.intake.received
+
+    def tell(manifest: Manifest) -> None:
+        told(manifest)
+        door.spool.renew(replace(manifest, path="/upload/nightly.csv"))  # as another process does
+
+    door.intake.received = tell  # type: ignore[method-assign]
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345")
+        assert door.arrival().path == "/upload/ecr.csv"
+        wait_until(lambda: bool(door.intake.moves), "the rename to be told")
+    assert door.intake.moves == [("court", "/upload/ecr.csv", "/upload/nightly.csv")]
 
 
 def test_removing_a_file_after_its_settle_time_takes_nothing_back(door: RunningDoor) -> None:
