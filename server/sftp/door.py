@@ -20,6 +20,7 @@ from server.sftp.announcer import Announcer
 from server.sftp.desk import Desk
 from server.sftp.entrance import RECEIVE_BUFFER, Entrance
 from server.sftp.gate import Gate, Intake
+from server.sftp.negotiation import Negotiation
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
 from server.sftp.session import Connection
@@ -65,7 +66,7 @@ class Door:
         self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
         try:
-            self._host_keys = load_host_keys(host_keys)
+            self._host_keys = load_host_keys(host_keys, settings.policy)
         except (asyncssh.KeyImportError, ValueError) as error:
             raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
 
@@ -87,7 +88,7 @@ class Door:
         options = await self._options()
         buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._server = await loop.create_server(
-            lambda: Entrance(lambda: asyncssh.SSHServerConnection(loop, options), buffer), sock=sock, backlog=BACKLOG
+            lambda: Entrance(lambda: Negotiation(loop, options), buffer), sock=sock, backlog=BACKLOG
         )
         self._watch = loop.create_task(self._watch_admissions())
 
@@ -113,7 +114,7 @@ class Door:
             kbdint_auth=False,
             host_based_auth=False,
             gss_host=None,
-            **offer(),
+            **offer(settings.policy),
         )
         return options
 

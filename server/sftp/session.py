@@ -8,20 +8,23 @@ verified: neither a name alone nor a decision of half an hour ago opens anything
 import asyncio
 import re
 import time
+from collections.abc import Collection
 from typing import Any, cast
 
 import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
-from server.clock import new_id
+from server.clock import new_id, now
 from server.logs import Log
-from server.sftp.algorithms import refuse_weak_signatures
+from server.mismatches import Mismatch
+from server.sftp.algorithms import POLICIES, refuse_weak_signatures
 from server.sftp.desk import Desk
 from server.sftp.files import Files
 from server.sftp.gate import Account
 from server.sftp.handler import Handler
 from server.sftp.jail import Jail
+from server.sftp.negotiation import Offer, find_fitting, find_missing
 from server.sftp.reception import Sender
 
 SFTP_ONLY = (
@@ -53,6 +56,7 @@ class Connection(asyncssh.SSHServer):
         self._conn: asyncssh.SSHServerConnection | None = None
         self._admitted: tuple[str, str] | None = None
         self._stranger_from: str | None = None
+        self._address = ""
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -66,7 +70,7 @@ class Connection(asyncssh.SSHServer):
         self._conn = conn
         self._connections.add(self)
         peer = conn.get_extra_info("peername")
-        address = peer[0] if peer else ""
+        self._address = address = peer[0] if peer else ""
         self.log = self.log.bind(source_ip=address)
         if not self._count_stranger(address):
             self.log.warning("REFUSED", reason="too many connections that have not logged in")
@@ -103,6 +107,25 @@ class Connection(asyncssh.SSHServer):
         elif self._offered:
             self.log.info("AUTH_FAILURE", client=self.client, keys_offered=self._offered)
 
+    def disagree(self, offer: Offer, host_keys: Collection[str]) -> str:
+        """Client and policy have no algorithm in common: note it for the operator, and say what the client is told."""
+        policy = self.desk.settings.policy
+        missing = find_missing(offer, POLICIES[policy], host_keys)
+        fitting, offered = find_fitting(offer, host_keys), offer.as_words()
+        mismatch = Mismatch(now().isoformat(), self._address, self.client, policy, missing, offered, fitting)
+        facts = {word.replace(" ", "_"): names for word, names in offered.items()}
+        self.log.warning(
+            "ERROR",
+            operation="KEX",
+            reason="algorithm mismatch",
+            client=self.client,
+            missing=missing,
+            fitting=fitting,
+            **facts,
+        )
+        self.desk.note_mismatch(mismatch)
+        return mismatch.sentence
+
     # Who it is
 
     def begin_auth(self, username: str) -> bool:
@@ -118,7 +141,7 @@ class Connection(asyncssh.SSHServer):
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
         self._count_offer()
-        refuse_weak_signatures(key)
+        refuse_weak_signatures(key, self.desk.settings.policy)
         fingerprint = key.get_fingerprint()
         if await self._ask(username, fingerprint):
             self._admitted = username, fingerprint
