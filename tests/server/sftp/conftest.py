@@ -241,3 +241,9 @@ def open_door(tmp_path: Path, keys: Path) -> Iterator[Callable[..., RunningDoor]
 def door(open_door: Callable[..., RunningDoor]) -> RunningDoor:
     """A door with the usual settings."""
     return open_door()
+
+
+@pytest.fixture(scope="session", params=[True], ids=["hot_path"])
+def hot_path(request: pytest.FixtureRequest) -> bool:
+    """Which of the door's packet paths the proofs run on."""
+    return bool(request.param)
