@@ -101,6 +101,13 @@ def test_host_keys_never_sign_with_sha1(keys: Path) -> None:
     assert names <= set(COMPAT.host_keys)
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_host_key_the_policy_does_not_know_is_left_out(keys: Path, policy: Policy) -> None:
+    private = [asyncssh.generate_private_key("ssh-ed448").export_private_key(), (keys / "host_ecdsa").read_bytes()]
+    [pair] = load_host_keys(private, policy)
+    assert pair.host_key_algorithms == [b"ecdsa-sha2-nistp256"]
+
+
 def test_no_policy_holds_what_is_broken() -> None:
     for policy in POLICIES.values():
         for name in (*policy.key_exchanges, *policy.ciphers, *policy.macs, *policy.signatures, *policy.host_keys):
