@@ -109,8 +109,8 @@ class Player:
         self._outgoing += spoil(packet, step.spoil, step.argument) if step.spoil else packet
         self._asked[self._next] = step, handle
         self._unanswered.add(self._next)
-        if step.spoil in ("type", "byte"):
-            self.exact = False  # it may have become another request
+        if step.spoil in ("type", "byte") or (step.spoil and step.kind == sftp.CLOSE):
+            self.exact = False  # it may have become another request, or count for one or not
         elif not step.spoil or step.spoil == "rubbish":
             self._mean(self._next, step, handle)
         return self._next
