@@ -2,9 +2,10 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ_SECONDS ?= 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: install run test lint types contracts check bench lock clean python
+.PHONY: install run test lint types contracts check bench fuzz lock clean python
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -49,9 +50,14 @@ check: lint types contracts test ## All of the above
 bench: $(VENV)/.developed ## Measure against OpenSSH, servers in Go, the naive script and sqlite3
 	@$(BIN)/python -m bench
 
+fuzz: $(VENV)/.developed ## Throw packets at the SFTP handler, guided by coverage (FUZZ_SECONDS=60)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[fuzz]'
+	@mkdir -p .fuzz
+	@$(BIN)/python -m tests.server.sftp.fuzz_packets -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/ -verbosity=0 -print_final_stats=1 $(FUZZ_FLAGS)
+
 lock: ## Renew the locked dependencies (needs uv)
 	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build --extra dev -o requirements-dev.lock pyproject.toml
 
 clean: ## Remove the environment and the demonstration's data
-	rm -rf $(VENV) dropslot-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) dropslot-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .fuzz

@@ -10,9 +10,11 @@ from ingest import inbox
 from keys.store import ensure_host_keys, list_keys
 from server.agencies import list_agencies
 from server.clock import new_id, now
+from server.mismatches import Mismatches
 from server.state import State
 
 LEAST_FREE = 1024**3
+SHOWN = 10
 GIB = 1024**3
 
 
@@ -35,6 +37,7 @@ def examine(state: State) -> list[Finding]:
         *_agencies(state),
         _spool(state),
         *_jobs(state),
+        *_mismatches(state),
     ]
 
 
@@ -90,3 +93,23 @@ def _jobs(state: State) -> Iterator[Finding]:
     for job, reason in dead:
         hint = f"Mend the cause, then: dropslot arrival retry {job.subject}"
         yield Finding("job", False, f"arrival {job.subject} is parked after {job.attempts} tries ({reason})", hint)
+
+
+def _mismatches(state: State) -> Iterator[Finding]:
+    """No fault of this installation, and a scanner's visit is none of the operator's business: it is told, no more."""
+    subject = "clients that could not agree on algorithms"
+    last = Mismatches(state.settings.data).last()
+    if not last:
+        yield Finding(subject, True, f"none under policy {state.settings.policy}")
+    for mismatch in last[:SHOWN]:
+        missing = " and no common ".join(mismatch.missing)
+        when = f"{mismatch.times} time(s), last {mismatch.at[:19].replace('T', ' ')} UTC"
+        if mismatch.fitting:
+            help_ = (
+                f"it would come in under policy {mismatch.fitting[0]} (dropslot serve --policy {mismatch.fitting[0]})"
+            )
+        else:
+            offered = ", ".join(mismatch.offered.get(mismatch.missing[0], [])) or "nothing"
+            help_ = f"no policy allows what it offers ({offered}); it must be updated"
+        who = f"{mismatch.client or 'a client'} from {mismatch.source_ip}"
+        yield Finding(subject, True, f"{who} had no common {missing} under {mismatch.policy}, {when}; {help_}")

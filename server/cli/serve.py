@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.settings import Settings
+from server.settings import Policy, Settings
 
 
 class RoleName(StrEnum):
@@ -26,6 +26,7 @@ def serve(
     ] = None,
     sftp_host: Annotated[str | None, typer.Option(help="Address to listen on.  [0.0.0.0]")] = None,
     sftp_processes: Annotated[int | None, typer.Option(help="SFTP processes that share the port.  [1]")] = None,
+    policy: Annotated[Policy | None, typer.Option(help="Which algorithms the door offers.  [2025-03]")] = None,
     workers: Annotated[int | None, typer.Option(help="Ingest workers.  [1]")] = None,
     sweep_every: Annotated[float | None, typer.Option(help="Seconds between two sweeps.  [3600]")] = None,
     drain: Annotated[
@@ -44,6 +45,7 @@ def serve(
         "sftp_port": sftp_port,
         "sftp_host": sftp_host,
         "sftp_processes": sftp_processes,
+        "policy": policy,
         "workers": workers,
         "sweep_every": sweep_every,
         "drain": drain,

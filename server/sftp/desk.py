@@ -3,12 +3,13 @@
 import asyncio
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from server.logs import Log
+from server.mismatches import LAST, Mismatch, Mismatches
 from server.settings import Settings
 from server.sftp.announcer import Announcer
 from server.sftp.banner import load_banner
@@ -57,6 +58,7 @@ class Desk:
         self.sent: Counter[str] = Counter()
         self.banner = load_banner(settings.banner)
         self._pool = pool
+        self._mismatches: deque[Mismatch] = deque(maxlen=LAST)
         self._slow_until = 0.0
         self._chores: set[asyncio.Task[None]] = set()
 
@@ -69,6 +71,21 @@ class Desk:
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call that blocks in a thread, so that the other sessions go on."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def note_mismatch(self, mismatch: Mismatch) -> None:
+        """Keep it for the operator, in a thread; many at a time are written together, and only the last of them."""
+        self._mismatches.append(mismatch)
+        if len(self._mismatches) == 1:
+            self._pool.submit(self._keep_mismatches)
+
+    def _keep_mismatches(self) -> None:
+        fresh = []
+        while self._mismatches:
+            fresh.append(self._mismatches.popleft())
+        try:
+            Mismatches(self.settings.data).keep(fresh)
+        except OSError as error:
+            self.log.error("ERROR", operation="mismatches", reason=error.strerror)
 
     def write_back(self, upload: Upload) -> None:
         """Now and then, send what was written to the disk, in a thread that nobody waits for."""

@@ -72,7 +72,7 @@ class Door:
         self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
         try:
-            self._host_keys = load_host_keys(host_keys)
+            self._host_keys = load_host_keys(host_keys, settings.policy)
         except (asyncssh.KeyImportError, ValueError) as error:
             raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
 
@@ -134,7 +134,7 @@ class Door:
             kbdint_auth=False,
             host_based_auth=False,
             gss_host=None,
-            **offer(),
+            **offer(settings.policy),
         )
         return options
 

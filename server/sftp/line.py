@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import asyncssh
+from server.sftp.negotiation import Negotiation
 
 
-class Line(asyncssh.SSHServerConnection):
+class Line(Negotiation):
     """An `SSHServerConnection` whose extra info also has `kex`, the key exchange that was agreed on last."""
 
     def send_newkeys(self, k: bytes, h: bytes) -> None:

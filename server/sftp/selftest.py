@@ -8,7 +8,7 @@ import inspect
 from typing import Any
 
 import asyncssh
-from asyncssh.connection import SSHConnection
+from asyncssh.connection import SSHConnection, SSHServerConnection
 from asyncssh.packet import SSHPacket
 from asyncssh.sftp import SFTPServerHandler
 from asyncssh.stream import SSHServerStreamSession, SSHStreamSession
@@ -29,6 +29,8 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SSHServerStreamSession.session_started, ["self"]),
     (SSHConnection.send_newkeys, ["self", "k", "h"]),
     (SSHPacket.check_end, ["self"]),
+    (SSHConnection._choose_alg, ["self", "alg_type", "local_algs", "remote_algs"]),
+    (SSHServerConnection.choose_server_host_key, ["self", "peer_host_key_algs"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler.__init__, ("_file_handles", "_dir_handles", "_server")),
@@ -36,7 +38,9 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler._process_packet, ("_packet_handlers",)),
     (SFTPServerHandler._process_close, ("_file_handles", "pop", "close")),
     (SSHStreamSession.connection_made, ("_chan", "_conn", "_encoding")),
-    (SSHConnection.__init__, ("_transport",)),
+    (SSHConnection.__init__, ("_transport", "_owner")),
+    (SSHConnection._process_kexinit, ("_client_kexinit", "_choose_alg", "choose_server_host_key")),
+    (SSHServerConnection.choose_server_host_key, ("_server_host_keys",)),
     (SSHConnection.send_newkeys, ("_kex", "compute_key")),
 )
 

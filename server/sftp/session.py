@@ -8,16 +8,18 @@ verified: neither a name alone nor a decision of half an hour ago opens anything
 import asyncio
 import re
 import time
+from collections.abc import Collection
 from typing import Any, cast
 
 import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
-from server.clock import new_id
+from server.clock import new_id, now
 from server.logs import Log
+from server.mismatches import Mismatch
 from server.networks import contains, plain
-from server.sftp.algorithms import refuse_weak_signatures
+from server.sftp.algorithms import POLICIES, refuse_weak_signatures
 from server.sftp.desk import Desk
 from server.sftp.events import describe_algorithms
 from server.sftp.files import Files
@@ -26,6 +28,7 @@ from server.sftp.handler import Handler
 from server.sftp.hotpath.channel import HotChannel
 from server.sftp.hotpath.handler import HotHandler
 from server.sftp.jail import Jail
+from server.sftp.negotiation import Offer, find_fitting, find_missing
 from server.sftp.presence import Presence
 from server.sftp.reception import Sender
 
@@ -115,6 +118,25 @@ class Connection(asyncssh.SSHServer):
             reason = "the address is in none of the agency's networks" if self._elsewhere else reason
             self.log.info("AUTH_FAILURE", client=self.client, reason=reason, keys_offered=self._offered)
 
+    def disagree(self, offer: Offer, host_keys: Collection[str]) -> str:
+        """Client and policy have no algorithm in common: note it for the operator, and say what the client is told."""
+        policy = self.desk.settings.policy
+        missing = find_missing(offer, POLICIES[policy], host_keys)
+        fitting, offered = find_fitting(offer, host_keys), offer.as_words()
+        mismatch = Mismatch(now().isoformat(), self._presence.address, self.client, policy, missing, offered, fitting)
+        facts = {word.replace(" ", "_"): names for word, names in offered.items()}
+        self.log.warning(
+            "ERROR",
+            operation="KEX",
+            reason="algorithm mismatch",
+            client=self.client,
+            missing=missing,
+            fitting=fitting,
+            **facts,
+        )
+        self.desk.note_mismatch(mismatch)
+        return mismatch.sentence
+
     # Who it is
 
     def begin_auth(self, username: str) -> bool:
@@ -133,7 +155,7 @@ class Connection(asyncssh.SSHServer):
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
         self._count_offer(username)
-        refuse_weak_signatures(key)
+        refuse_weak_signatures(key, self.desk.settings.policy)
         fingerprint = key.get_fingerprint()
         if await self._ask(username, fingerprint):
             self._admitted = username, fingerprint

@@ -228,3 +228,19 @@ def test_help_is_there_for_every_command(dropslot: Dropslot) -> None:
         done = subprocess.run([str(DROPSLOT), *words, "--help"], capture_output=True, text=True, check=False)
         assert done.returncode == 0
         assert "Usage" in done.stdout
+
+
+def test_the_doctor_tells_of_a_client_that_could_not_agree_on_algorithms(court: Court) -> None:
+    refused = run_quietly(court.sftp_command("-o", "Ciphers=aes128-ctr", "-o", "MACs=hmac-sha2-256"), input="ls /\n")
+    assert refused.returncode != 0
+    told = wait_for(
+        lambda: [
+            line
+            for line in court.dropslot.run("doctor", check=False).stdout.splitlines()
+            if "clients that could not agree on algorithms" in line and "no common MAC" in line
+        ],
+        "the doctor to know",
+    )
+    assert "dropslot serve --policy compat" in told[0]
+    assert "SSH-2.0-OpenSSH" in told[0]
+    assert '"reason": "algorithm mismatch"' in court.dropslot.log()

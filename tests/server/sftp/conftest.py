@@ -228,12 +228,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=[True, False], ids=["hot", "stock"])
-def hot_path(request: pytest.FixtureRequest) -> bool:
-    """Whether the door takes its own packet path: everything is tested on both."""
-    return bool(request.param)
-
-
 @pytest.fixture
 def open_door(tmp_path: Path, keys: Path, hot_path: bool) -> Iterator[Callable[..., RunningDoor]]:
     """Opens a door with the settings it is given; the agency `court` comes in with the key `id`."""
@@ -254,3 +248,9 @@ def open_door(tmp_path: Path, keys: Path, hot_path: bool) -> Iterator[Callable[.
 def door(open_door: Callable[..., RunningDoor]) -> RunningDoor:
     """A door with the usual settings."""
     return open_door()
+
+
+@pytest.fixture(scope="session", params=[True, False], ids=["hot", "stock"])
+def hot_path(request: pytest.FixtureRequest) -> bool:
+    """Whether the door takes its own packet path: everything is tested on both."""
+    return bool(request.param)

@@ -204,10 +204,12 @@ def test_lftp(door: RunningDoor, big: Path, tmp_path: Path) -> None:
     assert door.content(door.arrival()) == big.read_bytes()
 
 
-def test_curl(door: RunningDoor, big: Path, tmp_path: Path) -> None:
+def test_curl(open_door: Callable[..., RunningDoor], big: Path, tmp_path: Path) -> None:
+    """Debian 12's is built with libssh2 1.10, which has neither AES-GCM nor encrypt-then-MAC."""
     need("curl")
     if "sftp" not in run("curl", "--version").stdout:
         pytest.skip("this curl is built without sftp")
+    door = open_door(policy="compat")
     key = ["--key", door.keys / "id", "--pubkey", door.keys / "id.pub", "-u", "court:", "--insecure", "-sS"]
     url = f"sftp://127.0.0.1:{door.port}/upload/big.csv"
     done = run("curl", *key, "-T", big, url)

@@ -81,9 +81,9 @@ def there_and_back(door: RunningDoor, content: Path, *options: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("cipher", CIPHERS)
 def test_every_cipher_and_size_of_request(
-    door: RunningDoor, content: Path, counted: Counted, cipher: str, way: str
+    open_door: Opener, content: Path, counted: Counted, cipher: str, way: str
 ) -> None:
-    there_and_back(door, content, "-c", cipher, "-o", f"MACs={MACS[0]}", *WAYS[way])
+    there_and_back(open_door(policy="compat"), content, "-c", cipher, "-o", f"MACs={MACS[0]}", *WAYS[way])
     assert counted.pieces
     assert counted.sealed
 
@@ -98,8 +98,8 @@ def test_a_slow_disk(
 
 
 @pytest.mark.parametrize("mac", MACS[1:])
-def test_macs(door: RunningDoor, content: Path, counted: Counted, mac: str) -> None:
-    there_and_back(door, content, "-c", "aes256-ctr", "-o", f"MACs={mac}")
+def test_macs(open_door: Opener, content: Path, counted: Counted, mac: str) -> None:
+    there_and_back(open_door(policy="compat"), content, "-c", "aes256-ctr", "-o", f"MACs={mac}")
     assert bool(counted.sealed) == mac.endswith("etm@openssh.com")  # the other goes asyncssh's way, as it should
 
 

@@ -1,0 +1,218 @@
+"""Feeds one session's SFTP bytes to the handler, guided by coverage: `make fuzz`, for `FUZZ_SECONDS`.
+
+There is no SSH around it, so it tries hundreds of sessions a second. What must hold: nothing is raised that is not the
+end of a session, no answer is owed or given twice, nothing outside the home is read or changed. A find is kept as
+`crash-...`; `make fuzz FUZZ_FLAGS=that-file` shows it again.
+"""
+
+import asyncio
+import os
+import struct
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import atheris
+import structlog
+
+with atheris.instrument_imports(include=["server.sftp", "asyncssh.sftp", "asyncssh.packet"]):
+    from asyncssh.logging import logger
+
+    from server.intake.entry import Entry
+    from server.intake.journal import Journal
+    from server.intake.spool import Manifest, Spool
+    from server.settings import Settings
+    from server.sftp.desk import Desk
+    from server.sftp.files import Files
+    from server.sftp.handler import Handler
+    from server.sftp.jail import Jail
+    from server.sftp.reception import Reception, Sender
+
+from tests.server.sftp import rawclient as sftp
+from tests.server.sftp.grammar import EXTENSIONS, KINDS, Step, encode
+
+SECRET = b"the-canary-sings"
+INIT = struct.pack(">IBI", 5, 1, 3)
+
+
+class Reader:
+    """What was sent, and then the end."""
+
+    logger = logger
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Nothing is known of the client."""
+        return default
+
+    async def readexactly(self, size: int) -> bytes:
+        """The next bytes, or the end."""
+        taken, self._data = self._data[:size], self._data[size:]
+        if len(taken) < size:
+            raise asyncio.IncompleteReadError(taken, size)
+        return taken
+
+
+class Channel:
+    """A channel that stays open, and its own connection without a transport."""
+
+    logger = logger
+
+    def is_closing(self) -> bool:
+        """Never: what is written shall be seen."""
+        return False
+
+    def get_connection(self) -> "Channel":
+        """Itself."""
+        return self
+
+    def exit(self, status: int) -> None:
+        """The session says that it is over."""
+
+
+class Writer:
+    """Keeps the answers."""
+
+    def __init__(self) -> None:
+        self.channel = Channel()
+        self.said = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """An answer."""
+        self.said += data
+
+    async def drain(self) -> None:
+        """It is never full."""
+
+    def close(self) -> None:
+        """The end."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Nothing is known."""
+        return default
+
+
+class Nobody:
+    """Asks nobody and tells nobody."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+    def received(self, manifest: Manifest) -> None:
+        """A file came."""
+
+    def torn(self, entry: Entry) -> None:
+        """A file came half."""
+
+
+class Target:
+    """One home, and the neighbour's beside it, for all sessions."""
+
+    def __init__(self, data: Path) -> None:
+        self._settings = Settings(data=data, settle=0, durability="flush", log_level="error")
+        self._home = self._settings.home("court")
+        self._canary = self._settings.home("prey") / "upload" / "secret.csv"
+        self._canary.parent.mkdir(parents=True)
+        self._canary.write_bytes(SECRET)
+        (self._home / "upload").mkdir(parents=True)
+        (self._home / "upload" / "link").symlink_to(self._canary.parent)
+        self._loop = asyncio.new_event_loop()
+        spool = Spool(self._settings.spool, durable=False)
+        journal = Journal(self._settings.spool / "receiving", durable=False)
+        log = structlog.wrap_logger(structlog.ReturnLogger())
+        reception = Reception(journal, spool, 0, 0)
+        announcer: Any = Nobody()
+        self._desk = Desk(self._settings, announcer, reception, announcer, ThreadPoolExecutor(1), log)
+        self._log = log
+
+    def hear(self, data: bytes) -> None:
+        """One session that says this: bytes as they are, or (after an odd one) packets that are put into frames."""
+        said = frame(data[1:]) if data[:1] and data[0] & 1 else data[1:]
+        self._loop.run_until_complete(self._serve(said))
+
+    async def _serve(self, data: bytes) -> None:
+        writer = Writer()
+        channel: Any = writer.channel
+        reader: Any = Reader(INIT + data)
+        out: Any = writer
+        files = Files(channel, self._desk, Jail(self._home), Sender("court", "fuzz", "fuzz"), self._log)
+        handler = Handler(files, reader, out, lambda: None)
+        with suppress(EOFError, asyncio.IncompleteReadError):
+            await handler.run()
+        self._judge(data, bytes(writer.said))
+
+    def _judge(self, data: bytes, said: bytes) -> None:
+        asked, answered = _ids(data), _ids(said)[1:]  # the first answer is the version
+        assert len(answered) <= len(asked), "an answer that nobody asked for"
+        assert answered == asked[: len(answered)], "answers out of order"
+        assert len(answered) == len(asked), "an answer is owed"
+        assert SECRET not in said
+        assert b"Uncaught" not in said
+        assert self._canary.read_bytes() == SECRET
+        assert os.listdir(self._canary.parent) == ["secret.csv"]
+
+
+def frame(chunks: bytes) -> bytes:
+    """Packets with right lengths and ids of their own; a chunk is two bytes of length, one of type, and a body."""
+    stream, number = b"", 0
+    while len(chunks) > 2:
+        size, number = int.from_bytes(chunks[:2], "big"), number + 1
+        packet = chunks[2:3] + struct.pack(">I", number) + chunks[3 : 2 + size]
+        stream += struct.pack(">I", len(packet)) + packet
+        chunks = chunks[2 + max(size, 1) :]
+    return stream
+
+
+def write_seeds(folder: Path) -> None:
+    """What a decent client says: one session of every request, and a file as it is sent, read and renamed."""
+    first = bytes(4)
+    sent = [
+        Step(sftp.OPEN, path=b"a.csv", flags=sftp.NEW, declared=5),
+        Step(sftp.WRITE, data=b"12345"),
+        Step(sftp.READ, size=5),
+        Step(sftp.FSETSTAT, declared=3),
+        Step(sftp.CLOSE),
+        Step(sftp.RENAME, path=b"a.csv", other=b"b.csv"),
+    ]
+    every = [[Step(kind, path=b"/upload/link/secret.csv", other=b"b.csv", argument=1)] for kind in KINDS]
+    extended = [[Step(sftp.EXTENDED, path=b"b.csv", other=b"c.csv", argument=n)] for n in range(len(EXTENSIONS))]
+    for number, steps in enumerate([sent, *every, *extended]):
+        chunks = (bytes([step.kind]) + encode(step, first, b"/upload") for step in steps)
+        framed = b"".join(struct.pack(">H", len(chunk)) + chunk for chunk in chunks)
+        (folder / str(number)).write_bytes(b"\1" + framed)
+
+
+def _ids(stream: bytes) -> "list[bytes]":
+    """The ids of the whole packets of a stream, until the first that ends the session."""
+    ids = []
+    while len(stream) >= 4:
+        length = int.from_bytes(stream[:4], "big")
+        if not 5 <= length <= len(stream) - 4:
+            break
+        ids.append(stream[5:9])
+        stream = stream[4 + length :]
+    return ids
+
+
+def _inputs() -> list[str]:
+    """Files to try once, instead of fuzzing."""
+    return [word for word in sys.argv[1:] if not word.startswith("-")]
+
+
+def main() -> None:
+    """Fuzz until libFuzzer's limits."""
+    with tempfile.TemporaryDirectory() as folder:
+        target, seeds = Target(Path(folder) / "data"), Path(folder) / "seeds"
+        seeds.mkdir()
+        write_seeds(seeds)
+        atheris.Setup([*sys.argv, str(seeds)] if not _inputs() else sys.argv, target.hear)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
