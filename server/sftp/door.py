@@ -109,7 +109,7 @@ class Door:
         if not self._settings.hot_path:
             return False
         if reason := await find_misfit():
-            self._desk.log.warning("the fast packet path is not used", reason=reason)
+            self._desk.log.warning("SLOW_PATH", reason=reason)
         return not reason
 
     async def _options(self) -> asyncssh.SSHServerConnectionOptions:

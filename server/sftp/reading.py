@@ -39,7 +39,7 @@ class Readable:
         """
         try:
             n = os.preadv(self.fd, gaps, offset, os.RWF_NOWAIT)
-        except OSError:  # as above; a real error comes again when it is read another way
+        except (OSError, OverflowError):  # as above; a real error comes again when it is read another way
             return False
         if n < size:
             return False

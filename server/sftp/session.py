@@ -285,13 +285,13 @@ class Channel(SSHServerStreamSession[bytes]):
         self._connection.channels -= 1
         super().connection_lost(exc)
         if isinstance(self._handler, HotHandler):
-            self._handler.ended(exc)
+            self._handler.lost(exc)
 
     def eof_received(self) -> bool:
         """The client sends no more."""
         stays = super().eof_received()
         if isinstance(self._handler, HotHandler):
-            self._handler.ended(None)
+            self._handler.no_more_input()
         return stays
 
     def _take_early(self) -> bytes:

@@ -84,7 +84,7 @@ class HotHandler(Handler):
                     if self._begun is begun:  # or else it has begun with another one
                         self._begun = None
                     self._resume()
-                elif self._broken or (self._gone and not self._waits):
+                elif self._broken or (self._gone and not self._waits and not self._downloads):
                     raise self._broken or self._gone or EOFError
                 else:
                     await self._wake.wait()
@@ -103,13 +103,18 @@ class HotHandler(Handler):
         await self._downloads.wait()  # a thread may still read from a handle that is about to be closed
         await super()._cleanup(exc)
 
-    def ended(self, error: Exception | None) -> None:
-        """The client sends no more, or is gone (`error`)."""
-        if self._gone is None:
-            self._gone = error or EOFError()
-            self._downloads.drop()
-            self._resume()
-            self._wake.set()
+    def no_more_input(self) -> None:
+        """The client sends no more. What it has asked for is still done and answered."""
+        self._gone = self._gone or EOFError()
+        self._resume()
+        self._wake.set()
+
+    def lost(self, error: Exception | None) -> None:
+        """The channel is closed. What the client has asked for is still done, and nobody is left to answer."""
+        self._gone = self._gone or error or EOFError()
+        self._downloads.drop()
+        self._resume()
+        self._wake.set()
 
     # Input
 
@@ -152,10 +157,14 @@ class HotHandler(Handler):
         try:
             return self._parse(data)
         except Exception as error:
-            self._broken = error
-            self._backlog.clear()
-            self._wake.set()
+            self._break(error)
             return len(data)
+
+    def _break(self, error: Exception) -> None:
+        """Nothing more is begun; the session's task ends the session."""
+        self._broken = self._broken or error
+        self._backlog.clear()
+        self._wake.set()
 
     def _join_batch(self) -> None:
         if not self._batched:
@@ -272,12 +281,20 @@ class HotHandler(Handler):
     def end_batch(self) -> None:
         """Write what was gathered, answer, and let the client send on."""
         self._batched = False
+        try:
+            self._finish_batch()
+        except Exception as error:
+            self._break(error)
+
+    def _finish_batch(self) -> None:
         if self._begun or self._server.writes_at_once():
             self._uploads.write()
         elif self._uploads:
             self._begin(self._uploads.write_in_thread())
         self._downloads.go_on()
         self._send_replies()
+        if self._gone and not self._downloads:
+            self._wake.set()
         if not self._held:
             if self._waits:
                 self._resume()

@@ -60,7 +60,7 @@ class Gathering:
         """Write what was gathered, and answer the WRITEs that are complete with it."""
         pieces, self._pieces = self._pieces, []
         failure = self._failure
-        if pieces and self._upload is not None:
+        if pieces and self._upload is not None and failure is None:
             try:
                 self._files.write_pieces(self._upload, self._start, pieces)
             except SFTPError as error:
@@ -71,7 +71,7 @@ class Gathering:
         """As `write`; the pieces are copied before it first waits."""
         data, self._pieces = b"".join(self._pieces), []
         failure = self._failure
-        if data and self._upload is not None:
+        if data and self._upload is not None and failure is None:
             try:
                 await self._files.write_in_thread(self._upload, self._start, data)
             except SFTPError as error:

@@ -69,5 +69,5 @@ def test_a_misfit_is_logged_and_asyncsshs_own_path_taken(open_door: Opener, monk
     monkeypatch.setattr("server.sftp.door.find_misfit", misfit)
     monkeypatch.setattr(HotConnection, "__init__", None)
     door = open_door()
-    assert [line["reason"] for line in door.events.named("the fast packet path is not used")] == [reason]
+    assert [line["reason"] for line in door.events.named("SLOW_PATH")] == [reason]
     door.sftp("ls /")
