@@ -242,9 +242,7 @@ class Reception:
             ino=status.st_ino,
             mtime_ns=status.st_mtime_ns,
         )
-        self._journal.offer(entry, status.st_size)
-        self._spool.accept_link(manifest, fd)
-        self._journal.forget(entry.agency, entry.path)
+        self._spool.accept_link(manifest, fd, self._journal.offer(entry, manifest.to_json()))
         return manifest
 
     # Renaming and removing
