@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from server.intake.journal import BusyError
 from server.logs import Log
 from server.settings import Settings
 from server.sftp.announcer import Announcer
@@ -53,6 +54,21 @@ class Desk:
         """Run a call that blocks in a thread, so that the other sessions go on."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
 
+    async def hurry(self, call: Callable[..., R], *args: Any) -> R:
+        """Run a call that is quick as long as the disk is: at once, or in a thread where that could hold others up.
+
+        `call` takes `hurry`, with which it raises `BusyError` if it cannot be quick (see `Reception`).
+        """
+        if self.settings.durability == "flush" and not self.disk_is_slow:
+            began = time.monotonic()
+            try:
+                return call(*args, hurry=True)
+            except BusyError:
+                pass
+            finally:
+                self.note_write(time.monotonic() - began)
+        return await self.run(call, *args, hurry=False)
+
     def write_back(self, upload: Upload) -> None:
         """Now and then, send what was written to the disk, in a thread that nobody waits for."""
         if upload.received - upload.sent_to_disk >= EVERY and self.settings.durability == "fsync":
@@ -61,7 +77,7 @@ class Desk:
 
     @property
     def disk_is_slow(self) -> bool:
-        """Whether writes should go to a thread for now.
+        """Whether writes, and what else is quick, should go to a thread for now.
 
         Mostly a write only copies into the page cache, in less time than a thread takes to wake. When the kernel
         throttles writers, one can take seconds; after a slow one the loop is spared for a while.
@@ -69,6 +85,6 @@ class Desk:
         return self._slow_until > time.monotonic()
 
     def note_write(self, seconds: float) -> None:
-        """A write took that long."""
+        """A write, or what else is quick, took that long."""
         if seconds > SLOW_WRITE:
             self._slow_until = time.monotonic() + SLOW_SPELL
