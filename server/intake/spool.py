@@ -88,14 +88,20 @@ class Spool:
     def accept_link(self, manifest: Manifest, fd: int, note: str | None = None) -> None:
         """Accept the open file `fd` by a second link to it: no copying, and no race can link another file.
 
-        `note` is a file whose last line is the manifest, durably, and that is to become it (see `Journal.offer`).
+        `note` is a file whose last line is the manifest, durably, and that is to become it (see `Journal.offer`); who
+        has one has flushed `fd` as well.
         Raises OSError if the disk refuses; then nothing is accepted. Accepting the same file under the same id again
         renews its manifest.
         """
-        if self.durable:
-            os.fsync(fd)
+        if note is None:
+            self.flush(fd)
         self._link(fd, manifest.id)
         self._commit(manifest, note)
+
+    def flush(self, fd: int) -> None:
+        """Put the content of the open file `fd` on the disk, if accepting is durable."""
+        if self.durable:
+            os.fsync(fd)
 
     def accept_copy(self, manifest: Manifest, path: Path) -> None:
         """Accept a copy of the file at `path` (a file that did not come through the door).

@@ -218,8 +218,8 @@ class Reception:
             os.close(upload.fd)
 
     def _conclude(self, jail: Jail, upload: Upload) -> Outcome:
-        if not upload.torn and not upload.failure and self._spool.durable:
-            os.fsync(upload.fd)  # before the lock: this is what may take long
+        if not upload.torn and not upload.failure:
+            self._spool.flush(upload.fd)  # before the lock: this is what may take long
         begun = upload.entry
         while begun and (entry := self._journal.locate(begun.agency, begun.path, upload.token)):
             with self._journal.locked(entry.agency, entry.path):
@@ -248,6 +248,7 @@ class Reception:
         return replace(entry, id=new_id()) if self._spool.find(entry.id) else entry
 
     def _accept(self, entry: Entry, fd: int, declared: int | None, settle_time: float) -> Manifest:
+        """Accept the file, whose content has been flushed."""
         status, at = os.fstat(fd), now()
         manifest = Manifest(
             id=entry.id,
@@ -306,6 +307,7 @@ class Reception:
     def _complete(self, jail: Jail, entry: Entry) -> Outcome:
         fd = jail.open(read_path(entry.path.encode()), os.O_RDONLY)
         try:
+            self._spool.flush(fd)
             manifest = self._accept(entry, fd, entry.declared_size, settle_time=0)
         except OSError as error:
             # The name is given and cannot be taken back safely, so it is torn under that name until it is sent again.

@@ -102,3 +102,39 @@ def test_a_crash_at_any_step(
     assert sorted(house.accepted()) == ([b"first", b"second"] if whole else [b"second"])
     assert list(house.journal.entries()) == []
     assert file.read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("name", ["ecr.csv", "ecr.csv.part"])
+def test_all_is_on_the_disk_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    spool = Spool(tmp_path / "spool")
+    reception = Reception(Journal(spool.root / "receiving"), spool, 0, 60)
+    jail, path = Jail(tmp_path / "agencies" / "court"), read_path(f"/upload/{name}".encode())
+    upload = Upload(-1, path, declared=None, append=False, limit=1000)
+    done: list[str] = []
+    flush, link = os.fsync, spools.Spool._link
+
+    def note_flush(fd: int) -> None:
+        flush(fd)
+        done.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+
+    def note_link(*args: Any) -> None:
+        link(*args)
+        done.append("LINK")
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(spools.Spool, "_link", note_link)
+    reception.begin_new(jail, SENDER, upload, replacing=False)
+    [entry] = reception._journal.entries()
+    note = Path(reception._journal._file("court", entry.path)).name
+    assert done == [note, "receiving"], "the entry, and its name"
+    done.clear()
+    upload.write(0, b"12345")
+    outcome = reception.close(jail, upload)
+    if outcome.manifest is None:
+        done.clear()
+        note = Path(reception._journal._file("court", PATH)).name
+        outcome = reception.rename(jail, SENDER, path, read_path(PATH.encode()), replacing=False) or outcome
+        del done[: done.index("receiving") + 1]  # the entry under its new name, before the file has it
+    jail.close()
+    assert outcome.manifest
+    assert done == ["ecr.csv", note, "LINK", "spool"], "content and manifest, and only then their names"
