@@ -36,6 +36,7 @@ from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
 
 BACKLOG = 512
+BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def run_worker(settings: Settings, child: Child) -> None:
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:
         tell_ready(child.ready_fd)
+        os.nice(BEHIND)
         work(state, log, _worker_name(child), stopping)
 
 

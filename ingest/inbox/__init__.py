@@ -12,6 +12,7 @@ from ingest.inbox.arrivals import (
     note_content,
     record_partial,
     register,
+    register_all,
     rename_refused,
     waiting,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "record_upload",
     "records",
     "register",
+    "register_all",
     "remove_profile",
     "rename_refused",
     "row_errors",

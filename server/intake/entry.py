@@ -1,7 +1,7 @@
 """What the journal notes of one upload that is not an arrival yet."""
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -57,7 +57,7 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; instants in ISO 8601."""
-        return {**asdict(self), "opened_at": self.opened_at.isoformat()}
+        return {**vars(self), "opened_at": self.opened_at.isoformat()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Entry":

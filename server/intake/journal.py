@@ -7,9 +7,11 @@ One small JSON file per (agency, path), so that a look-up costs one `open` and a
     receiving/tree-<sha256 of agency>              keeps a directory from being renamed while files below it change
     receiving/new-<token>                          an empty file on its way to its name (`server.sftp.staging`)
 
-An entry is written before the first byte of its file, and forgotten when the file is whole and spooled. A file that has
-an entry is therefore never one "that nobody announced". While it is being written, its session holds `flock(2)` on it,
-and that lock dies with its process: an entry that says `receiving` but whose file nobody holds is torn.
+An entry is written before the first byte of its file. When the file is whole, its manifest is added to the entry as a
+second line, and then the entry is renamed into the spool: in one step the file is accepted, and nothing is noted of it
+any more. A file that has an entry is therefore never one "that nobody announced". While it is being written, its
+session holds `flock(2)` on it, and that lock dies with its process: an entry that says `receiving` but whose file
+nobody holds is torn.
 
 A file is known by its inode. When a data directory is copied, restored or moved to another disk, every file gets
 another one; then the entry speaks for the file at its path as long as that looks like the one it was written for.
@@ -20,18 +22,23 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from server.clock import now
-from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.durable import DirectorySync, append_json, create_json, read_json, write_json
 from server.intake.entry import Entry, Extents, State
 from server.intake.names import is_temporary
 
 CRASHED = "the server stopped while the file was being received"
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
+
+
+class BusyError(Exception):
+    """Somebody else changes this path just now, or it would take long; nothing has happened yet."""
 
 
 class Journal:
@@ -45,30 +52,38 @@ class Journal:
         self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._spool = spool or root.parent
+        self._folder = str(root)
         self._sync = DirectorySync(root) if durable else None
         self._later = _Later(root) if durable else None
 
     @contextmanager
-    def locked(self, agency: str, *paths: str, tree: bool = False) -> Iterator[None]:
+    def locked(self, agency: str, *paths: str, tree: bool = False, wait: bool = True) -> Iterator[None]:
         """Nobody else begins, moves or forgets entries of these paths meanwhile, nor renames a directory above them.
 
         With `tree` (who renames a directory needs it) that holds for all paths of the agency. Not reentrant: take all
-        paths in one call, so that two callers never wait for each other.
+        paths in one call, so that two callers never wait for each other. Without `wait`, `BusyError` if another has it.
         """
-        with ExitStack() as stack:
-            self._lock(stack, f"tree-{_key(agency, '')}", fcntl.LOCK_EX if tree else fcntl.LOCK_SH)
+        hurry, held = 0 if wait else fcntl.LOCK_NB, list[int]()
+        try:
+            self._lock(held, f"tree-{_key(agency, '')}", hurry | (fcntl.LOCK_EX if tree else fcntl.LOCK_SH))
             for stripe in sorted({_key(agency, path)[:2] for path in paths}):
-                self._lock(stack, f"lock-{stripe}", fcntl.LOCK_EX)
+                self._lock(held, f"lock-{stripe}", hurry | fcntl.LOCK_EX)
             yield
+        finally:
+            for fd in held:
+                os.close(fd)
 
-    def _lock(self, stack: ExitStack, name: str, how: int) -> None:
-        fd = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, fd)
-        fcntl.flock(fd, how)
+    def _lock(self, held: list[int], name: str, how: int) -> None:
+        held.append(os.open(f"{self._folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        try:
+            fcntl.flock(held[-1], how)
+        except BlockingIOError:
+            raise BusyError from None
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
-        return self._write(entry)
+        create_json(self._file(entry.agency, entry.path), entry.to_json(), self._sync)
+        return entry
 
     def predecessor(self, agency: str, path: str, status: os.stat_result) -> Entry | None:
         """The unfinished upload that the file at `path` is, so that its sender may resume or replace it; or None.
@@ -100,15 +115,18 @@ class Journal:
         """Note that the upload is whole under a temporary name and waits for its rename."""
         return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=HELD_BACK))
 
-    def offer(self, entry: Entry, size: int) -> Entry:
-        """Note that the whole file is about to be accepted into the spool, under the id of its entry.
+    def offer(self, entry: Entry, manifest: dict[str, Any]) -> str:
+        """Note that the whole file is about to be accepted into the spool, with that manifest (see `Manifest.to_json`).
 
-        Without an fsync of its own: the one of the spool, on the same file system, comes before the acceptance counts,
-        and file systems keep the order of renames. If the note is lost all the same, the manifest in the spool tells.
+        Gives the file that holds the note, durably. Renamed into the spool it is the manifest, and no entry any more.
         """
-        offered = replace(entry, state=State.ACCEPTING, size=size)
-        write_json(self._file(entry.agency, entry.path), offered.to_json(), None)
-        return offered
+        note = self._file(entry.agency, entry.path)
+        try:
+            append_json(note, manifest, self._sync is not None)
+        except FileNotFoundError:  # a file that did not pass the door
+            write_json(note, entry.to_json(), self._later)
+            append_json(note, manifest, self._sync is not None)
+        return note
 
     @contextmanager
     def moving(self, agency: str, old: str, new: str) -> Iterator[Entry | None]:
@@ -146,7 +164,7 @@ class Journal:
 
     def forget(self, agency: str, path: str) -> None:
         """There is nothing to note about this path any more."""
-        self._file(agency, path).unlink(missing_ok=True)
+        Path(self._file(agency, path)).unlink(missing_ok=True)
 
     def find(self, agency: str, path: str) -> Entry | None:
         """The entry of this path, or None."""
@@ -162,12 +180,15 @@ class Journal:
     def entries(self) -> Iterator[Entry]:
         """All entries that can be read, in no order."""
         for file in self.root.glob("*.json"):
-            if entry := _read(file):
+            if entry := _read(str(file)):
                 yield entry
 
     def broken(self) -> list[Path]:
-        """Files that should be entries and are none: for an operator's eyes."""
-        return [file for file in self.root.glob("*.json") if _read(file) is None and file.exists()]
+        """Files that should be entries and are none: for an operator's eyes.
+
+        Not those that are empty: their files have no name yet, and never had if their process is dead.
+        """
+        return [file for file in self.root.glob("*.json") if _read(str(file)) is None and not _is_empty(file)]
 
     def torn(self, homes: Path, settled: Callable[[str], bool] = lambda _: False) -> list[Entry]:
         """All uploads that wait for their sender, torn or held; `homes` holds one home per agency slug.
@@ -183,7 +204,7 @@ class Journal:
         for entry in list(self.entries()):
             if place := _place(homes, entry):
                 self._settle_crashed(place, entry, settled)
-        for stray in self.root.glob("*.tmp"):
+        for stray in [*self.root.glob("*.tmp"), *(file for file in self.root.glob("*.json") if _is_empty(file))]:
             _drop_stale(stray)
         for stray in self.root.glob("new-*"):
             _drop_stale(stray)
@@ -228,7 +249,7 @@ class Journal:
         if entry.is_of(status) or entry.state is State.RECEIVING or entry.size == status.st_size:
             return True
         try:
-            return status.st_mtime <= self._file(entry.agency, entry.path).stat().st_mtime
+            return status.st_mtime <= Path(self._file(entry.agency, entry.path)).stat().st_mtime
         except FileNotFoundError:
             return False
 
@@ -249,8 +270,8 @@ class Journal:
         write_json(self._file(entry.agency, entry.path), entry.to_json(), self._sync)
         return entry
 
-    def _file(self, agency: str, path: str) -> Path:
-        return self.root / f"{_key(agency, path)}.json"
+    def _file(self, agency: str, path: str) -> str:
+        return f"{self._folder}/{_key(agency, path)}.json"
 
 
 def data_extents(fd: int) -> Extents:
@@ -332,11 +353,20 @@ def _drop_stale(stray: Path, age: float = 3600) -> None:
         return
 
 
-def _read(file: Path) -> Entry | None:
+def _read(file: str) -> Entry | None:
     try:
-        return Entry.from_json(read_json(file))
+        first, *manifests = read_json(file)
+        entry = Entry.from_json(first)
+        return replace(entry, state=State.ACCEPTING, size=manifests[-1]["size"]) if manifests else entry
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _is_empty(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _key(agency: str, path: str) -> str:

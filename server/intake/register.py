@@ -3,6 +3,8 @@
 Idempotent on the file's id, so it may be tried by the door, again by the scheduler, and again after any crash.
 """
 
+from collections.abc import Sequence
+
 from ingest import inbox
 from ingest.arrival import Arrival, Profile, Received
 from server.agencies import look_up
@@ -10,7 +12,7 @@ from server.db import Database
 from server.errors import AppError
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
-from server.intake.taken import take
+from server.intake.taken import take, take_all
 from server.logs import Log
 from server.queue import JobQueue
 
@@ -25,12 +27,25 @@ class Registrar:
         self._queue = queue
         self._log = log
 
-    def received(self, manifest: Manifest) -> None:
-        """A whole file is in the spool."""
+    def received(self, manifests: Sequence[Manifest]) -> None:
+        """Whole files are in the spool."""
+        try:
+            self.register_all(manifests)
+        except AppError as error:
+            ids = [manifest.id for manifest in manifests]
+            self._log.warning("registration put off", arrivals=ids, code=error.code, reason=error.message)
+        except Exception:
+            # One of them is at fault (or we are): it must not keep the others from being registered.
+            for manifest in manifests:
+                self._register_alone(manifest)
+
+    def _register_alone(self, manifest: Manifest) -> None:
         try:
             self.register(manifest)
         except AppError as error:
             self._log.warning("registration put off", arrival=manifest.id, code=error.code, reason=error.message)
+        except Exception:
+            self._log.exception("ERROR", operation="register", arrival=manifest.id)
 
     def torn(self, entry: Entry) -> None:
         """An upload was torn; its file waits for its sender."""
@@ -77,12 +92,40 @@ class Registrar:
             )
         return arrival
 
+    def register_all(self, manifests: Sequence[Manifest]) -> list[Arrival]:
+        """As `register`, for several files in one transaction, or none of them; those of unknown agencies left out.
+
+        Their jobs come in the order of the files.
+        """
+        arrivals: list[Arrival] = []
+        with self._database.writing() as conn:
+            for slug, group in _by_agency(manifests).items():
+                if agency := look_up(conn, slug):
+                    arrivals += inbox.register_all(conn, [_received(agency.id, manifest) for manifest in group])
+                    known = {manifest.id: manifest.footprint for manifest in group if manifest.footprint}
+                    take_all(conn, agency.id, known)
+                else:
+                    ids = [manifest.id for manifest in group]
+                    self._log.error("spooled files of an unknown agency", arrivals=ids, agency=slug)
+        waiting = {arrival.id: arrival for arrival in arrivals if arrival.upload_id is None}
+        for id_ in self._queue.enqueue_all(TASK, [(id_, waiting[id_].agency_id) for id_ in waiting]):
+            self._log.info("file registered", arrival=id_, path=waiting[id_].path, state=waiting[id_].state)
+        return arrivals
+
     def record_torn(self, entry: Entry) -> None:
         """Make a torn upload visible. Raises `AppError` unavailable."""
         with self._database.writing() as conn:
             agency = look_up(conn, entry.agency)
             if agency is not None:
                 inbox.record_partial(conn, _torn(agency.id, entry), entry.reason)
+
+
+def _by_agency(manifests: Sequence[Manifest]) -> dict[str, list[Manifest]]:
+    """The manifests by the slug of their agency, each file once."""
+    agencies: dict[str, list[Manifest]] = {}
+    for manifest in {manifest.id: manifest for manifest in manifests}.values():
+        agencies.setdefault(manifest.agency, []).append(manifest)
+    return agencies
 
 
 def _received(agency_id: str, manifest: Manifest) -> Received:

@@ -1,7 +1,7 @@
 """The spool: files that are whole and not yet ingested. Until the database has them, it is the truth.
 
     spool/<id>.data    the content; a hard link of the file as it was sent, never changed in place by anyone
-    spool/<id>.json    its `Manifest`; renamed into place last, and that rename is the moment of acceptance
+    spool/<id>.json    its `Manifest`, in the last line; renamed into place last: that is the moment of acceptance
 
 Accepting is durable by default: data, manifest and directory are on the disk before it returns. Several acceptances at
 once share one `fsync` of the directory.
@@ -12,7 +12,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -66,7 +66,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; instants in ISO 8601."""
         instants = {key: getattr(self, key).isoformat() for key in ("opened_at", "closed_at", "not_before")}
-        return {**asdict(self), **instants}
+        return {**vars(self), **instants}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Manifest":
@@ -82,19 +82,26 @@ class Spool:
         self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.durable = durable
+        self._folder = str(root)
         self._sync = DirectorySync(root) if durable else None
 
-    def accept_link(self, manifest: Manifest, fd: int) -> None:
+    def accept_link(self, manifest: Manifest, fd: int, note: str | None = None) -> None:
         """Accept the open file `fd` by a second link to it: no copying, and no race can link another file.
 
+        `note` is a file whose last line is the manifest, durably, and that is to become it (see `Journal.offer`); who
+        has one has flushed `fd` as well.
         Raises OSError if the disk refuses; then nothing is accepted. Accepting the same file under the same id again
         renews its manifest.
         """
-        data = self.data_path(manifest.id)
+        if note is None:
+            self.flush(fd)
+        self._link(fd, manifest.id)
+        self._commit(manifest, note)
+
+    def flush(self, fd: int) -> None:
+        """Put the content of the open file `fd` on the disk, if accepting is durable."""
         if self.durable:
             os.fsync(fd)
-        self._link(fd, data)
-        self._commit(manifest, data)
 
     def accept_copy(self, manifest: Manifest, path: Path) -> None:
         """Accept a copy of the file at `path` (a file that did not come through the door).
@@ -109,11 +116,11 @@ class Spool:
         except (OSError, AppError):
             beside.unlink(missing_ok=True)
             raise
-        self._commit(replace(manifest, size=size), data)
+        self._commit(replace(manifest, size=size), None)
 
     def retract(self, id_: str) -> None:
         """The file is not accepted any more (its sender removed it); nothing happens if it is not there."""
-        self._manifest_path(id_).unlink(missing_ok=True)
+        Path(self._manifest(id_)).unlink(missing_ok=True)
         self.data_path(id_).unlink(missing_ok=True)
 
     def remove(self, id_: str) -> None:
@@ -122,23 +129,23 @@ class Spool:
 
     def renew(self, manifest: Manifest) -> None:
         """Replace the manifest of a file that is accepted already. Raises OSError."""
-        write_json(self._manifest_path(manifest.id), manifest.to_json(), self._sync)
+        write_json(self._manifest(manifest.id), manifest.to_json(), self._sync)
 
     def find(self, id_: str) -> Manifest | None:
         """The manifest of that id, or None."""
-        return _read(self._manifest_path(id_))
+        return _read(self._manifest(id_))
 
     def find_settling(self, status: os.stat_result, at: datetime) -> Manifest | None:
         """The manifest of the file that `status` describes if its sender may still take it back at `at`, or None."""
         mine = status.st_dev, status.st_ino
-        recent = (_read(file) for file in self.root.glob("*.json") if not _is_older(file, SETTLED_AGE))
+        recent = (_read(str(file)) for file in self.root.glob("*.json") if not _is_older(file, SETTLED_AGE))
         settling = (manifest for manifest in recent if manifest and manifest.not_before > at)
         return next((manifest for manifest in settling if (manifest.dev, manifest.ino) == mine), None)
 
     def all(self) -> Iterator[Manifest]:
         """All accepted files, oldest first; those whose manifest cannot be read are left out (see `broken`)."""
         for file in sorted(self.root.glob("*.json")):
-            if manifest := _read(file):
+            if manifest := _read(str(file)):
                 yield manifest
 
     def pending(self, at: datetime) -> Iterator[Manifest]:
@@ -161,26 +168,37 @@ class Spool:
             file.unlink(missing_ok=True)
         return len(rubbish)
 
-    def _manifest_path(self, id_: str) -> Path:
-        return self.root / f"{id_}.json"
+    def _manifest(self, id_: str) -> str:
+        return f"{self._folder}/{id_}.json"
 
-    def _link(self, fd: int, data: Path) -> None:
-        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def _link(self, fd: int, id_: str) -> None:
+        # With a directory fd Python calls linkat(2) with AT_SYMLINK_FOLLOW: the very file that is open.
+        root = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        source, name = f"/proc/self/fd/{fd}", f"{id_}.data"
         try:
-            # With a directory fd Python calls linkat(2) with AT_SYMLINK_FOLLOW: the very file that is open.
-            os.link(f"/proc/self/fd/{fd}", data.name, dst_dir_fd=root, follow_symlinks=True)
+            os.link(source, name, dst_dir_fd=root, follow_symlinks=True)
         except FileExistsError:
-            if not os.path.samestat(os.fstat(fd), data.stat()):
+            if os.path.samestat(os.fstat(fd), os.stat(name, dir_fd=root)):
+                return
+            if os.path.lexists(self._manifest(id_)):
                 raise
+            os.unlink(name, dir_fd=root)  # of an acceptance that a crash cut off; its sender has begun anew
+            os.link(source, name, dst_dir_fd=root, follow_symlinks=True)
         finally:
             os.close(root)
 
-    def _commit(self, manifest: Manifest, data: Path) -> None:
+    def _commit(self, manifest: Manifest, note: str | None) -> None:
+        file = self._manifest(manifest.id)
         try:
-            write_json(self._manifest_path(manifest.id), manifest.to_json(), self._sync)
+            if note is None:
+                write_json(file, manifest.to_json(), self._sync)
+            else:
+                Path(note).rename(file)
+                if self._sync:
+                    self._sync.flush()
         except OSError:
-            if not self._manifest_path(manifest.id).exists():
-                data.unlink(missing_ok=True)
+            if not os.path.lexists(file):
+                self.data_path(manifest.id).unlink(missing_ok=True)
             raise
 
 
@@ -201,15 +219,15 @@ def _open_plain(path: str, flags: int) -> int:
     return fd
 
 
-def _read(file: Path) -> Manifest | None:
+def _read(file: str) -> Manifest | None:
     try:
-        return Manifest.from_json(read_json(file))
+        return Manifest.from_json(read_json(file)[-1])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _is_broken(file: Path) -> bool:
-    return (_read(file) is None and file.exists()) or not file.with_suffix(".data").exists()
+    return (_read(str(file)) is None and file.exists()) or not file.with_suffix(".data").exists()
 
 
 def _is_older(file: Path, age: float) -> bool:

@@ -5,6 +5,7 @@ deleted, so where name, size or time have changed the content decides, and rows 
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     select,
@@ -60,6 +62,17 @@ def take(conn: Connection, agency_id: str, footprint: Footprint, arrival_id: str
     conn.execute(insert(taken_files).values(agency_id=agency_id, arrival_id=arrival_id, missed=0, **vars(footprint)))
 
 
+def take_all(conn: Connection, agency_id: str, footprints: Mapping[str, Footprint]) -> None:
+    """As `take`, for several files; `footprints` by the ids of their arrivals."""
+    inodes = {(footprint.dev, footprint.ino): (id_, footprint) for id_, footprint in footprints.items()}
+    if not inodes:
+        return
+    mine = _inode(agency_id, bindparam("known_dev"), bindparam("known_ino"))
+    conn.execute(delete(taken_files).where(*mine), [{"known_dev": dev, "known_ino": ino} for dev, ino in inodes])
+    rows = [{"arrival_id": id_, **vars(footprint)} for id_, footprint in inodes.values()]
+    conn.execute(insert(taken_files), [{"agency_id": agency_id, "missed": 0, **row} for row in rows])
+
+
 def find_taken(conn: Connection, agency_id: str, footprint: Footprint) -> tuple[Footprint, str] | None:
     """What is known of the file's inode: the footprint it was taken with and its arrival's id, or None."""
     row = conn.execute(select(taken_files).where(*_inode(agency_id, footprint.dev, footprint.ino))).one_or_none()
@@ -87,7 +100,7 @@ def miss(conn: Connection, agency_id: str, dev: int, ino: int) -> None:
     conn.execute(update(taken_files).where(*mine).values(missed=1))
 
 
-def _inode(agency_id: str, dev: int, ino: int) -> tuple[Any, ...]:
+def _inode(agency_id: str, dev: Any, ino: Any) -> tuple[Any, ...]:
     return taken_files.c.agency_id == agency_id, taken_files.c.dev == dev, taken_files.c.ino == ino
 
 

@@ -4,7 +4,7 @@ Claiming is one conditional UPDATE in a write transaction, so two workers never 
 deleted; what happened is kept by those who did the work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 
 from server.clock import new_id, now
@@ -59,18 +60,31 @@ class LocalQueue:
 
     def enqueue(self, task: str, subject: str, lane: str = "", delay: float = 0) -> bool:
         """See `JobQueue.enqueue`."""
-        due = self._clock() + timedelta(seconds=delay)
-        row = {"id": new_id(), "task": task, "subject": subject, "lane": lane, "state": "queued", "due_at": due}
+        row = _new(task, subject, lane, self._clock() + timedelta(seconds=delay), new_id())
         known = select(jobs.c.id).where(jobs.c.task == task, jobs.c.subject == subject)
         with self._database.reading() as conn:  # asking again and again costs no write lock
             if conn.execute(known).first() is not None:
                 return False
         try:
             with self._database.writing() as conn:
-                conn.execute(insert(jobs).values(**row, attempts=0, reason=""))
+                conn.execute(insert(jobs).values(row))
         except IntegrityError:
             return False
         return True
+
+    def enqueue_all(self, task: str, subjects: Sequence[tuple[str, str]]) -> list[str]:
+        """See `JobQueue.enqueue_all`."""
+        wanted, due = dict(subjects), self._clock()
+        query = select(jobs.c.subject).where(jobs.c.task == task, jobs.c.subject.in_(list(wanted)))
+        with self._database.reading() as conn:
+            known = set(conn.execute(query).scalars())
+        ids = sorted(new_id() for _ in wanted)  # of one millisecond, they would be in no order
+        rows = [_new(task, subject, wanted[subject], due, id_) for subject, id_ in zip(wanted, ids, strict=True)]
+        added = [row for row in rows if row["subject"] not in known]
+        if added:
+            with self._database.writing() as conn:
+                conn.execute(insert_or(jobs).on_conflict_do_nothing(), added)
+        return [str(row["subject"]) for row in added]
 
     def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
         """See `JobQueue.claim`."""
@@ -133,6 +147,11 @@ class LocalQueue:
     def _set(self, job: Job, **values: Any) -> bool:
         with self._database.writing() as conn:
             return conn.execute(update(jobs).where(*_mine(job)).values(**values)).rowcount == 1
+
+
+def _new(task: str, subject: str, lane: str, due: datetime, id_: str) -> dict[str, object]:
+    asked = {"id": id_, "task": task, "subject": subject, "lane": lane, "due_at": due}
+    return {**asked, "state": "queued", "attempts": 0, "reason": ""}
 
 
 def _mine(job: Job) -> tuple[ColumnElement[bool], ...]:

@@ -6,6 +6,7 @@ same time. Jobs of one lane run one after another in the order they were added, 
 be tried again: yesterday's file must not be processed after today's. A parked job holds up nobody.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +33,9 @@ class JobQueue(Protocol):
 
         Jobs without a lane wait for no other.
         """
+
+    def enqueue_all(self, task: str, subjects: Sequence[tuple[str, str]]) -> list[str]:
+        """As `enqueue`, for many pairs of subject and lane, in their order; the subjects of the jobs it added."""
 
     def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
         """Take the oldest job that is due (or the one for `subject`) for `lease`; None if there is none.

@@ -1,13 +1,18 @@
 """Tells the rest of the house what came in, when it is time and in a thread of its own.
 
 No session ever waits for a database: neither for the answer to what it did, nor for a thread that such an answer holds
-up. One thread is enough, and keeps what is told of one file in order.
+up. One thread is enough, and keeps what is told in order. The first thing is told at once; what comes in meanwhile, and
+for a moment after, is told together, since that costs little more than telling of one file.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from functools import partial
+from itertools import takewhile
+from typing import cast
 
 from server.clock import now
 from server.intake.entry import Entry
@@ -15,7 +20,10 @@ from server.intake.spool import Manifest, Spool
 from server.logs import Log
 from server.sftp.gate import Intake
 
-Told = TypeVar("Told", Manifest, Entry, None)
+AT_ONCE = 256
+MOMENT = 0.1
+
+Notice = Manifest | Callable[[], None]
 
 
 class Announcer:
@@ -27,7 +35,9 @@ class Announcer:
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="announcer")
         self._settling: dict[tuple[str, str], tuple[Manifest, asyncio.TimerHandle]] = {}
-        self._telling: set[asyncio.Future[None]] = set()
+        self._notices: deque[Notice] = deque()
+        self._telling: asyncio.Task[None] | None = None
+        self._finishing = asyncio.Event()
 
     def received(self, manifest: Manifest) -> None:
         """Tell of an accepted file once its settle time is over; until then it can be withdrawn."""
@@ -35,7 +45,7 @@ class Announcer:
         key = manifest.agency, manifest.path
         self._release(key)
         if wait <= 0:
-            self._tell(self._arrived, manifest)
+            self._tell(manifest)
             return
         timer = asyncio.get_running_loop().call_later(wait, self._release, key)
         self._settling[key] = manifest, timer
@@ -49,22 +59,23 @@ class Announcer:
 
     def torn(self, entry: Entry) -> None:
         """Tell of a torn or held upload."""
-        self._tell(self._intake.torn, entry)
+        self._tell(partial(self._intake.torn, entry))
 
     def removed(self, entry: Entry) -> None:
         """Tell that a torn or held upload was deleted by its sender."""
-        self._tell(self._intake.removed, entry)
+        self._tell(partial(self._intake.removed, entry))
 
     def renamed(self, agency: str, old: str, new: str) -> None:
         """Tell that a file which was taken already has another final name."""
-        self._tell(lambda _: self._intake.renamed(agency, old, new), None)
+        self._tell(partial(self._intake.renamed, agency, old, new))
 
     async def finish(self) -> None:
         """Tell at once of all that is settling (nobody is left who could remove it), and wait until it is told."""
         for key in list(self._settling):
             self._release(key)
-        while self._telling:
-            await asyncio.wait(self._telling)
+        self._finishing.set()
+        if self._telling:
+            await self._telling
         self._thread.shutdown()
 
     def _release(self, key: tuple[str, str]) -> None:
@@ -72,23 +83,39 @@ class Announcer:
         if timer:
             timer.cancel()
         if manifest:
-            self._tell(self._arrived, manifest)
+            self._tell(manifest)
 
-    def _arrived(self, manifest: Manifest) -> None:
-        # Another process may have taken it back or renamed it since, or it has been registered and dealt with already.
-        if current := self._spool.find(manifest.id):
+    def _tell(self, notice: Notice) -> None:
+        self._notices.append(notice)
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().create_task(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._notices:
+            batch = [self._notices.popleft() for _ in range(min(len(self._notices), AT_ONCE))]
+            await loop.run_in_executor(self._thread, self._told, batch)
+            if len(self._notices) < AT_ONCE:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._finishing.wait(), MOMENT)
+        self._telling = None
+
+    def _told(self, batch: list[Notice]) -> None:
+        while batch:
+            received = list(takewhile(lambda notice: isinstance(notice, Manifest), batch))
+            call = partial(self._arrived, cast(list[Manifest], received)) if received else batch[0]
+            del batch[: len(received) or 1]
+            try:
+                cast(Callable[[], None], call)()
+            except Exception:
+                self._log.exception("ERROR", operation="register")
+
+    def _arrived(self, manifests: list[Manifest]) -> None:
+        # Another process may have taken one back or renamed it, or it has been registered and dealt with already.
+        current = [found for manifest in manifests if (found := self._spool.find(manifest.id))]
+        if current:
             self._intake.received(current)
-            # And it may have renamed it between our looking and our telling.
-            if (later := self._spool.find(manifest.id)) and later.path != current.path:
-                self._intake.renamed(later.agency, current.path, later.path)
-
-    def _tell(self, call: Callable[[Told], None], what: Told) -> None:
-        future = asyncio.get_running_loop().run_in_executor(self._thread, self._told, call, what)
-        self._telling.add(future)
-        future.add_done_callback(self._telling.discard)
-
-    def _told(self, call: Callable[[Told], None], what: Told) -> None:
-        try:
-            call(what)
-        except Exception:
-            self._log.exception("ERROR", operation="register")
+            # And another process may have renamed one between our looking and our telling.
+            for told in current:
+                if (later := self._spool.find(told.id)) and later.path != told.path:
+                    self._intake.renamed(later.agency, told.path, later.path)

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import resource
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from server.intake.journal import BusyError
 from server.logs import Log
 from server.mismatches import LAST, Mismatch, Mismatches
 from server.settings import Settings
@@ -87,6 +89,22 @@ class Desk:
         except OSError as error:
             self.log.error("ERROR", operation="mismatches", reason=error.strerror)
 
+    async def hurry(self, call: Callable[..., R], *args: Any) -> R:
+        """Run a call that is quick as long as the disk is: at once, or in a thread where that could hold others up.
+
+        `call` takes `hurry`, with which it raises `BusyError` if it cannot be quick (see `Reception`).
+        """
+        if self.settings.durability == "flush" and not self.disk_is_slow:
+            began, waits = time.monotonic(), _waits()
+            try:
+                return call(*args, hurry=True)
+            except BusyError:
+                pass
+            finally:
+                if _waits() != waits:  # if not, and it took long, the processor was busy and not the disk
+                    self.note_write(time.monotonic() - began)
+        return await self.run(call, *args, hurry=False)
+
     def write_back(self, upload: Upload) -> None:
         """Now and then, send what was written to the disk, in a thread that nobody waits for."""
         if upload.received - upload.sent_to_disk >= EVERY and self.settings.durability == "fsync":
@@ -95,7 +113,7 @@ class Desk:
 
     @property
     def disk_is_slow(self) -> bool:
-        """Whether writes should go to a thread for now.
+        """Whether writes, and what else is quick, should go to a thread for now.
 
         Mostly a write only copies into the page cache, in less time than a thread takes to wake. When the kernel
         throttles writers, one can take seconds; after a slow one the loop is spared for a while.
@@ -103,6 +121,11 @@ class Desk:
         return self._slow_until > time.monotonic()
 
     def note_write(self, seconds: float) -> None:
-        """A write took that long."""
+        """A write, or what else is quick, took that long."""
         if seconds > SLOW_WRITE:
             self._slow_until = time.monotonic() + SLOW_SPELL
+
+
+def _waits() -> int:
+    """How often this thread has waited for anything so far (getrusage(2), voluntary context switches)."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw

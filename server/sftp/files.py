@@ -83,24 +83,25 @@ class Files(SFTPServer):
         declared = attrs.size if creating and pflags & FXF_TRUNC else None
         limit = self._desk.settings.file_limit
         upload = Upload(-1, path, declared=declared, append=bool(pflags & FXF_APPEND), limit=limit)
-        await self._work("OPEN", self._begin, upload, pflags)
+        with answered(self._log, "OPEN"):
+            await self._desk.hurry(self._begin, upload, pflags)
         return upload
 
-    def _begin(self, upload: Upload, pflags: int) -> None:
+    def _begin(self, upload: Upload, pflags: int, hurry: bool) -> None:
         reception, creating = self._desk.reception, bool(pflags & FXF_CREAT)
         if creating and pflags & FXF_EXCL:
-            reception.begin_new(self._jail, self._sender, upload, replacing=False)
+            reception.begin_new(self._jail, self._sender, upload, replacing=False, hurry=hurry)
         elif pflags & FXF_TRUNC:
             if not creating:
                 self._jail.stat(upload.path)
-            reception.begin_new(self._jail, self._sender, upload, replacing=True)
+            reception.begin_new(self._jail, self._sender, upload, replacing=True, hurry=hurry)
         else:
             try:
                 upload.fd = self._jail.open(upload.path, os.O_RDWR)
             except FileNotFoundError:
                 if not creating:
                     raise
-                reception.begin_new(self._jail, self._sender, upload, replacing=False)
+                reception.begin_new(self._jail, self._sender, upload, replacing=False, hurry=hurry)
 
     async def close(self, file_obj: object) -> None:
         """Close a handle: the client's CLOSE, or (with `torn` set) the end of its session. Then it never raises."""
@@ -116,7 +117,8 @@ class Files(SFTPServer):
         try:
             self._desk.received[self._sender.session] += upload.received
             self._desk.sent[self._sender.session] += upload.sent
-            outcome = await self._work("CLOSE", self._desk.reception.close, self._jail, self._sender, upload)
+            with answered(self._log, "CLOSE"):
+                outcome = await self._desk.hurry(self._desk.reception.close, self._jail, upload)
         except Exception:
             if not upload.torn:
                 raise

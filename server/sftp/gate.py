@@ -1,5 +1,6 @@
 """What the door asks of the rest of the house: who may come in, and who is told of what came in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +45,8 @@ class Gate(Protocol):
 class Intake(Protocol):
     """Is told, in a thread, of what the door received. Its methods must not raise."""
 
-    def received(self, manifest: Manifest) -> None:
-        """A whole file is in the spool, and its sender had time to take it back."""
+    def received(self, manifests: Sequence[Manifest]) -> None:
+        """Whole files are in the spool, at least one, in this order, and their senders had time to take them back."""
         ...
 
     def torn(self, entry: Entry) -> None:

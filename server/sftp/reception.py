@@ -7,13 +7,16 @@
 
 All methods block (they belong in a thread) and may raise OSError or `SFTPError`. Changes of one path are serialised by
 the journal's lock, so that the journal, the lock of the file and its name always change together.
+
+Beginning a new file and ending one mostly touch a few names and nothing else, which takes less time than a thread takes
+to wake. In a `hurry` they do that, or raise `BusyError` before they have changed anything.
 """
 
 import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,7 +26,7 @@ from asyncssh import SFTPFailure
 
 from server.clock import new_id, now
 from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import Journal, data_extents
+from server.intake.journal import BusyError, Journal, data_extents
 from server.intake.names import is_temporary
 from server.intake.spool import Manifest, Spool
 from server.sftp.coverage import Coverage
@@ -84,13 +87,15 @@ class Reception:
 
     # Beginning
 
-    def begin_new(self, jail: Jail, sender: Sender, upload: Upload, replacing: bool) -> None:
+    def begin_new(self, jail: Jail, sender: Sender, upload: Upload, replacing: bool, hurry: bool = False) -> None:
         """Give `upload` a new, empty file under its path. EEXIST if there is one and it is not to be replaced."""
-        path = str(upload.path)
-        with self._journal.locked(sender.agency, path), jail.parent(upload.path) as (directory, name):
+        path, patient = str(upload.path), not hurry
+        with self._journal.locked(sender.agency, path, wait=patient), jail.parent(upload.path) as (directory, name):
             present = stat_or_none(directory, name)
             if present and not replacing:
                 raise OSError(EEXIST, "taken")
+            if present and hurry:
+                raise BusyError  # letting go of a large file takes its time
             before = self._resumable(sender.agency, path, directory, name, present) if present else None
             with staged(self._journal.root) as (fd, staged_name):
                 self._announce(sender, upload, fd, before, present)
@@ -179,26 +184,44 @@ class Reception:
 
     # Ending
 
-    def close(self, jail: Jail, sender: Sender, upload: Upload) -> Outcome:
+    def close(self, jail: Jail, upload: Upload, hurry: bool = False) -> Outcome:
         """Judge the upload, do what follows from it durably, and close its file.
 
         If the disk refuses to keep it, it is torn and the outcome holds the error.
         """
+        if not hurry:
+            return self._closed(upload, lambda: self._conclude(jail, upload))
+        with self._unmoved(jail, upload) as entry:
+            return self._closed(upload, lambda: self._record(upload, entry))
+
+    @contextmanager
+    def _unmoved(self, jail: Jail, upload: Upload) -> Iterator[Entry]:
+        """Nothing was renamed since the upload began; its entry, locked. `BusyError` if something was, or may be."""
+        entry = upload.entry
+        if entry is None or upload.torn or self._spool.durable or os.fstat(upload.fd).st_nlink != 1:
+            raise BusyError
+        with self._journal.locked(entry.agency, entry.path, wait=False):
+            if self._journal.find(entry.agency, entry.path) != entry or not _is_at(jail, entry):
+                raise BusyError
+            yield entry
+
+    def _closed(self, upload: Upload, conclude: Callable[[], Outcome]) -> Outcome:
         try:
-            return self._conclude(jail, sender, upload)
+            return conclude()
         except OSError as error:
             upload.failure = FULL
             with suppress(OSError):  # failing again, its entry says `receiving` and its lock goes: torn all the same
-                return replace(self._conclude(jail, sender, upload), error=error)
+                return replace(conclude(), error=error)
             return Outcome(Judgement(Verdict.PARTIAL, FULL), error=error)
         finally:
             self._uploads.pop(upload.token, None)
             os.close(upload.fd)
 
-    def _conclude(self, jail: Jail, sender: Sender, upload: Upload) -> Outcome:
-        if not upload.torn and not upload.failure and self._spool.durable:
-            os.fsync(upload.fd)  # before the lock: this is what may take long
-        while entry := self._journal.locate(sender.agency, str(upload.path), upload.token):
+    def _conclude(self, jail: Jail, upload: Upload) -> Outcome:
+        if not upload.torn and not upload.failure:
+            self._spool.flush(upload.fd)  # before the lock: this is what may take long
+        begun = upload.entry
+        while begun and (entry := self._journal.locate(begun.agency, begun.path, upload.token)):
             with self._journal.locked(entry.agency, entry.path):
                 if self._journal.find(entry.agency, entry.path) != entry:
                     continue  # it was renamed, or a directory above it, before we had the lock
@@ -225,6 +248,7 @@ class Reception:
         return replace(entry, id=new_id()) if self._spool.find(entry.id) else entry
 
     def _accept(self, entry: Entry, fd: int, declared: int | None, settle_time: float) -> Manifest:
+        """Accept the file, whose content has been flushed."""
         status, at = os.fstat(fd), now()
         manifest = Manifest(
             id=entry.id,
@@ -242,9 +266,7 @@ class Reception:
             ino=status.st_ino,
             mtime_ns=status.st_mtime_ns,
         )
-        self._journal.offer(entry, status.st_size)
-        self._spool.accept_link(manifest, fd)
-        self._journal.forget(entry.agency, entry.path)
+        self._spool.accept_link(manifest, fd, self._journal.offer(entry, manifest.to_json()))
         return manifest
 
     # Renaming and removing
@@ -294,6 +316,7 @@ class Reception:
     def _complete(self, jail: Jail, entry: Entry) -> Outcome:
         fd = jail.open(read_path(entry.path.encode()), os.O_RDONLY)
         try:
+            self._spool.flush(fd)
             manifest = self._accept(entry, fd, entry.declared_size, settle_time=0)
         except OSError as error:
             # The name is given and cannot be taken back safely, so it is torn under that name until it is sent again.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import CRASHED, HELD_BACK, Journal, data_extents
+from server.intake.journal import CRASHED, HELD_BACK, BusyError, Journal, data_extents
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_predecessor_is_of_the_same_file_and_not_accepted_yet(journal: Journal
     manifest = accept(journal, entry)
     assert journal.predecessor("court", entry.path, file.stat()) is None
     manifest.unlink()
-    journal.offer(torn, 5)
+    journal.offer(torn, {"size": 5})
     assert journal.predecessor("court", entry.path, file.stat()) is None
 
 
@@ -254,7 +254,7 @@ def test_an_offered_file_that_is_not_in_the_spool_is_torn_unless_it_arrived(
     journal: Journal, homes: Path, arrived: bool
 ) -> None:
     file, entry = received(homes)
-    journal.offer(journal.begin(entry), 5)
+    journal.offer(journal.begin(entry), {"size": 5})
     asked: list[str] = []
 
     def settled(id_: str) -> bool:
@@ -269,7 +269,8 @@ def test_an_offered_file_that_is_not_in_the_spool_is_torn_unless_it_arrived(
 
 def test_an_offered_file_whose_manifest_is_there_is_forgotten(journal: Journal, homes: Path) -> None:
     _, entry = received(homes)
-    accept(journal, journal.offer(entry, 5))
+    journal.offer(entry, {"size": 5})
+    accept(journal, entry)
     assert journal.torn(homes) == []
     assert list(journal.entries()) == []
 
@@ -288,11 +289,47 @@ def test_an_agency_whose_home_is_away_is_left_alone(journal: Journal, homes: Pat
     assert list(journal.entries()) == [entry]
 
 
+def test_an_entry_that_was_cut_off_before_it_was_written_is_no_entry(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    place = Path(journal.offer(entry, {"size": 5}))
+    place.write_bytes(b"")
+    assert list(journal.entries()) == []
+    assert journal.broken() == []
+    assert journal.torn(homes) == []
+    assert journal.find("court", journal.begin(entry).path) == entry
+
+
+def test_a_note_that_was_cut_off_does_not_count(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    note = Path(journal.offer(journal.begin(entry), {"size": 5}))
+    assert journal.find("court", entry.path) == replace(entry, state=State.ACCEPTING, size=5)
+    whole = note.read_bytes()
+    for cut in range(1, len('{"size": 5}') + 1):
+        note.write_bytes(whole[:-cut])
+        assert journal.find("court", entry.path) == entry
+    [torn] = journal.torn(homes)
+    assert (torn.id, torn.state) == (entry.id, State.TORN)
+
+
+def test_who_is_in_a_hurry_does_not_wait_for_a_lock(tmp_path: Path) -> None:
+    root = tmp_path / "receiving"
+    journal, other = Journal(root), Journal(root)
+    with journal.locked("court", "/upload/a"):
+        with pytest.raises(BusyError), other.locked("court", "/upload/a", wait=False):
+            pass
+        with pytest.raises(BusyError), other.locked("court", "/upload/b", tree=True, wait=False):
+            pass
+        with other.locked("other", "/upload/b", wait=False):
+            pass
+    with other.locked("court", "/upload/a", wait=False):
+        pass
+
+
 def test_a_broken_entry_is_shown_and_harms_nothing(journal: Journal, homes: Path) -> None:
     _, entry = received(homes)
     journal.begin(entry)
     broken = journal.root / f"{'0' * 64}.json"
-    for content in (b"", b"{", b"[]", b'{"id": 1}', b"\xff"):
+    for content in (b"{", b"[]", b'{"id": 1}', b"\xff"):
         broken.write_bytes(content)
         assert list(journal.entries()) == [entry]
         assert journal.broken() == [broken]

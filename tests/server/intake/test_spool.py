@@ -1,5 +1,6 @@
 """The spool: whole or not at all, whatever is going on beside."""
 
+import json
 import os
 import threading
 from dataclasses import replace
@@ -75,6 +76,32 @@ def test_the_open_file_is_linked_whatever_has_its_name(spool: Spool, file: Path)
             spool.accept_link(made, stream.fileno())
     assert list(spool.all()) == []
     assert list(spool.root.glob("*.data")) == []
+
+
+def test_a_note_becomes_the_manifest(spool: Spool, file: Path, tmp_path: Path) -> None:
+    made, note = manifest(file), tmp_path / "note"
+    note.write_text('{"what": "was noted before"}\n' + json.dumps(made.to_json()) + "\n")
+    with file.open("rb") as stream:
+        spool.accept_link(made, stream.fileno(), str(note))
+    assert list(spool.all()) == [made]
+    assert not note.exists()
+    assert spool.broken() == []
+
+
+def test_a_note_that_cannot_be_had_accepts_nothing(spool: Spool, file: Path, tmp_path: Path) -> None:
+    made = manifest(file)
+    with file.open("rb") as stream, pytest.raises(FileNotFoundError):
+        spool.accept_link(made, stream.fileno(), str(tmp_path / "note"))
+    assert list(spool.root.iterdir()) == []
+
+
+def test_what_a_crash_left_of_an_acceptance_is_replaced(spool: Spool, file: Path) -> None:
+    made = manifest(file)
+    spool.data_path(made.id).write_bytes(b"an older version, never accepted")
+    with file.open("rb") as stream:
+        spool.accept_link(made, stream.fileno())
+    assert spool.data_path(made.id).samefile(file)
+    assert list(spool.all()) == [made]
 
 
 def test_accepting_again_renews_the_manifest(spool: Spool, file: Path) -> None:

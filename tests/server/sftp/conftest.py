@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ class MemoryIntake:
         self.gone: list[Entry] = []
         self.moves: list[tuple[str, str, str]] = []
 
-    def received(self, manifest: Manifest) -> None:
-        self.arrived.append(manifest)
+    def received(self, manifests: Sequence[Manifest]) -> None:
+        self.arrived.extend(manifests)
 
     def torn(self, entry: Entry) -> None:
         self.partial.append(entry)

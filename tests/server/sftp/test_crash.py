@@ -35,7 +35,7 @@ class Everybody:
         return 0
 
 class Nobody:
-    def received(self, manifest): pass
+    def received(self, manifests): pass
     def torn(self, entry): pass
     def removed(self, entry): pass
     def renamed(self, agency, old, new): pass

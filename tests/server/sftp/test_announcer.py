@@ -1,0 +1,135 @@
+"""What came in is told in order, once, and what comes close together is told together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from server.clock import new_id, now
+from server.intake.entry import Entry
+from server.intake.spool import Manifest, Spool
+from server.sftp.announcer import AT_ONCE, Announcer
+
+
+class Told:
+    """Notes what it is told, and fails where it should."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.fail_on = ""
+
+    def received(self, manifests: Sequence[Manifest]) -> None:
+        self._note([manifest.path for manifest in manifests])
+
+    def torn(self, entry: Entry) -> None:
+        self._note([f"torn {entry.path}"])
+
+    def removed(self, entry: Entry) -> None:
+        self._note([f"removed {entry.path}"])
+
+    def renamed(self, agency: str, old: str, new: str) -> None:
+        self._note([f"{old} is {new}"])
+
+    def _note(self, what: list[str]) -> None:
+        self.calls.append(what)
+        if self.fail_on in what:
+            raise ZeroDivisionError
+
+    @property
+    def all(self) -> list[str]:
+        return [what for call in self.calls for what in call]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", durable=False)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def accept(spool: Spool, path: str, settle: float = 0) -> Manifest:
+    at = now()
+    until = at + timedelta(seconds=settle)
+    manifest = Manifest(new_id(), "court", path, 0, "sftp", "session", "client", at, at, until)
+    file = spool.root / "file"
+    with file.open("wb") as stream:
+        spool.accept_link(manifest, stream.fileno())
+    file.unlink()
+    return manifest
+
+
+def entry(path: str) -> Entry:
+    return Entry(new_id(), "court", path, "", "session", "client", 1, 1, now())
+
+
+def run(spool: Spool, told: Told, what: Callable[[Announcer], Awaitable[None]]) -> None:
+    async def all_of_it() -> None:
+        announcer = Announcer(told, spool, structlog.get_logger())
+        await what(announcer)
+        await announcer.finish()
+
+    asyncio.run(all_of_it())
+
+
+def test_many_are_told_together_and_in_order(spool: Spool, told: Told) -> None:
+    manifests = [accept(spool, f"/upload/{number}") for number in range(AT_ONCE + 50)]
+
+    async def burst(announcer: Announcer) -> None:
+        for manifest in manifests:
+            announcer.received(manifest)
+        announcer.torn(entry("/upload/x"))
+        announcer.renamed("court", "/upload/0", "/upload/y")
+        announcer.removed(entry("/upload/x"))
+        announcer.received(accept(spool, "/upload/last"))
+
+    run(spool, told, burst)
+    after = ["torn /upload/x", "/upload/0 is /upload/y", "removed /upload/x", "/upload/last"]
+    assert told.all == [*(manifest.path for manifest in manifests), *after]
+    assert max(len(call) for call in told.calls) == AT_ONCE
+    assert len(told.calls) == 6
+
+
+def test_a_single_one_is_told_without_waiting_for_others(spool: Spool, told: Told) -> None:
+    async def one(announcer: Announcer) -> None:
+        announcer.received(accept(spool, "/upload/a"))
+        while not told.calls:
+            await asyncio.sleep(0.001)
+
+    run(spool, told, one)
+    assert told.calls == [["/upload/a"]]
+
+
+def test_one_that_fails_does_not_keep_the_others_from_being_told(spool: Spool, told: Told) -> None:
+    told.fail_on = "torn /upload/b"
+
+    async def three(announcer: Announcer) -> None:
+        announcer.received(accept(spool, "/upload/a"))
+        announcer.torn(entry("/upload/b"))
+        announcer.received(accept(spool, "/upload/c"))
+
+    run(spool, told, three)
+    assert told.all == ["/upload/a", "torn /upload/b", "/upload/c"]
+
+
+def test_what_settles_can_be_taken_back_and_the_end_tells_the_rest(spool: Spool, told: Told) -> None:
+    async def settling(announcer: Announcer) -> None:
+        for name in ("a", "b", "c", "d"):
+            announcer.received(accept(spool, f"/upload/{name}", settle=30))
+        assert announcer.withdraw("court", "/upload/a")
+        renamed = announcer.withdraw("court", "/upload/b")
+        assert renamed
+        spool.renew(replace(renamed, path="/upload/e"))
+        announcer.received(replace(renamed, path="/upload/e"))
+        [gone] = [manifest for manifest in spool.all() if manifest.path == "/upload/d"]
+        spool.retract(gone.id)  # as another process would
+        await asyncio.sleep(0)
+
+    run(spool, told, settling)
+    assert sorted(told.all) == ["/upload/c", "/upload/e"]

@@ -1,0 +1,140 @@
+"""The process dies between any two steps of receiving a file: it is accepted whole, or torn, and never lost."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.intake import journal as journals
+from server.intake import spool as spools
+from server.intake.entry import State
+from server.intake.journal import Journal
+from server.intake.spool import Spool
+from server.sftp import reception as receptions
+from server.sftp.jail import Jail
+from server.sftp.paths import read_path
+from server.sftp.reception import Reception, Sender
+from server.sftp.upload import Upload, Verdict
+
+PATH = "/upload/ecr.csv"
+SENDER = Sender("court", "session", "client")
+
+
+@dataclass(frozen=True)
+class House:
+    """Journal and spool as another process finds them, and a reception to send to."""
+
+    homes: Path
+    journal: Journal
+    spool: Spool
+    hurry: bool
+
+    def send(self, content: bytes) -> Verdict:
+        reception, jail = Reception(self.journal, self.spool, 0, 60), Jail(self.homes / "court")
+        upload = Upload(-1, read_path(PATH.encode()), declared=None, append=False, limit=1000)
+        reception.begin_new(jail, SENDER, upload, replacing=True, hurry=self.hurry)
+        upload.write(0, content)
+        verdict = reception.close(jail, upload, hurry=self.hurry).judgement.verdict
+        jail.close()
+        return verdict
+
+    def accepted(self) -> list[bytes]:
+        return [self.spool.data_path(manifest.id).read_bytes() for manifest in self.spool.all()]
+
+
+@pytest.fixture(params=[True, False], ids=["hurry", "fsync"])
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
+    spool, durable = tmp_path / "spool", not request.param
+    return House(tmp_path / "agencies", Journal(spool / "receiving", durable), Spool(spool, durable), request.param)
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool) -> None:
+    """The process that calls it is gone, just before or just after it is done."""
+    done: Callable[..., Any] = getattr(place, name)
+
+    def dying(*args: Any, **kwargs: Any) -> None:
+        if not before:
+            done(*args, **kwargs)
+        os._exit(9)
+
+    monkeypatch.setattr(place, name, dying)
+
+
+def send_and_die(house: House, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool) -> None:
+    child = os.fork()
+    if child == 0:
+        die_at(monkeypatch, place, name, before)
+        house.send(b"first")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "it came to that step"
+
+
+BEGINNING = [(receptions, "new_entry"), (journals, "create_json")]
+ENDING = [
+    (receptions.Reception, "_accept"),
+    (journals, "append_json"),
+    (spools.Spool, "_link"),
+    (spools.Spool, "_commit"),
+]
+STEPS = [(place, name, before) for place, name in BEGINNING + ENDING for before in (True, False)]
+NAMES = [f"{'before' if before else 'after'} {name}" for _, name, before in STEPS]
+
+
+@pytest.mark.parametrize(("place", "name", "before"), STEPS, ids=NAMES)
+def test_a_crash_at_any_step(
+    house: House, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool
+) -> None:
+    send_and_die(house, monkeypatch, place, name, before)
+    file, torn = house.homes / "court" / "upload" / "ecr.csv", house.journal.torn(house.homes)
+    begun = (place, name) not in BEGINNING
+    whole = (name, before) in (("_commit", False), ("_accept", False))
+    assert file.exists() == begun
+    assert house.accepted() == ([b"first"] if whole else [])
+    assert [entry.state for entry in torn] == ([State.TORN] if begun and not whole else [])
+    if file.exists():
+        assert house.journal.claims("court", PATH, file.stat()) != whole, "the sweep leaves what is torn alone"
+    assert house.journal.broken() == []
+    again = House(house.homes, house.journal, house.spool, hurry=False)
+    assert again.send(b"second") is Verdict.COMPLETE
+    assert sorted(house.accepted()) == ([b"first", b"second"] if whole else [b"second"])
+    assert list(house.journal.entries()) == []
+    assert file.read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("name", ["ecr.csv", "ecr.csv.part"])
+def test_all_is_on_the_disk_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    spool = Spool(tmp_path / "spool")
+    reception = Reception(Journal(spool.root / "receiving"), spool, 0, 60)
+    jail, path = Jail(tmp_path / "agencies" / "court"), read_path(f"/upload/{name}".encode())
+    upload = Upload(-1, path, declared=None, append=False, limit=1000)
+    done: list[str] = []
+    flush, link = os.fsync, spools.Spool._link
+
+    def note_flush(fd: int) -> None:
+        flush(fd)
+        done.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+
+    def note_link(*args: Any) -> None:
+        link(*args)
+        done.append("LINK")
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(spools.Spool, "_link", note_link)
+    reception.begin_new(jail, SENDER, upload, replacing=False)
+    [entry] = reception._journal.entries()
+    note = Path(reception._journal._file("court", entry.path)).name
+    assert done == [note, "receiving"], "the entry, and its name"
+    done.clear()
+    upload.write(0, b"12345")
+    outcome = reception.close(jail, upload)
+    if outcome.manifest is None:
+        done.clear()
+        note = Path(reception._journal._file("court", PATH)).name
+        outcome = reception.rename(jail, SENDER, path, read_path(PATH.encode()), replacing=False) or outcome
+        del done[: done.index("receiving") + 1]  # the entry under its new name, before the file has it
+    jail.close()
+    assert outcome.manifest
+    assert done == ["ecr.csv", note, "LINK", "spool"], "content and manifest, and only then their names"
