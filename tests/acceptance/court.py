@@ -216,6 +216,12 @@ class Court:
         """Sweep now; what was taken from this court."""
         return [row for row in self.dropslot.json("sweep") if row["agency"] == self.slug]
 
+    def fingerprint(self, algorithm: str = "ssh-ed25519") -> str:
+        """A host key's fingerprint as `dropslot doctor` shows it to whoever sets up WinSCP or PuTTY."""
+        said = json.loads(self.dropslot.run("doctor", "--json", check=False).stdout)
+        shown = [one["sentence"].split() for one in said["findings"] if one["subject"] == "host key"]
+        return str(next(words[2] for words in shown if words[0] == algorithm))
+
     def ssh_options(self) -> list[str]:
         """What keeps OpenSSH from asking anything."""
         hosts = self.folder / "known_hosts"

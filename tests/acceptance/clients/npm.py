@@ -1,0 +1,86 @@
+"""ssh2-sftp-client from npm, for programs in JavaScript; installed from its lock file when it is first asked for."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.acceptance.clients.client import FAR, Client
+from tests.acceptance.court import need, run_quietly
+
+HERE = Path(__file__).parent / "node"
+
+
+class Ssh2SftpClient(Client):
+    """One run of `driver.cjs` for each operation."""
+
+    name = "ssh2-sftp-client"
+    note = "npm; `posixRename` replaces"
+    cannot = MappingProxyType({"time": "it has no call that sets times"})
+
+    @classmethod
+    def version(cls) -> str:
+        package = json.loads((_modules() / "ssh2-sftp-client" / "package.json").read_text())
+        return str(package["version"])
+
+    def put(self, local: Path, remote: str, keep_time: bool = False) -> None:
+        self._drive("put", local, remote)
+
+    def get(self, remote: str, local: Path) -> None:
+        self._drive("get", remote, local)
+
+    def resume_put(self, local: Path, remote: str) -> None:
+        self._drive("resumePut", local, remote)
+
+    def resume_get(self, remote: str, local: Path) -> None:
+        self._drive("resumeGet", remote, local)
+
+    def rename(self, old: str, new: str) -> None:
+        self._drive("rename", old, new)
+
+    def names(self, directory: str) -> list[str]:
+        names: list[str] = json.loads(self._drive("list", directory))
+        return names
+
+    def read_far(self, remote: str) -> bytes:
+        return self._drive("read", remote, str(FAR)).encode()
+
+    def _drive(self, *arguments: str | Path) -> str:
+        court = self.court
+        login = (str(court.dropslot.port), court.slug, court.key)
+        environment = {**os.environ, "NODE_PATH": str(_modules())}
+        return self.run(need("node"), HERE / "driver.cjs", *login, *arguments, env=environment)
+
+
+def _modules() -> Path:
+    """Where the packages of the lock file are; they are fetched once for each lock file."""
+    need("node")
+    lock = (HERE / "package-lock.json").read_bytes()
+    place = Path(tempfile.gettempdir()) / f"dropslot-npm-{os.getuid()}-{hashlib.sha256(lock).hexdigest()[:12]}"
+    modules = place / "node_modules"
+    if not modules.exists():
+        _install(place)
+    return modules
+
+
+def _install(place: Path) -> None:
+    fresh = Path(tempfile.mkdtemp(prefix="dropslot-npm-"))
+    try:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, fresh)
+        command = [need("npm"), "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]
+        done = run_quietly(command, cwd=fresh)
+        if done.returncode != 0:
+            pytest.skip(f"npm cannot install ssh2-sftp-client: {done.stderr.strip()[-300:]}")
+        shutil.rmtree(place, ignore_errors=True)
+        fresh.rename(place)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm cannot install ssh2-sftp-client: the registry does not answer")
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
