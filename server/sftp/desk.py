@@ -19,6 +19,7 @@ from server.sftp.writeback import EVERY, start_writeback
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CHECKS_AT_ONCE = 2
 SLOW_WRITE = 0.02
 SLOW_SPELL = 1.0
 
@@ -26,7 +27,8 @@ SLOW_SPELL = 1.0
 class Desk:
     """Settings and services, the thread pool for what blocks, and who is connected.
 
-    `connected` counts connections by agency, `strangers` by address those that have not authenticated (yet).
+    `connected` counts connections by agency, `strangers` by address those that have not authenticated (yet). Whoever
+    computes checksums, which keeps a thread and a core busy, holds `checking`.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Desk:
         self.draining = False
         self.connected: Counter[str] = Counter()
         self.strangers: Counter[str] = Counter()
+        self.checking = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._pool = pool
         self._slow_until = 0.0
 

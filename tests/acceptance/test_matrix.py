@@ -31,7 +31,7 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
     """One court for all clients, on a server that also takes clients without encrypt-then-MAC."""
     folder = tmp_path_factory.mktemp("matrix")
     dropslot = Dropslot(folder / "data")
-    dropslot.environment |= {"DROPSLOT_POLICY": "compat", "DROPSLOT_SESSIONS_PER_AGENCY": "200"}
+    dropslot.environment |= {"DROPSLOT_POLICY": "compat", "DROPSLOT_SETTLE": "0.05"}
     try:
         court = make_court(dropslot, folder / "court", "matrix")
         dropslot.start()
@@ -84,7 +84,7 @@ class Scene:
         wait_for(lambda: len(self.arrivals(remote)) >= times, f"{times} arrival(s) of {remote}")
         assert digest(self.at_home(remote).read_bytes()) == digest(content)
         rows = self.court.arrivals(path=remote)
-        assert [row["size"] for row in rows][0] == len(content)
+        assert next(row["size"] for row in rows) == len(content)
         assert len(rows) == times
         assert {row["source"] for row in rows} == {"sftp"}
         assert "partial" not in {row["state"] for row in rows}

@@ -43,7 +43,7 @@ class Curl(Client):
         self._call("-Q", f'rename "{old}" "{new}"', "--list-only", self._url("/"))
 
     def names(self, directory: str) -> list[str]:
-        return [name for name in self._call("--list-only", self._url(directory) + "/").splitlines()]
+        return list(self._call("--list-only", self._url(directory) + "/").splitlines())
 
     def _url(self, path: str) -> str:
         return f"sftp://127.0.0.1:{self.court.dropslot.port}{quote(path)}"

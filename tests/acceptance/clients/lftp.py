@@ -11,6 +11,8 @@ class Lftp(Client):
     """A script for each operation."""
 
     name = "lftp"
+    note = "its `mv` never replaces"
+    replaces = False
 
     @classmethod
     def version(cls) -> str:
@@ -36,7 +38,9 @@ class Lftp(Client):
 
     def _script(self, line: str) -> str:
         ssh = " ".join([need("ssh"), "-a", "-x", "-i", str(self.court.key), *self.court.ssh_options()])
-        settings = f'set sftp:connect-program "{ssh}"; set net:max-retries 1; set cmd:fail-exit yes; set xfer:clobber yes'
+        settings = (
+            f'set sftp:connect-program "{ssh}"; set net:max-retries 1; set cmd:fail-exit yes; set xfer:clobber yes'
+        )
         place = f"open -u {self.court.slug}, sftp://127.0.0.1:{self.court.dropslot.port}"
         home = {**os.environ, "HOME": str(self.court.folder), "LC_ALL": "C.UTF-8"}
         return self.run(need("lftp"), "--norc", "-c", f"{settings}; {place}; {line}", env=home)

@@ -8,17 +8,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from tests.acceptance.clients.client import FAR, Client
-from tests.acceptance.court import need, run_quietly
+from tests.acceptance.court import Court, need, run_quietly
 
 HERE = Path(__file__).parent / "node"
 
 
 class Ssh2SftpClient(Client):
-    """One run of `driver.cjs` for each operation."""
+    """One run of `driver.cjs` for all operations."""
 
     name = "ssh2-sftp-client"
     note = "npm; `posixRename` replaces"
@@ -29,33 +30,51 @@ class Ssh2SftpClient(Client):
         package = json.loads((_modules() / "ssh2-sftp-client" / "package.json").read_text())
         return str(package["version"])
 
+    def __init__(self, court: Court) -> None:
+        super().__init__(court)
+        command = [need("node"), HERE / "driver.cjs", str(court.dropslot.port), court.slug, court.key]
+        environment = {**os.environ, "NODE_PATH": str(_modules())}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
     def put(self, local: Path, remote: str, keep_time: bool = False) -> None:
-        self._drive("put", local, remote)
+        self._drive("put", str(local), remote)
 
     def get(self, remote: str, local: Path) -> None:
-        self._drive("get", remote, local)
+        self._drive("get", remote, str(local))
 
     def resume_put(self, local: Path, remote: str) -> None:
-        self._drive("resumePut", local, remote)
+        self._drive("resumePut", str(local), remote)
 
     def resume_get(self, remote: str, local: Path) -> None:
-        self._drive("resumeGet", remote, local)
+        self._drive("resumeGet", remote, str(local))
 
     def rename(self, old: str, new: str) -> None:
         self._drive("rename", old, new)
 
     def names(self, directory: str) -> list[str]:
-        names: list[str] = json.loads(self._drive("list", directory))
+        names: list[str] = self._drive("list", directory)
         return names
 
     def read_far(self, remote: str) -> bytes:
-        return self._drive("read", remote, str(FAR)).encode()
+        return str(self._drive("read", remote, FAR)).encode()
 
-    def _drive(self, *arguments: str | Path) -> str:
-        court = self.court
-        login = (str(court.dropslot.port), court.slug, court.key)
-        environment = {**os.environ, "NODE_PATH": str(_modules())}
-        return self.run(need("node"), HERE / "driver.cjs", *login, *arguments, env=environment)
+    def close(self) -> None:
+        try:
+            self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _drive(self, *request: str | int) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["result"]
 
 
 def _modules() -> Path:

@@ -11,13 +11,13 @@ from tests.acceptance.court import Court, need, run_quietly
 class _Putty(Client):
     def __init__(self, court: Court) -> None:
         super().__init__(court)
+        self._fingerprint = court.fingerprint()
         self._ppk = court.folder / "court.ppk"
         if not self._ppk.exists():
             self.run(need("puttygen"), court.key, "-O", "private", "-o", self._ppk)
 
     def _options(self) -> list[str | Path]:
-        port, fingerprint = str(self.court.dropslot.port), self.court.fingerprint()
-        return ["-batch", "-i", self._ppk, "-P", port, "-hostkey", fingerprint]
+        return ["-batch", "-i", self._ppk, "-P", str(self.court.dropslot.port), "-hostkey", self._fingerprint]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "HOME": str(self.court.folder), "LC_ALL": "C.UTF-8"}
