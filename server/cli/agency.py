@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from server import agencies
+from server.cli.kit import connect_kit
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.services.provision import create_agency
 from server.settings import Settings
@@ -46,6 +47,9 @@ def show(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
     with open_state(context.obj) as state, state.database.reading() as conn:
         agency = agencies.find_agency(conn, slug)
     print_one({**as_dict(agency), "home": str(context.obj.home(slug))}, as_json)
+
+
+app.command("connect-kit")(connect_kit)
 
 
 @app.command()
