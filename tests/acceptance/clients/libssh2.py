@@ -3,7 +3,6 @@
 import socket
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ class Libssh2(Client):
 
     name = "libssh2"
     note = "its plain rename never replaces"
-    cannot = MappingProxyType({})
     replaces = False
 
     def __init__(self, court: Court) -> None:
@@ -34,9 +32,8 @@ class Libssh2(Client):
 
     @classmethod
     def version(cls) -> str:
-        session = pytest.importorskip("ssh2.session", reason="ssh2-python is not installed")
-        library = getattr(session, "LIBSSH2_VERSION", "") or _library_version()
-        return f"{library} (ssh2-python {version('ssh2-python')})".strip()
+        library = pytest.importorskip("ssh2.utils", reason="ssh2-python is not installed").version(0).decode()
+        return f"{library} (ssh2-python {version('ssh2-python')})"
 
     def put(self, local: Path, remote: str, keep_time: bool = False) -> None:
         self._send(local.read_bytes(), remote, 0, new=True)
@@ -93,10 +90,3 @@ class Libssh2(Client):
         attributes.flags = LIBSSH2_SFTP_ATTR_ACMODTIME
         attributes.atime = attributes.mtime = at
         self._sftp.setstat(remote, attributes)
-
-
-def _library_version() -> str:
-    import ssh2.utils
-
-    tell = getattr(ssh2.utils, "version", None)
-    return (tell(0) or b"").decode() if tell else ""

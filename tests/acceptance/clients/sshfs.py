@@ -35,7 +35,7 @@ class Sshfs(Client):
             os.close(os.open("/dev/fuse", os.O_RDWR))
         except OSError:
             pytest.skip("this kernel has no /dev/fuse, or it is not ours to open: sshfs cannot be tried")
-        return first_version(said)
+        return first_version(said[said.index("SSHFS version") :])
 
     def put(self, local: Path, remote: str, keep_time: bool = False) -> None:
         (shutil.copy2 if keep_time else shutil.copyfile)(local, self._at(remote))
