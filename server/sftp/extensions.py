@@ -14,7 +14,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncssh import FXF_READ, SFTPAttrs, SFTPName, SFTPNoSuchFile
+from asyncssh import FXF_READ, SFTPAttrs, SFTPFailure, SFTPName, SFTPNoSuchFile
 from asyncssh.constants import FXP_EXTENDED_REPLY, FXP_NAME
 from asyncssh.packet import SSHPacket, String
 from asyncssh.sftp import SFTPInvalidHandle
@@ -74,14 +74,18 @@ def _one_name(path: bytes) -> Names:
 
 
 async def name_ids(_files: Files, packet: SSHPacket, _handles: Mapping[bytes, object]) -> Reply:
-    """The names of user and group ids, in their order; an id that we never showed has the empty name."""
+    """The names of user and group ids, in their order; an id that we never showed has the empty name.
+
+    Raises `SFTPFailure` for more of them than any listing needs.
+    """
     users, groups = packet.get_string(), packet.get_string()
     packet.check_end()
     return Reply(String(_names_of(users)) + String(_names_of(groups)))
 
 
 def _names_of(ids: bytes) -> bytes:
-    ids = ids[: MOST_IDS * ID_BYTES]
+    if len(ids) > MOST_IDS * ID_BYTES:
+        raise SFTPFailure(f"At most {MOST_IDS} ids can be asked for at a time.")
     known = (number for (number,) in struct.iter_unpack(">I", ids[: len(ids) // ID_BYTES * ID_BYTES]))
     return b"".join(String(OWNER if number == OWNER_ID else "") for number in known)
 

@@ -3,12 +3,14 @@
 import hashlib
 import os
 import struct
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from server.sftp.checking import MOST_BYTES
-from tests.server.sftp.conftest import RunningDoor, wait_until
+from tests.server.sftp.conftest import RunningDoor, need, wait_until
 from tests.server.sftp.rawclient import EXTENDED, FAILURE, NO_SUCH_FILE, STATUS, RawClient, Refused, attributes, text
 
 CONTENT = os.urandom(100_000)
@@ -181,6 +183,19 @@ def test_ids_have_the_names_that_listings_show(client: RawClient) -> None:
 
 def test_half_an_id_is_no_id(client: RawClient) -> None:
     assert ask(client, "users-groups-by-id@openssh.com", text(b"\0\0\1") + text(b"")) == text("") + text("")
+
+
+def test_too_many_ids_are_refused(client: RawClient) -> None:
+    with pytest.raises(Refused, match="At most 1024 ids"):
+        ask(client, "users-groups-by-id@openssh.com", text(b"\0" * 4100) + text(b""))
+
+
+def test_scp_knows_where_home_is(client: RawClient, door: RunningDoor, tmp_path: Path) -> None:
+    need("scp")
+    back = tmp_path / "back"
+    command = door.command("scp", "-s", "court@127.0.0.1:~/upload/a.csv", str(back))
+    subprocess.run(command, check=True, capture_output=True)
+    assert back.read_bytes() == CONTENT
 
 
 # Checksums
