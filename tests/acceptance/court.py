@@ -5,6 +5,7 @@ Everything is on loopback, on ports the system chose; what a test starts, it sto
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -218,9 +219,10 @@ class Court:
 
     def fingerprint(self, algorithm: str = "ssh-ed25519") -> str:
         """A host key's fingerprint as `dropslot doctor` shows it to whoever sets up WinSCP or PuTTY."""
-        said = json.loads(self.dropslot.run("doctor", "--json", check=False).stdout)
-        shown = [one["sentence"].split() for one in said["findings"] if one["subject"] == "host key"]
-        return str(next(words[2] for words in shown if words[0] == algorithm))
+        said = self.dropslot.run("doctor", "--json", check=False).stdout
+        found = re.search(rf"{algorithm} \d+ (SHA256:[\w+/]+)", said)
+        assert found, said
+        return found.group(1)
 
     def ssh_options(self) -> list[str]:
         """What keeps OpenSSH from asking anything."""

@@ -45,6 +45,8 @@ def test_the_sftp_batch_sends_the_file_it_names(court: Court, kit: Path) -> None
     assert done.returncode == 0, done.stderr
     [upload] = court.settled()
     assert (upload["status"], upload["rows"]) == ("processed", 30)
+    (court.folder / "ecr.txt").unlink()
+    assert send(kit, cwd=court.folder).returncode == 1
 
 
 def test_the_command_of_the_readme(court: Court, kit: Path) -> None:
@@ -68,6 +70,8 @@ def test_the_psftp_batch(court: Court, kit: Path) -> None:
     done = run_quietly([need("psftp"), *command[1:]], cwd=court.folder, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     wait_for(lambda: arrived(court, "ecr.txt"), "the file")
+    (court.folder / "ecr.txt").unlink()
+    assert run_quietly([need("psftp"), *command[1:]], cwd=court.folder, env=environment).returncode == 2
 
 
 def test_another_servers_key_is_not_trusted(court: Court, kit: Path) -> None:

@@ -81,7 +81,8 @@ def _modules() -> Path:
     """Where the packages of the lock file are; they are fetched once for each lock file."""
     need("node")
     lock = (HERE / "package-lock.json").read_bytes()
-    place = Path(tempfile.gettempdir()) / f"dropslot-npm-{os.getuid()}-{hashlib.sha256(lock).hexdigest()[:12]}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = cache / "dropslot-tests" / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
     modules = place / "node_modules"
     if not modules.exists():
         _install(place)
@@ -89,7 +90,8 @@ def _modules() -> Path:
 
 
 def _install(place: Path) -> None:
-    fresh = Path(tempfile.mkdtemp(prefix="dropslot-npm-"))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix="npm-", dir=place.parent))
     try:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, fresh)
