@@ -305,7 +305,7 @@ def test_the_overwrite_check(winscp: WinScp) -> None:
     ],
 )
 def test_a_refusal_is_a_sentence_that_helps(winscp: WinScp, request_: str, code: int, shown: str) -> None:
-    """WinSCP shows the sentence above the code's own words ("Permission denied.", "General failure...")."""
+    """WinSCP shows it as the server's message, below its own words for the code ("Permission denied.", say)."""
     winscp.put("/upload/a.csv", b"a")
     winscp.put("/upload/b.csv", b"b")
     operation, *paths = request_.split()
