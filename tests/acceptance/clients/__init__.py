@@ -8,11 +8,11 @@ from tests.acceptance.clients.npm import Ssh2SftpClient
 from tests.acceptance.clients.openssh import Scp, Sftp
 from tests.acceptance.clients.paramiko_library import Paramiko
 from tests.acceptance.clients.putty import Pscp, Psftp
-from tests.acceptance.clients.rclone import Rclone
+from tests.acceptance.clients.rclone import OldRclone, Rclone
 from tests.acceptance.clients.sshfs import Sshfs
 
 CLIENTS: tuple[type[Client], ...] = (
-    *(Sftp, Scp, Psftp, Pscp, Lftp, Curl, Sshfs, Rclone),
+    *(Sftp, Scp, Psftp, Pscp, Lftp, Curl, Sshfs, Rclone, OldRclone),
     *(Paramiko, Libssh2, Ssh2SftpClient),
 )
 
