@@ -1,5 +1,6 @@
 """`dropslot agency connect-kit`: a folder for the person who sets up a court's nightly transfer."""
 
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ def connect_kit(
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)
-            court = Court(slug, agency.name, host or socket.getfqdn(), port or settings.sftp_port, known, new_key)
+            court = Court(slug, agency.name, host or socket.getfqdn(), port or _door_port(settings), known, new_key)
             kit = write_kit(court)
             _make_folder(place)
             pair = _make_pair(conn, slug) if new_key else {}
@@ -57,6 +58,14 @@ def _sentence(place: Path, court: Court) -> str:
     if court.with_key:
         told += f" It has a private key ({court.slug}_key): hand the folder over safely, and delete it here."
     return told
+
+
+def _door_port(settings: Settings) -> int:
+    """The port of the server that is running, or else the one that is set."""
+    try:
+        return int(json.loads((settings.data / "run" / "serve.json").read_text())["sftp_port"])
+    except (OSError, ValueError, KeyError):
+        return settings.sftp_port
 
 
 def _host_keys(state: State) -> list[PublicKey]:

@@ -16,9 +16,9 @@ CONTENT = ecr(*(ecr_row(number) for number in range(30)))
 
 @pytest.fixture
 def kit(court: Court) -> Path:
-    """The kit, with a new key, in a folder with a blank in its name."""
+    """The kit, with a new key, in a folder with a blank in its name; the port is the running server's."""
     folder = court.folder / "connect kit"
-    flags = ("--out", folder, "--host", "127.0.0.1", "--port", str(court.dropslot.port), "--with-new-key")
+    flags = ("--out", folder, "--host", "127.0.0.1", "--with-new-key")
     court.dropslot.run("agency", "connect-kit", court.slug, *flags)
     return folder
 
