@@ -8,6 +8,7 @@ it is done a slice at a time, so that the threads all sessions share are never h
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +51,16 @@ class Digest(Protocol):
     def digest(self) -> bytes:
         """The digest of all that was taken in."""
         ...
+
+
+@contextmanager
+def held_open(fd: int) -> Iterator[int]:
+    """The same file under a number of our own: a session that ends meanwhile closes its own."""
+    own = os.dup(fd)
+    try:
+        yield own
+    finally:
+        os.close(own)
 
 
 def choose_algorithm(names: bytes) -> str:

@@ -27,7 +27,7 @@ from asyncssh import (
 
 from server.intake.names import is_temporary
 from server.logs import Log
-from server.sftp.checking import Wish, check
+from server.sftp.checking import Wish, check, held_open
 from server.sftp.desk import Desk
 from server.sftp.jail import Jail
 from server.sftp.listing import describe, describe_root, list_name
@@ -189,17 +189,14 @@ class Files(SFTPServer):
 
     async def check(self, file_obj: object, wish: Wish) -> tuple[str, bytes]:
         """Algorithm and digests of a stretch of an open file; few of these run at a time (see `checking`)."""
-        fd = os.dup(_handle(file_obj).fd)
-        try:
+        with answered(self._log, "CHECK"), held_open(_handle(file_obj).fd) as fd:
             async with self._desk.checking:
                 return await check(self._check_on, fd, wish)
-        finally:
-            os.close(fd)
 
     async def _check_on(self, call: Callable[[], None]) -> None:
         if self.channel.is_closing():
             raise SFTPConnectionLost("Nobody waits for this any more.")
-        await self._work("CHECK", call)
+        await self._desk.run(call)
 
     # Attributes
 
