@@ -7,7 +7,22 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.acceptance.court import Court, ecr, ecr_row, need, run_quietly
+import pytest
+
+from tests.acceptance.clients import CLIENTS, Client
+from tests.acceptance.court import Court, ecr, ecr_row, need, run_quietly, wait_for
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLIENTS if not kind.compat], ids=lambda kind: kind.name)
+def test_the_default_policy_is_enough(court: Court, kind: type[Client]) -> None:
+    """The matrix runs with `compat`, for the sake of the few that need it."""
+    kind.version()
+    client = kind(court)
+    try:
+        client.put(court.write("ecr.txt", ecr(ecr_row(1))), "/upload/ecr.txt")
+    finally:
+        client.close()
+    wait_for(lambda: court.arrivals(name="ecr.txt"), "the file")
 
 
 def test_fifty_sessions_at_once(court: Court) -> None:

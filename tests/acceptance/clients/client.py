@@ -35,13 +35,15 @@ class Client:
     """A program or library, at home with one court's key. A method fails by raising.
 
     `cannot` has a reason for each operation that the program has no way to ask for. `replaces` says whether a rename
-    onto a name that is taken replaces that file; where it does not, it must leave both files as they are.
+    onto a name that is taken replaces that file; where it does not, it must leave both files as they are. `compat`:
+    it is too old for the default algorithm policy.
     """
 
     name = ""
     note = ""
     cannot: Mapping[str, str] = NOTHING
     replaces = True
+    compat = False
 
     def __init__(self, court: Court) -> None:
         self.court = court

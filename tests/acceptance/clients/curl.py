@@ -18,6 +18,7 @@ class Curl(Client):
     note = "libssh2 before 1.11 needs policy `compat`; its rename never replaces"
     cannot = MappingProxyType({"time": "curl sends no times"})
     replaces = False
+    compat = True
 
     @classmethod
     def version(cls) -> str:
