@@ -57,7 +57,7 @@ def test_openssh_sftp(door: RunningDoor, big: Path, tmp_path: Path) -> None:
         "ls -l /",
     )
     assert back.read_bytes() == big.read_bytes()
-    # Since users-groups-by-id is there, the client makes these lines itself, and does not know how many links there are.
+    # The client asks for the names of ids and makes these lines itself; it does not know how many links there are.
     assert re.search(rf"-rw-r--r--    [?1] agency   agency    {3 * MIB}", done.stdout)
     assert "upload" in done.stdout
     assert door.content(door.arrival()) == big.read_bytes()
