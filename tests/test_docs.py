@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ingest.record import FIELDS
 from ingest.template import load_template
+from tests.acceptance.clients.table import read_markdown, rows
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -21,3 +22,10 @@ def test_the_example_of_a_template_is_one() -> None:
     assert block is not None
     template = load_template("\n".join(line[4:] for line in block.group(1).splitlines()))
     assert template.columns["case.number"] == 13
+
+
+def test_the_table_of_clients_tells_what_is_tested() -> None:
+    """All but the versions, which are those of the machine it was made on."""
+    told = read_markdown((DOCS.parent / "README.md").read_text())
+    assert [[name, *cells] for name, _, *cells in told] == [[name, *cells] for name, _, *cells in rows(lambda _: "")]
+    assert all(re.match(r"\d+\.\d+", version) for _, version, *_ in told[1:])

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from server import agencies
+from server.cli.kit import connect_kit
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
 from server.services.provision import create_agency
@@ -65,6 +66,9 @@ def edit(
     with open_state(context.obj) as state, state.database.writing() as conn:
         agency = agencies.set_networks(conn, slug, network or [])
     print_one(_document(agency), as_json, f"Agency {slug} may log in from {agency.networks or 'anywhere'}.")
+
+
+app.command("connect-kit")(connect_kit)
 
 
 @app.command()

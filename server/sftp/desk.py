@@ -25,6 +25,7 @@ from server.sftp.writeback import EVERY, start_writeback
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CHECKS_AT_ONCE = 2
 SLOW_WRITE = 0.02
 SLOW_SPELL = 1.0
 
@@ -33,7 +34,8 @@ class Desk:
     """Settings and services, the thread pool for what blocks, and the slots that all processes share.
 
     `strangers` counts this process's connections that have not authenticated (yet), `received` and `sent` the bytes of
-    closed files by session, and `banner` is what clients show before login.
+    closed files by session, and `banner` is what clients show before login. Whoever computes checksums, which keeps a
+    thread and a core busy, holds `checking`.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Desk:
         self.received: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.banner = load_banner(settings.banner)
+        self.checking = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._pool = pool
         self._mismatches: deque[Mismatch] = deque(maxlen=LAST)
         self._slow_until = 0.0

@@ -16,6 +16,7 @@ from asyncssh import (
     FXF_TRUNC,
     FXF_WRITE,
     SFTPAttrs,
+    SFTPConnectionLost,
     SFTPFailure,
     SFTPName,
     SFTPNoSuchFile,
@@ -26,6 +27,7 @@ from asyncssh import (
 
 from server.intake.names import is_temporary
 from server.logs import Log
+from server.sftp.checking import Wish, check, held_open
 from server.sftp.desk import Desk
 from server.sftp.events import describe_change, describe_mode
 from server.sftp.jail import Jail
@@ -57,6 +59,11 @@ class Files(SFTPServer):
         self._open_handles = 0
         self._sent: dict[str, None] = {}
 
+    @property
+    def agency(self) -> str:
+        """The slug of the agency whose files these are."""
+        return self._sender.agency
+
     # Opening and closing
 
     async def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> Upload | Reading:
@@ -71,7 +78,7 @@ class Files(SFTPServer):
         return handle
 
     async def _open_reading(self, path: AgencyPath) -> Reading:
-        if not path.is_inside:
+        if path.is_root or path.parts in {(area,) for area in AREAS}:
             raise SFTPFailure("That is a directory, not a file.")
         return Reading(await self._work("OPEN", self._jail.open, path, os.O_RDONLY), path)
 
@@ -196,6 +203,19 @@ class Files(SFTPServer):
     async def fsync(self, file_obj: object) -> None:
         """Put what was written so far on the disk."""
         await self._work("FSYNC", os.fsync, _handle(file_obj).fd)
+
+    # Checksums
+
+    async def check(self, file_obj: object, wish: Wish) -> tuple[str, bytes]:
+        """Algorithm and digests of a stretch of an open file; few of these run at a time (see `checking`)."""
+        with answered(self._log, "CHECK"), held_open(_handle(file_obj).fd) as fd:
+            async with self._desk.checking:
+                return await check(self._check_on, fd, wish)
+
+    async def _check_on(self, call: Callable[[], None]) -> None:
+        if self.channel.is_closing():
+            raise SFTPConnectionLost("Nobody waits for this any more.")
+        await self._desk.run(call)
 
     # Attributes
 

@@ -6,7 +6,8 @@ leans on private names of one exact version, which `selftest` checks at every st
 
 What else is changed:
 - replies are drained, so that a client that asks and does not read cannot fill the memory;
-- the extensions that we do not want are gone: hard links, server-side copies, vendor data;
+- the extensions that we do not want are gone: hard links, server-side copies, vendor data; others are there (see
+  `extensions`);
 - the limits we announce are OpenSSH's, and the number of open handles is bounded;
 - a WRITE may be followed by rubbish in its packet: Go's pkg/sftp before 1.13.6 (rclone 1.60) pads its last one;
 - OPENDIR of a missing directory fails at once, not at the first READDIR.
@@ -22,6 +23,7 @@ from asyncssh.constants import FXP_OPENDIR, FXP_WRITE
 from asyncssh.packet import SSHPacket
 from asyncssh.sftp import SFTPInvalidHandle, SFTPServerHandler
 
+from server.sftp.extensions import ANNOUNCED, ANSWERS, RETURN_TYPES, Answer
 from server.sftp.files import MOST_HANDLES, Files
 from server.sftp.reading import MOST_READ
 from server.sftp.upload import Upload
@@ -40,12 +42,25 @@ UNSENT_PAUSE = 0.005
 VERSION = 3
 
 
+def _process(answer: Answer) -> Any:
+    """An answer of `extensions` as asyncssh calls it."""
+
+    async def process(handler: "Handler", packet: SSHPacket) -> Any:
+        return await answer(handler._server, packet, handler._file_handles)
+
+    return process
+
+
 class Handler(SFTPServerHandler):
     """Reads requests one after another, has `Files` do them, and answers in order."""
 
     _server: Files
 
-    _extensions = [item for item in SFTPServerHandler._extensions if item[0] not in UNWANTED]  # noqa: RUF012
+    _extensions = [  # noqa: RUF012
+        *(item for item in SFTPServerHandler._extensions if item[0] not in UNWANTED),
+        *ANNOUNCED,
+    ]
+    _return_types = cast(Any, SFTPServerHandler._return_types) | RETURN_TYPES
 
     def __init__(
         self, files: Files, reader: "SSHReader[bytes]", writer: "SSHWriter[bytes]", touch: Callable[[], None]
@@ -112,4 +127,5 @@ class Handler(SFTPServerHandler):
         FXP_WRITE: cast(Any, _process_write),
         FXP_OPENDIR: cast(Any, _process_opendir),
         LIMITS: cast(Any, _process_limits),
+        **{name: _process(answer) for name, (_, answer) in ANSWERS.items()},
     }

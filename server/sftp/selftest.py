@@ -35,7 +35,7 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler.__init__, ("_file_handles", "_dir_handles", "_server")),
     (SFTPServerHandler._cleanup, ("_file_handles", "close", "exit")),
-    (SFTPServerHandler._process_packet, ("_packet_handlers",)),
+    (SFTPServerHandler._process_packet, ("_packet_handlers", "_return_types")),
     (SFTPServerHandler._process_close, ("_file_handles", "pop", "close")),
     (SSHStreamSession.connection_made, ("_chan", "_conn", "_encoding")),
     (SSHConnection.__init__, ("_transport", "_owner")),

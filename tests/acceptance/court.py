@@ -5,6 +5,7 @@ Everything is on loopback, on ports the system chose; what a test starts, it sto
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -215,6 +216,13 @@ class Court:
     def sweep(self) -> list[dict[str, Any]]:
         """Sweep now; what was taken from this court."""
         return [row for row in self.dropslot.json("sweep") if row["agency"] == self.slug]
+
+    def fingerprint(self, algorithm: str = "ssh-ed25519") -> str:
+        """A host key's fingerprint as `dropslot doctor` shows it to whoever sets up WinSCP or PuTTY."""
+        said = self.dropslot.run("doctor", "--json", check=False).stdout
+        found = re.search(rf"{algorithm} \d+ (SHA256:[\w+/]+)", said)
+        assert found, said
+        return found.group(1)
 
     def ssh_options(self) -> list[str]:
         """What keeps OpenSSH from asking anything."""

@@ -130,14 +130,7 @@ def test_links_cannot_be_made(client: RawClient, neighbour: Path) -> None:
 
 
 def test_unwanted_extensions_are_gone(client: RawClient) -> None:
-    assert set(client.extensions) == {
-        "posix-rename@openssh.com",
-        "fsync@openssh.com",
-        "lsetstat@openssh.com",
-        "limits@openssh.com",
-        "statvfs@openssh.com",
-        "fstatvfs@openssh.com",
-    }
+    assert not set(client.extensions) & {"newline", "vendor-id", "hardlink@openssh.com", "copy-data"}
     handle = client.open("/upload/a.csv")
     copy = text("copy-data") + text(handle) + struct.pack(">QQ", 0, 0) + text(handle) + struct.pack(">Q", 1)
     assert client.status(client.send(EXTENDED, copy))[0] == OP_UNSUPPORTED

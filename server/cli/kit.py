@@ -1,0 +1,105 @@
+"""`dropslot agency connect-kit`: a folder for the person who sets up a court's nightly transfer."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from keys.sshkey import PublicKey
+from keys.store import ensure_host_keys
+from server.agencies import find_agency
+from server.cli.output import Json, print_one
+from server.clock import new_id, now
+from server.errors import AppError, Code
+from server.services.kit import Court, write_kit
+from server.services.provision import make_key
+from server.settings import Settings
+from server.state import State, open_state
+
+LABEL = "connect kit"
+
+
+def connect_kit(
+    context: typer.Context,
+    slug: Annotated[str, typer.Argument(help="The agency's login name.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder.", show_default="SLUG-connect-kit")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="The server's name as the court knows it.", show_default="this machine's")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="The port the court connects to.", show_default="the door's")] = None,
+    new_key: Annotated[
+        bool, typer.Option("--with-new-key", help="Make a key pair too; its private half is in the folder only.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a folder with which a court can connect: scripts, host keys, and what to do in plain words."""
+    settings: Settings = context.obj
+    place = out or Path(f"{slug}-connect-kit")
+    with open_state(settings) as state:
+        known = _host_keys(state)
+        with state.database.writing() as conn:
+            agency = find_agency(conn, slug)
+            court = Court(slug, agency.name, host or socket.getfqdn(), port or _door_port(settings), known, new_key)
+            kit = write_kit(court)
+            _make_folder(place)
+            pair = _make_pair(conn, slug) if new_key else {}
+            _write_all(place, {**kit, **pair})  # before the commit: a key whose private half was lost is not enrolled
+    document = {"agency": slug, "folder": str(place), "host": court.host, "port": court.port, "new_key": new_key}
+    print_one({**document, "files": sorted({**kit, **pair})}, as_json, _sentence(place, court))
+
+
+def _sentence(place: Path, court: Court) -> str:
+    told = f"What {court.slug} needs to connect to {court.host}:{court.port} is in {place}; begin with README.txt."
+    if court.with_key:
+        told += f" It has a private key ({court.slug}_key): hand the folder over safely, and delete it here."
+    return told
+
+
+def _door_port(settings: Settings) -> int:
+    """The port of the server that is running, or else the one that is set."""
+    try:
+        return int(json.loads((settings.data / "run" / "serve.json").read_text())["sftp_port"])
+    except (OSError, ValueError, KeyError):
+        return settings.sftp_port
+
+
+def _host_keys(state: State) -> list[PublicKey]:
+    """What the door shows as its own."""
+    with state.database.writing() as conn:
+        return [key.public for key in ensure_host_keys(conn, state.cipher(), now(), new_id)]
+
+
+def _make_pair(conn: Connection, slug: str) -> Mapping[str, bytes]:
+    """A new key of the agency, enrolled, as the files of its two halves."""
+    private, key = make_key(conn, slug, LABEL)
+    return {f"{slug}_key": private.reveal(), f"{slug}_key.pub": f"{key.public.openssh()}\n".encode()}
+
+
+def _make_folder(place: Path) -> None:
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another folder with --out.")
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(place, error) from error
+
+
+def _write_all(place: Path, kit: Mapping[str, bytes]) -> None:
+    """New files that only their owner reads; scripts for a shell can be run."""
+    try:
+        for name, content in kit.items():
+            mode = 0o700 if name.endswith(".sh") else 0o600
+            descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+    except OSError as error:
+        raise _unwritable(place, error) from error
+
+
+def _unwritable(place: Path, error: OSError) -> AppError:
+    return AppError(Code.INVALID, f"{place} cannot be written ({error.strerror}).", "Name another folder with --out.")
