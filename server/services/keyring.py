@@ -1,4 +1,4 @@
-"""Who may come in: the agency of a user name, if that key is one of its keys.
+"""Who may come in: the agency of a user name, if what proves it is one of its keys (or certificates, or its password).
 
 It is asked afresh at every login and every session, so a revoked key or a disabled agency is out at once. While the
 database is away, the last answer of the past day counts, so that a court can still deliver.
@@ -7,19 +7,37 @@ database is away, the last answer of the past day counts, so that a court can st
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
-from keys.store import find_active, last_revocation
+from sqlalchemy import Connection
+
+from keys.store import find_active, list_terms
 from server.agencies import Agency, list_agencies, look_up
+from server.clock import now
 from server.db import Database
 from server.errors import AppError, Code
+from server.services.credential import Credential, KeyProof
 
 REMEMBER = 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Admission:
+    """An agency that may come in, and until when at the latest (None: until something changes)."""
+
     agency: Agency
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Memory:
+    admission: Admission
     at: float
+
+    @property
+    def counts(self) -> bool:
+        until = self.admission.until
+        return time.monotonic() - self.at < REMEMBER and (until is None or now() < until)
 
 
 class KeyRing:
@@ -27,18 +45,18 @@ class KeyRing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[tuple[str, str], _Memory] = {}
+        self._known: dict[tuple[str, Credential], _Memory] = {}
 
-    async def agency(self, username: str, fingerprint: str) -> Agency | None:
-        """The enabled agency named `username` that owns the key of that fingerprint (`SHA256:...`), else None."""
-        key = (username, fingerprint)
+    async def admit(self, username: str, credential: Credential) -> Admission | None:
+        """The enabled agency named `username`, if the credential is good for it, else None."""
+        key = (username, credential)
         try:
-            found = await asyncio.to_thread(self._look, username, fingerprint)
+            found = await asyncio.to_thread(self._look, username, credential)
         except AppError as error:
             if error.code != Code.UNAVAILABLE:
                 raise
             memory = self._known.get(key)
-            return memory.agency if memory and time.monotonic() - memory.at < REMEMBER else None
+            return memory.admission if memory and memory.counts else None
         if found is None:
             self._known.pop(key, None)
         else:
@@ -46,18 +64,22 @@ class KeyRing:
         return found
 
     async def stamp(self) -> object:
-        """Something that is another one as soon as a key was revoked or an agency disabled (or enabled)."""
+        """Something that is another one when a key was revoked or given another term, or an agency disabled."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
             disabled = [agency.id for agency in list_agencies(conn) if not agency.enabled]
-            return tuple(disabled), last_revocation(conn)
+            return tuple(disabled), list_terms(conn)
 
-    def _look(self, username: str, fingerprint: str) -> Agency | None:
+    def _look(self, username: str, credential: Credential) -> Admission | None:
         with self._database.reading() as conn:
             agency = look_up(conn, username)
-            stored = find_active(conn, fingerprint)
-        if agency is None or stored is None or not agency.enabled or stored.agency_id != agency.id:
-            return None
-        return agency
+            if agency is None or not agency.enabled:
+                return None
+            return _by_key(conn, agency, credential) if isinstance(credential, KeyProof) else None
+
+
+def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> Admission | None:
+    key = find_active(conn, proof.fingerprint, now())
+    return Admission(agency, key.term.expires_at) if key and key.agency_id == agency.id else None

@@ -1,27 +1,37 @@
 """What the door asks of the rest of the house: who may come in, and who is told of what came in."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
+from server.services.credential import Credential
 
 
 @dataclass(frozen=True)
 class Account:
-    """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`."""
+    """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`.
+
+    `until` is when it must be asked for again, because what proved it expires (None: never).
+    """
 
     agency_id: str
     slug: str
     home: Path
+    until: datetime | None = None
 
 
 class Gate(Protocol):
     """Decides who may log in; asked anew every time, so that a revoked key is refused at once."""
 
-    async def admit(self, username: str, fingerprint: str) -> Account | None:
-        """The account of that user name and key (`SHA256:...`), or None (unknown user and bad key alike)."""
+    async def admit(self, username: str, credential: Credential) -> Account | None:
+        """The account of that user name and key or other proof, or None (unknown user and bad key alike)."""
+        ...
+
+    def used(self, username: str, credential: Credential, address: str, client: str) -> None:
+        """Somebody has logged in, from that address and with the program of that banner. Must not block."""
         ...
 
     async def stamp(self) -> object:

@@ -14,8 +14,9 @@ import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
-from server.clock import new_id
+from server.clock import new_id, now
 from server.logs import Log
+from server.services.credential import Credential, KeyProof
 from server.sftp.algorithms import refuse_weak_signatures
 from server.sftp.desk import Desk
 from server.sftp.files import Files
@@ -30,6 +31,8 @@ SFTP_ONLY = (
 )
 NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 LEAST_TRIES = 20
+EXPIRY_SLACK = 0.05
+LONGEST_WAIT = 24 * 3600.0  # clocks are set
 # As sshd's MaxStartups: who connects and never says who they are must not use up what the courts need. One address gets
 # less than all, and enough for a court whose machines share it and connect at the same moment.
 MOST_STRANGERS = 200
@@ -51,7 +54,9 @@ class Connection(asyncssh.SSHServer):
         self.log: Log = desk.log.bind(session=self.id)
         self._connections = connections
         self._conn: asyncssh.SSHServerConnection | None = None
-        self._admitted: tuple[str, str] | None = None
+        self._admitted: tuple[str, Credential] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._stranger_from: str | None = None
         self._agency = ""
         self._refused = 0
@@ -97,6 +102,8 @@ class Connection(asyncssh.SSHServer):
         self._no_stranger()
         if self._idle_timer:
             self._idle_timer.cancel()
+        if self._expiry:
+            self._expiry.cancel()
         if self._agency:
             self.desk.connected[self._agency] -= 1
             self.log.info("DISCONNECTED", reason="" if exc is None else type(exc).__name__)
@@ -119,9 +126,11 @@ class Connection(asyncssh.SSHServer):
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
         self._count_offer()
         refuse_weak_signatures(key)
-        fingerprint = key.get_fingerprint()
-        if await self._ask(username, fingerprint):
-            self._admitted = username, fingerprint
+        return await self._try(username, KeyProof(key.get_fingerprint()))
+
+    async def _try(self, username: str, credential: Credential) -> bool:
+        if await self._ask(username, credential):
+            self._admitted = username, credential
             return True
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
@@ -135,33 +144,60 @@ class Connection(asyncssh.SSHServer):
             return
         self._no_stranger()
         self._welcomed = time.monotonic()
-        self._agency, fingerprint = self._admitted
+        self._agency, credential = self._admitted
         self.desk.connected[self._agency] += 1
         self.log = self.log.bind(agency=self._agency)
         info = self._conn.get_extra_info
-        self.log.info("CONNECTED", client=self.client, key=fingerprint, cipher=info("recv_cipher"))
+        self.log.info("CONNECTED", client=self.client, key=str(credential), cipher=info("recv_cipher"))
+        self.desk.gate.used(self._agency, credential, (info("peername") or ("",))[0], self.client)
         if self.desk.connected[self._agency] > self.desk.settings.sessions_per_agency:
             most = self.desk.settings.sessions_per_agency
             self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, f"More than {most} connections at a time are not allowed.")
 
     async def check(self) -> None:
         """End the connection if it has logged in and may not stay. Raises what the gate raises."""
-        if self._agency and self._admitted and await self.desk.gate.admit(*self._admitted) is None:
+        if not self._agency or not self._admitted:
+            return
+        account = await self.desk.gate.admit(*self._admitted)
+        if account is None:
             self.log.info("EXPELLED")
             self.end(NOT_ADMITTED.strip())
+        else:
+            self._watch_expiry(account)
 
     async def account(self) -> Account | None:
         """The account of the key that was verified, asked anew; None if it may not come in any more."""
         return await self._ask(*self._admitted) if self._admitted and self._agency else None
 
-    async def _ask(self, username: str, fingerprint: str) -> Account | None:
+    async def _ask(self, username: str, credential: Credential) -> Account | None:
         if self.desk.draining:
             return None
         try:
-            return await self.desk.gate.admit(username, fingerprint)
+            account = await self.desk.gate.admit(username, credential)
         except Exception:
             self.log.exception("ERROR", operation="admit")
             return None
+        if account:
+            self._watch_expiry(account)
+        return account
+
+    def _watch_expiry(self, account: Account) -> None:
+        """Look again when what it came in with expires: of that nothing is written anywhere."""
+        if self._expiry:
+            self._expiry.cancel()
+        self._expiry = None
+        if account.until:
+            left = min((account.until - now()).total_seconds(), LONGEST_WAIT)
+            self._expiry = asyncio.get_running_loop().call_later(max(left, 0) + EXPIRY_SLACK, self._check_soon)
+
+    def _check_soon(self) -> None:
+        self._checking = asyncio.get_running_loop().create_task(self._check_alone())
+
+    async def _check_alone(self) -> None:
+        try:
+            await self.check()
+        except Exception:  # the gate cannot tell just now; it is asked again with everybody else
+            self.log.exception("ERROR", operation="admit")
 
     def _count_offer(self) -> None:
         """Bound also what is not refused: user names tried, and keys offered again and again without a signature."""

@@ -9,6 +9,7 @@ import pytest
 from keys.store import StoredKey, revoke_key
 from server.agencies import set_enabled
 from server.clock import now
+from server.services.credential import KeyProof
 from server.services.keyring import KeyRing
 from server.services.provision import create_agency, make_key
 from server.state import State
@@ -23,8 +24,8 @@ def key(state: State) -> StoredKey:
 
 
 def ask(ring: KeyRing, username: str, fingerprint: str) -> str | None:
-    found = asyncio.run(ring.agency(username, fingerprint))
-    return found and found.slug
+    found = asyncio.run(ring.admit(username, KeyProof(fingerprint)))
+    return found and found.agency.slug
 
 
 def test_a_key_opens_its_own_agency_only(state: State, key: StoredKey) -> None:

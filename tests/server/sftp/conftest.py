@@ -19,6 +19,7 @@ import uvloop
 from server.intake.entry import Entry
 from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
+from server.services.credential import Credential
 from server.settings import Settings
 from server.sftp import Account, Door
 from tests.server.sftp.rawclient import RawClient
@@ -30,10 +31,14 @@ class MemoryGate:
     def __init__(self) -> None:
         self.accounts: dict[tuple[str, str], Account] = {}
         self.asked: list[tuple[str, str]] = []
+        self.uses: list[tuple[str, str, str, str]] = []
 
-    async def admit(self, username: str, fingerprint: str) -> Account | None:
-        self.asked.append((username, fingerprint))
-        return self.accounts.get((username, fingerprint))
+    async def admit(self, username: str, credential: Credential) -> Account | None:
+        self.asked.append((username, str(credential)))
+        return self.accounts.get((username, str(credential)))
+
+    def used(self, username: str, credential: Credential, address: str, client: str) -> None:
+        self.uses.append((username, str(credential), address, client))
 
     async def stamp(self) -> object:
         return self.accounts.copy()

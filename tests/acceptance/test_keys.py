@@ -1,0 +1,79 @@
+"""The life of a key, seen from both sides of the door."""
+
+from datetime import UTC, datetime, timedelta
+
+import paramiko
+
+from tests.acceptance.court import Court, need, run_quietly, wait_for
+
+
+def open_session(court: Court) -> paramiko.Transport:
+    """A session that is logged in; its client has asked for something."""
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+    client.connect("127.0.0.1", court.dropslot.port, court.slug, key_filename=str(court.key), look_for_keys=False)
+    assert client.open_sftp().listdir("/upload") == []
+    transport = client.get_transport()
+    assert transport is not None
+    return transport
+
+
+def soon(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+def test_a_key_opens_nothing_before_its_first_day_nor_after_its_last(court: Court) -> None:
+    [key] = court.dropslot.json("key", "list", court.slug)
+    court.dropslot.run("key", "edit", court.slug, key["id"], "--not-before", "2d")
+    assert court.sftp("ls /", check=False).returncode != 0
+    court.dropslot.run("key", "edit", court.slug, key["id"], "--not-before", "never", "--expires", soon(1))
+    wait_for(lambda: court.dropslot.json("key", "list", court.slug)[0]["state"] == "expired", "the key to expire", 5)
+    assert court.sftp("ls /", check=False).returncode != 0
+    court.dropslot.run("key", "edit", court.slug, key["id"], "--expires", "never")
+    court.sftp("ls /")
+
+
+def test_the_session_of_a_key_that_expires_ends_with_it(court: Court) -> None:
+    transport = open_session(court)
+    try:
+        [key] = court.dropslot.json("key", "list", court.slug)
+        court.dropslot.run("key", "edit", court.slug, key["id"], "--expires", soon(3))
+        assert transport.is_active()
+        wait_for(lambda: not transport.is_active(), "the session to end", 3 + 5)
+        assert court.dropslot.json("key", "list", court.slug)[0]["state"] == "expired"
+    finally:
+        transport.close()
+
+
+def test_a_later_expiry_keeps_the_session(court: Court) -> None:
+    [key] = court.dropslot.json("key", "list", court.slug)
+    court.dropslot.run("key", "edit", court.slug, key["id"], "--expires", soon(3))
+    transport = open_session(court)
+    try:
+        court.dropslot.run("key", "edit", court.slug, key["id"], "--expires", "90d")
+        expired = datetime.now(UTC) + timedelta(seconds=4.5)
+        wait_for(lambda: datetime.now(UTC) > expired, "the old expiry to pass")
+        assert transport.is_active()
+    finally:
+        transport.close()
+
+
+def test_the_list_tells_when_a_key_was_last_used_from_where_and_with_what(court: Court) -> None:
+    assert court.dropslot.json("key", "list", court.slug)[0]["last_used_at"] is None
+    court.sftp("ls /")
+    used = wait_for(
+        lambda: [key for key in court.dropslot.json("key", "list", court.slug) if key["last_used_at"]],
+        "the use to be written",
+        10,
+    )
+    assert used[0]["last_used_from"] == "127.0.0.1"
+    assert "OpenSSH" in used[0]["last_used_client"]
+
+
+def test_psftp_logs_in_with_a_key_made_for_it(court: Court) -> None:
+    ppk = court.folder / "winscp.ppk"
+    court.dropslot.run("key", "generate", court.slug, "--out", ppk, "--format", "ppk", "--label", "winscp")
+    [host_key] = [line for line in court.dropslot.run("doctor").stdout.split() if line.startswith("SHA256:")][:1]
+    command = [need("psftp"), "-P", str(court.dropslot.port), "-i", str(ppk), "-batch", "-hostkey", host_key]
+    done = run_quietly([*command, f"{court.slug}@127.0.0.1"], input="ls /\n")
+    assert "upload" in done.stdout, done.stderr
