@@ -30,6 +30,7 @@ from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
 from server.services.credential import Credential, KeyProof
+from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
 from server.services.uses import Uses
 from server.settings import Settings, environment
@@ -143,6 +144,7 @@ class Gatekeeper:
     def __init__(self, state: State, log: Log) -> None:
         self._keys = KeyRing(state.database)
         self._uses = Uses(state.database, log)
+        self._host_keys = HostKeys(state.database, state.cipher)
         self._settings = state.settings
 
     async def admit(self, username: str, credential: Credential) -> Account | None:
@@ -157,6 +159,10 @@ class Gatekeeper:
         """Remember when a key was last used."""
         if isinstance(credential, KeyProof):
             self._uses.note(credential.fingerprint, Use(now(), address, client))
+
+    async def host_keys(self) -> list[bytes]:
+        """The private host keys as they are now."""
+        return await asyncio.to_thread(self._host_keys.read)
 
     async def finish(self) -> None:
         """Write what is only remembered."""

@@ -60,10 +60,8 @@ def ensure_host_keys(conn: Connection, cipher: Cipher, at: datetime, new_id: Cal
 
 def open_host_keys(conn: Connection, cipher: Cipher, at: datetime) -> list[HostKey]:
     """The server's pairs as `ensure_host_keys` gives them, but none is made."""
-    present = list_host_keys(conn)
-    used = used_host_keys(present, at)
     rows = {row.id: row for row in conn.execute(select(host_keys).where(host_keys.c.retired_at.is_(None)))}
-    return [_opened(rows[key.id], cipher) for key in [*used, *(key for key in present if key not in used)]]
+    return [_opened(rows[key.id], cipher) for key in order_host_keys(list_host_keys(conn), at)]
 
 
 def list_host_keys(conn: Connection) -> list[KnownHostKey]:
@@ -80,6 +78,12 @@ def used_host_keys(keys: Iterable[KnownHostKey], at: datetime) -> list[KnownHost
         if key.active_from <= at:
             used[key.public.algorithm] = key
     return [used[algorithm] for algorithm in KINDS.values() if algorithm in used]
+
+
+def order_host_keys(keys: list[KnownHostKey], at: datetime) -> list[KnownHostKey]:
+    """First those that are used at that instant, then the others."""
+    used = used_host_keys(keys, at)
+    return used + [key for key in keys if key not in used]
 
 
 def rotate_host_keys(

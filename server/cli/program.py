@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ingest.errors import IngestError
 from keys.errors import KeysError
-from server.cli import agency, arrival, demo, doctor, intake, key, profile, record, serve, template, upload
+from server.cli import agency, arrival, demo, doctor, host_key, intake, key, profile, record, serve, template, upload
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import trace
@@ -24,6 +24,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_
 app.command("serve")(serve.serve)
 app.add_typer(agency.app, name="agency")
 app.add_typer(key.app, name="key")
+app.add_typer(host_key.app, name="host-key")
 app.add_typer(template.app, name="template")
 app.add_typer(profile.app, name="profile")
 app.add_typer(arrival.app, name="arrival")

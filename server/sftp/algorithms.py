@@ -66,6 +66,8 @@ def load_host_keys(keys: list[bytes]) -> list[asyncssh.SSHKeyPair]:
     for pair in pairs:
         pair.host_key_algorithms = [name for name in pair.host_key_algorithms if name in allowed]
         pair.sig_algorithms = [name for name in pair.sig_algorithms if name in allowed]
+        # What it signs with unless a key exchange says otherwise, as when it proves an announced key to a client.
+        pair.set_sig_algorithm(pair.sig_algorithms[0])
     return pairs
 
 

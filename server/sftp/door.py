@@ -40,8 +40,8 @@ LAST_WORDS = 5.0
 class Door:
     """The SFTP door of one process.
 
-    `host_keys` are private keys in OpenSSH's or PEM's format. Raises `AppError` if asyncssh is not the version this was
-    made for, or a host key cannot be read.
+    `host_keys` are private keys as `Gate.host_keys` gives them. Raises `AppError` if asyncssh is not the version this
+    was made for, or a host key cannot be read.
     """
 
     def __init__(
@@ -64,10 +64,8 @@ class Door:
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
-        try:
-            self._host_keys = load_host_keys(host_keys)
-        except (asyncssh.KeyImportError, ValueError) as error:
-            raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
+        self._host_keys = host_keys
+        self._host_pairs = _read_host_keys(host_keys)
 
     @property
     def port(self) -> int:
@@ -84,10 +82,10 @@ class Door:
         logging.getLogger("asyncio").addFilter(self._quiet)
         _allow_many_files()
         loop = asyncio.get_running_loop()
-        options = await self._options()
+        self._live = await self._options()
         buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._server = await loop.create_server(
-            lambda: Entrance(lambda: asyncssh.SSHServerConnection(loop, options), buffer), sock=sock, backlog=BACKLOG
+            lambda: Entrance(lambda: asyncssh.SSHServerConnection(loop, self._live), buffer), sock=sock, backlog=BACKLOG
         )
         self._watch = loop.create_task(self._watch_admissions())
 
@@ -97,7 +95,8 @@ class Door:
             None,
             config=None,
             server_factory=lambda: Connection(self._desk, self._connections),
-            server_host_keys=self._host_keys,
+            server_host_keys=self._host_pairs,
+            send_server_host_keys=True,
             server_version=BANNER,
             encoding=None,
             window=settings.window,
@@ -130,12 +129,21 @@ class Door:
                     checked = time.monotonic()
                     for connection in list(self._connections):
                         await connection.check()
+                await self._follow_host_keys()
                 known, failing = stamp, False
             except Exception:
                 if not failing:
                     self._desk.log.exception("ERROR", operation="stamp")
                 failing = True
             await asyncio.sleep(ADMISSIONS_EVERY)
+
+    async def _follow_host_keys(self) -> None:
+        """Prove the server by the keys it has now; connections that stand keep those they began with."""
+        keys = await self._desk.gate.host_keys()
+        if keys != self._host_keys:
+            self._host_keys, self._host_pairs = keys, _read_host_keys(keys)
+            self._live = await self._options()
+            self._desk.log.info("HOST_KEYS", count=len(keys))
 
     async def drain(self, grace: float) -> None:
         """Stop: let nobody in, let running transfers end for `grace` seconds, then close what is left.
@@ -169,6 +177,13 @@ class Door:
             if not self._reception.running and not busy:
                 return
             await asyncio.sleep(0.05)
+
+
+def _read_host_keys(keys: list[bytes]) -> list[asyncssh.SSHKeyPair]:
+    try:
+        return load_host_keys(keys)
+    except (asyncssh.KeyImportError, ValueError) as error:
+        raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
 
 
 def _allow_many_files() -> None:

@@ -34,6 +34,13 @@ class Gate(Protocol):
         """Somebody has logged in, from that address and with the program of that banner. Must not block."""
         ...
 
+    async def host_keys(self) -> list[bytes]:
+        """The private keys the server has now (OpenSSH's or PEM's format); asked again every other second.
+
+        Of each algorithm the first proves the server, the others are only announced, so that clients can learn them.
+        """
+        ...
+
     async def stamp(self) -> object:
         """Something that is equal to what it was before only if nobody's admission can have changed meanwhile.
 

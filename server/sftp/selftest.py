@@ -8,7 +8,7 @@ import inspect
 from typing import Any
 
 import asyncssh
-from asyncssh.connection import SSHConnection
+from asyncssh.connection import SSHConnection, SSHServerConnection, SSHServerConnectionOptions
 from asyncssh.packet import SSHPacket
 from asyncssh.sftp import SFTPServerHandler
 from asyncssh.stream import SSHServerStreamSession, SSHStreamSession
@@ -36,6 +36,8 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler._process_close, ("_file_handles", "pop", "close")),
     (SSHStreamSession.connection_made, ("_chan", "_conn", "_encoding")),
     (SSHConnection.__init__, ("_transport",)),
+    (SSHServerConnectionOptions.prepare, ("server_host_keys", "all_server_host_keys", "public_data")),
+    (SSHServerConnection.send_server_host_keys, ("_all_server_host_keys",)),
 )
 
 

@@ -30,6 +30,7 @@ class MemoryGate:
 
     def __init__(self) -> None:
         self.accounts: dict[tuple[str, str], Account] = {}
+        self.pairs: list[bytes] = []
         self.asked: list[tuple[str, str]] = []
         self.uses: list[tuple[str, str, str, str]] = []
 
@@ -39,6 +40,9 @@ class MemoryGate:
 
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:
         self.uses.append((username, str(credential), address, client))
+
+    async def host_keys(self) -> list[bytes]:
+        return self.pairs
 
     async def stamp(self) -> object:
         return self.accounts.copy()
@@ -192,6 +196,7 @@ class RunningDoor:
             processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, self.events.keep],
         )
         host_keys = [(self.keys / name).read_bytes() for name in ("host_ed25519", "host_ecdsa", "host_rsa")]
+        self.gate.pairs = host_keys
         self._door = Door(self.settings, self.gate, self.intake, self.spool, self.journal, host_keys, log)
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
