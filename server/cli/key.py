@@ -12,6 +12,8 @@ from keys import store
 from keys.secret import Secret
 from keys.store import StoredKey
 from server.agencies import find_agency, list_agencies
+from server.cli import authority
+from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
 from server.clock import now
 from server.errors import AppError, Code
@@ -19,8 +21,8 @@ from server.services.provision import PairWish, TermWish, change_key, enrol_key,
 from server.state import open_state
 
 app = typer.Typer(help="Add, generate, list, edit and revoke SSH keys.", no_args_is_help=True)
+app.add_typer(authority.app, name="authority")
 
-KEY_FILE_BYTES = 64 * 1024
 LONGEST_PASSPHRASE = 1024
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
@@ -139,19 +141,6 @@ def revoke(context: typer.Context, agency: Slug, key: Which, as_json: Json = Fal
     with open_state(context.obj) as state, state.database.writing() as conn:
         revoked = store.revoke_key(conn, find_agency(conn, agency).id, key, now())
     print_one(_document(revoked), as_json, f"Key {revoked.fingerprint} is revoked.")
-
-
-def read_key_file(file: str) -> bytes:
-    """What is in the file, or comes from standard input (`-`). Raises `AppError` invalid."""
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(KEY_FILE_BYTES)
-        with Path(file).open("rb") as stream:
-            return stream.read(KEY_FILE_BYTES)
-    except OSError as error:
-        raise AppError(
-            Code.INVALID, f"{file} cannot be read ({error.strerror}).", "Name a file with a public key."
-        ) from error
 
 
 def _read_passphrase() -> Secret:

@@ -11,12 +11,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from keys.store import find_active, list_terms
+from keys.store import find_active, find_trusted, list_terms, list_trust, revoked_serials
 from server.agencies import Agency, list_agencies, look_up
 from server.clock import now
 from server.db import Database
 from server.errors import AppError, Code
-from server.services.credential import Credential, KeyProof
+from server.services.credential import CertificateProof, Credential, KeyProof
 
 REMEMBER = 24 * 3600.0
 
@@ -30,56 +30,80 @@ class Admission:
 
 
 @dataclass(frozen=True)
-class _Memory:
-    admission: Admission
-    at: float
+class _Trust:
+    """What lets an agency in: its key, until it expires, or the authority of its certificate but for some serials."""
 
-    @property
-    def counts(self) -> bool:
-        until = self.admission.until
-        return time.monotonic() - self.at < REMEMBER and (until is None or now() < until)
+    agency: Agency
+    until: datetime | None = None
+    revoked: frozenset[int] = frozenset()
+
+    def admit(self, credential: Credential) -> Admission | None:
+        until = self.until
+        if isinstance(credential, CertificateProof):
+            if credential.serial in self.revoked:
+                return None
+            until = credential.expires_at
+        return Admission(self.agency, until) if until is None or now() < until else None
 
 
 class KeyRing:
-    """Answers for agencies and keys in the database."""
+    """Answers for agencies, keys and certificates in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[tuple[str, Credential], _Memory] = {}
+        self._known: dict[tuple[str, str], tuple[_Trust, float]] = {}
 
     async def admit(self, username: str, credential: Credential) -> Admission | None:
         """The enabled agency named `username`, if the credential is good for it, else None."""
-        key = (username, credential)
+        remembered = username, _source(credential)
         try:
-            found = await asyncio.to_thread(self._look, username, credential)
+            trust = await asyncio.to_thread(self._look, username, credential)
         except AppError as error:
             if error.code != Code.UNAVAILABLE:
                 raise
-            memory = self._known.get(key)
-            return memory.admission if memory and memory.counts else None
-        if found is None:
-            self._known.pop(key, None)
-        else:
-            self._known[key] = _Memory(found, time.monotonic())
-        return found
+            trust, at = self._known.get(remembered, (None, 0.0))
+            return trust.admit(credential) if trust and time.monotonic() - at < REMEMBER else None
+        if trust is None:
+            self._known.pop(remembered, None)
+            return None
+        self._known[remembered] = trust, time.monotonic()
+        return trust.admit(credential)
 
     async def stamp(self) -> object:
-        """Something that is another one when a key was revoked or given another term, or an agency disabled."""
+        """Something that is another one when a key or certificate was revoked, or an agency disabled, and the like."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
             disabled = [agency.id for agency in list_agencies(conn) if not agency.enabled]
-            return tuple(disabled), list_terms(conn)
+            return tuple(disabled), list_terms(conn), list_trust(conn)
 
-    def _look(self, username: str, credential: Credential) -> Admission | None:
+    def _look(self, username: str, credential: Credential) -> _Trust | None:
         with self._database.reading() as conn:
             agency = look_up(conn, username)
             if agency is None or not agency.enabled:
                 return None
-            return _by_key(conn, agency, credential) if isinstance(credential, KeyProof) else None
+            match credential:
+                case KeyProof():
+                    return _by_key(conn, agency, credential)
+                case CertificateProof():
+                    return _by_certificate(conn, agency, credential)
+                case _:
+                    return None
 
 
-def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> Admission | None:
+def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> _Trust | None:
     key = find_active(conn, proof.fingerprint, now())
-    return Admission(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
+    return _Trust(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
+
+
+def _by_certificate(conn: Connection, agency: Agency, proof: CertificateProof) -> _Trust | None:
+    authority = find_trusted(conn, proof.authority)
+    if authority is None or authority.agency_id not in (None, agency.id):
+        return None
+    return _Trust(agency, revoked=revoked_serials(conn, authority.id))
+
+
+def _source(credential: Credential) -> str:
+    """What an answer is remembered by: certificates come with ever new serials, so by who signed them."""
+    return f"authority {credential.authority}" if isinstance(credential, CertificateProof) else str(credential)

@@ -17,6 +17,7 @@ from server.logs import Log
 from server.settings import Settings
 from server.sftp.algorithms import load_host_keys, offer
 from server.sftp.announcer import Announcer
+from server.sftp.certificate import CertifiedConnection
 from server.sftp.desk import Desk
 from server.sftp.entrance import RECEIVE_BUFFER, Entrance
 from server.sftp.gate import Gate, Intake
@@ -85,7 +86,7 @@ class Door:
         self._live = await self._options()
         buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._server = await loop.create_server(
-            lambda: Entrance(lambda: asyncssh.SSHServerConnection(loop, self._live), buffer), sock=sock, backlog=BACKLOG
+            lambda: Entrance(lambda: CertifiedConnection(loop, self._live), buffer), sock=sock, backlog=BACKLOG
         )
         self._watch = loop.create_task(self._watch_admissions())
 

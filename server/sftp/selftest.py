@@ -10,6 +10,7 @@ from typing import Any
 import asyncssh
 from asyncssh.connection import SSHConnection, SSHServerConnection, SSHServerConnectionOptions
 from asyncssh.packet import SSHPacket
+from asyncssh.public_key import SSHCertificate
 from asyncssh.sftp import SFTPServerHandler
 from asyncssh.stream import SSHServerStreamSession, SSHStreamSession
 
@@ -28,6 +29,7 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SSHServerStreamSession.__init__, ["self", "session_factory", "sftp_factory", "sftp_version", "allow_scp"]),
     (SSHServerStreamSession.session_started, ["self"]),
     (SSHPacket.check_end, ["self"]),
+    (SSHServerConnection._validate_openssh_certificate, ["self", "username", "cert"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler.__init__, ("_file_handles", "_dir_handles", "_server")),
@@ -37,6 +39,9 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SSHStreamSession.connection_made, ("_chan", "_conn", "_encoding")),
     (SSHConnection.__init__, ("_transport",)),
     (SSHServerConnectionOptions.prepare, ("server_host_keys", "all_server_host_keys", "public_data")),
+    (SSHServerConnection._validate_client_certificate, ("_validate_openssh_certificate",)),
+    (SSHServerConnection._validate_openssh_certificate, ("_owner", "validate_ca_key", "validate", "options")),
+    (SSHCertificate.__init__, ("public_data", "key")),
     (SSHServerConnection.send_server_host_keys, ("_all_server_host_keys",)),
 )
 

@@ -14,10 +14,12 @@ import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
+from keys.errors import KeysError
 from server.clock import new_id, now
 from server.logs import Log
 from server.services.credential import Credential, KeyProof
 from server.sftp.algorithms import refuse_weak_signatures
+from server.sftp.certificate import prove
 from server.sftp.desk import Desk
 from server.sftp.files import Files
 from server.sftp.gate import Account
@@ -58,6 +60,8 @@ class Connection(asyncssh.SSHServer):
         self._expiry: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
         self._stranger_from: str | None = None
+        self._address = ""
+        self.certificate = b""
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -72,6 +76,7 @@ class Connection(asyncssh.SSHServer):
         self._connections.add(self)
         peer = conn.get_extra_info("peername")
         address = peer[0] if peer else ""
+        self._address = address
         self.log = self.log.bind(source_ip=address)
         if not self._count_stranger(address):
             self.log.warning("REFUSED", reason="too many connections that have not logged in")
@@ -128,10 +133,22 @@ class Connection(asyncssh.SSHServer):
         refuse_weak_signatures(key)
         return await self._try(username, KeyProof(key.get_fingerprint()))
 
+    async def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """A certificate of that authority is offered (asyncssh verifies its signature, and then the client's own)."""
+        self._count_offer()
+        try:
+            return await self._try(username, prove(self.certificate, username, self._address))
+        except KeysError as error:
+            self.log.info("CERTIFICATE_REFUSED", reason=error.message)
+            return self._refuse()
+
     async def _try(self, username: str, credential: Credential) -> bool:
         if await self._ask(username, credential):
             self._admitted = username, credential
             return True
+        return self._refuse()
+
+    def _refuse(self) -> bool:
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
             self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many keys were offered. Name the right one.")
@@ -149,7 +166,7 @@ class Connection(asyncssh.SSHServer):
         self.log = self.log.bind(agency=self._agency)
         info = self._conn.get_extra_info
         self.log.info("CONNECTED", client=self.client, key=str(credential), cipher=info("recv_cipher"))
-        self.desk.gate.used(self._agency, credential, (info("peername") or ("",))[0], self.client)
+        self.desk.gate.used(self._agency, credential, self._address, self.client)
         if self.desk.connected[self._agency] > self.desk.settings.sessions_per_agency:
             most = self.desk.settings.sessions_per_agency
             self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, f"More than {most} connections at a time are not allowed.")

@@ -17,14 +17,21 @@ from keys.store import (
     StoredKey,
     Term,
     Use,
+    add_authority,
     add_key,
     edit_key,
     ensure_host_keys,
     find_active,
+    find_trusted,
+    list_authorities,
     list_keys,
     list_terms,
+    list_trust,
     note_uses,
+    remove_authority,
     revoke_key,
+    revoke_serials,
+    revoked_serials,
 )
 from keys.tables import host_keys, metadata
 from tests.keys.programs import ssh_keygen
@@ -319,3 +326,46 @@ def conflict(conn: Connection, agency: str, public: PublicKey) -> KeysError:
     assert caught.value.code == "conflict"
     assert caught.value.hint
     return caught.value
+
+
+# --- authorities of certificates ----------------------------------------------
+
+
+def test_an_authority_is_trusted_until_it_is_removed(conn: Connection) -> None:
+    public = new_key("ca@court")
+    nothing = list_trust(conn)
+    added = add_authority(conn, "ca", MARICOPA, public, "", NOON)
+    trusted = list_trust(conn)
+    assert find_trusted(conn, public.fingerprint) == added
+    assert list_authorities(conn) == [added]
+    assert (added.label, added.agency_id) == ("ca@court", MARICOPA)
+    remove_authority(conn, "ca@court", NOON)
+    assert find_trusted(conn, public.fingerprint) is None
+    assert list_authorities(conn) == []
+    assert len({nothing, trusted, list_trust(conn)}) == 3
+
+
+def test_an_authority_that_comes_back_has_what_it_revoked(conn: Connection) -> None:
+    public, numbers = new_key(), ids()
+    added = add_authority(conn, "ca", None, public, "", NOON)
+    revoke_serials(conn, added, [7, 2**64 - 1], NOON, lambda: next(numbers))
+    remove_authority(conn, "ca", NOON)
+    again = add_authority(conn, "other id", MARICOPA, public, "back", NOON)
+    assert (again.id, again.agency_id, again.label) == ("ca", MARICOPA, "back")
+    assert find_trusted(conn, public.fingerprint) == again
+    assert revoked_serials(conn, "ca") == {7, 2**64 - 1}
+    with pytest.raises(KeysError) as caught:
+        add_authority(conn, "third", None, public, "", NOON)
+    assert caught.value.code == "conflict"
+
+
+def test_serials_are_revoked_once_and_others_are_refused(conn: Connection) -> None:
+    numbers = ids()
+    added = add_authority(conn, "ca", None, new_key(), "", NOON)
+    before = list_trust(conn)
+    assert revoke_serials(conn, added, [3, 1, 3], NOON, lambda: next(numbers)) == [1, 3]
+    assert revoke_serials(conn, added, [3, 2], NOON, lambda: next(numbers)) == [2]
+    assert list_trust(conn) != before
+    for serial in (-1, 2**64):
+        with pytest.raises(KeysError, match="serial number"):
+            revoke_serials(conn, added, [serial], NOON, lambda: next(numbers))
