@@ -23,15 +23,17 @@ from pathlib import Path
 
 import uvloop
 
+from keys.secret import Secret
 from keys.store import Use, ensure_host_keys
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
-from server.services.credential import Credential, KeyProof
+from server.services.credential import Credential, KeyProof, PasswordProof
 from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
+from server.services.passwords import Passwords
 from server.services.uses import Uses
 from server.settings import Settings, environment
 from server.sftp import Account, Door
@@ -143,6 +145,7 @@ class Gatekeeper:
 
     def __init__(self, state: State, log: Log) -> None:
         self._keys = KeyRing(state.database)
+        self._passwords = Passwords(state.database)
         self._uses = Uses(state.database, log)
         self._host_keys = HostKeys(state.database, state.cipher)
         self._settings = state.settings
@@ -155,6 +158,14 @@ class Gatekeeper:
         agency = admission.agency
         return Account(agency.id, agency.slug, self._settings.home(agency.slug), admission.until)
 
+    def takes_password(self, username: str) -> bool:
+        """Whether that agency has a password."""
+        return self._keys.takes_password(username)
+
+    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
+        """What the password proves, if it is the agency's."""
+        return await self._passwords.prove(username, password)
+
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:
         """Remember when a key was last used."""
         if isinstance(credential, KeyProof):
@@ -166,6 +177,7 @@ class Gatekeeper:
 
     async def finish(self) -> None:
         """Write what is only remembered."""
+        self._passwords.close()
         await self._uses.finish()
 
     async def stamp(self) -> object:

@@ -12,7 +12,7 @@ from keys import store
 from keys.secret import Secret
 from keys.store import StoredKey
 from server.agencies import find_agency, list_agencies
-from server.cli import authority
+from server.cli import authority, key_audit
 from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
 from server.clock import now
@@ -20,8 +20,9 @@ from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
 from server.state import open_state
 
-app = typer.Typer(help="Add, generate, list, edit and revoke SSH keys.", no_args_is_help=True)
+app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys.", no_args_is_help=True)
 app.add_typer(authority.app, name="authority")
+app.command("audit")(key_audit.audit)
 
 LONGEST_PASSPHRASE = 1024
 

@@ -1,7 +1,9 @@
 """Who may come in: the agency of a user name, if what proves it is one of its keys (or certificates, or its password).
 
 It is asked afresh at every login and every session, so a revoked key or a disabled agency is out at once. While the
-database is away, the last answer of the past day counts, so that a court can still deliver.
+database is away, the last answer of the past day counts, so that a court can still deliver: for keys, and for whatever
+an authority signs that was trusted. Not for passwords. They would have to be kept in memory to be compared, they are
+what is guessed and stolen, and one that was changed because of that must not live on for a day.
 """
 
 import asyncio
@@ -11,12 +13,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from keys.password import version_of
 from keys.store import find_active, find_trusted, list_terms, list_trust, revoked_serials
 from server.agencies import Agency, list_agencies, look_up
 from server.clock import now
 from server.db import Database
 from server.errors import AppError, Code
-from server.services.credential import CertificateProof, Credential, KeyProof
+from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
 
 REMEMBER = 24 * 3600.0
 
@@ -51,6 +54,7 @@ class KeyRing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._with_password: frozenset[str] = frozenset()
         self._known: dict[tuple[str, str], tuple[_Trust, float]] = {}
 
     async def admit(self, username: str, credential: Credential) -> Admission | None:
@@ -66,8 +70,13 @@ class KeyRing:
         if trust is None:
             self._known.pop(remembered, None)
             return None
-        self._known[remembered] = trust, time.monotonic()
+        if not isinstance(credential, PasswordProof):
+            self._known[remembered] = trust, time.monotonic()
         return trust.admit(credential)
+
+    def takes_password(self, username: str) -> bool:
+        """Whether that agency has a password, as of the last `stamp`: it is asked for each login and must not wait."""
+        return username in self._with_password
 
     async def stamp(self) -> object:
         """Something that is another one when a key or certificate was revoked, or an agency disabled, and the like."""
@@ -75,8 +84,10 @@ class KeyRing:
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
-            disabled = [agency.id for agency in list_agencies(conn) if not agency.enabled]
-            return tuple(disabled), list_terms(conn), list_trust(conn)
+            agencies = list_agencies(conn)
+            self._with_password = frozenset(one.slug for one in agencies if one.enabled and one.password_hash)
+            switches = tuple((one.id, one.enabled, one.password_hash) for one in agencies)
+            return switches, list_terms(conn), list_trust(conn)
 
     def _look(self, username: str, credential: Credential) -> _Trust | None:
         with self._database.reading() as conn:
@@ -88,8 +99,9 @@ class KeyRing:
                     return _by_key(conn, agency, credential)
                 case CertificateProof():
                     return _by_certificate(conn, agency, credential)
-                case _:
-                    return None
+                case PasswordProof():
+                    stored = agency.password_hash
+                    return _Trust(agency) if stored and version_of(stored) == credential.version else None
 
 
 def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> _Trust | None:

@@ -109,7 +109,7 @@ class Door:
             line_editor=False,
             agent_forwarding=False,
             x11_forwarding=False,
-            password_auth=False,
+            password_auth=True,
             kbdint_auth=False,
             host_based_auth=False,
             gss_host=None,

@@ -5,9 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
-from server.services.credential import Credential
+from server.services.credential import Credential, PasswordProof
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Gate(Protocol):
 
     async def admit(self, username: str, credential: Credential) -> Account | None:
         """The account of that user name and key or other proof, or None (unknown user and bad key alike)."""
+        ...
+
+    def takes_password(self, username: str) -> bool:
+        """Whether the operator lets that user name log in with a password. Must not block."""
+        ...
+
+    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
+        """What the password proves if it is the right one, for `admit`; takes its time, so that guessing does."""
         ...
 
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:

@@ -15,6 +15,7 @@ from asyncssh.constants import EXTENDED_DATA_STDERR
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
 from keys.errors import KeysError
+from keys.secret import Secret
 from server.clock import new_id, now
 from server.logs import Log
 from server.services.credential import Credential, KeyProof
@@ -62,6 +63,7 @@ class Connection(asyncssh.SSHServer):
         self._stranger_from: str | None = None
         self._address = ""
         self.certificate = b""
+        self._takes_password = False
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -118,14 +120,42 @@ class Connection(asyncssh.SSHServer):
     # Who it is
 
     def begin_auth(self, username: str) -> bool:
-        """Somebody says who they are. It is always a key that proves it."""
+        """Somebody says who they are, which proves nothing yet."""
+        self._takes_password = self.desk.gate.takes_password(username)
         self.log = self.log.bind(user=username if _PLAIN_NAME.fullmatch(username) else "(malformed)")
         self._count_offer()
         return True
 
     def public_key_auth_supported(self) -> bool:
-        """Keys, and nothing else: some old clients skip their keys when they may type a password."""
+        """Keys are always good."""
         return True
+
+    def password_auth_supported(self) -> bool:
+        """Whether this user name may use a password, which is only then told: some old clients skip their keys if so.
+
+        So an outsider learns by asking that an agency of this name exists and has a password, and of no other agency
+        whether it exists. To hide that, passwords would have to be offered to everybody, and courts with keys would
+        fail. What is gained by it is a name; a password has 120 bits, and guesses are few and slow.
+        """
+        return self._takes_password
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """A password is given."""
+        self._count_offer()
+        try:
+            proof = await self.desk.gate.prove_password(username, Secret(password.encode()))
+        except Exception:
+            self.log.exception("ERROR", operation="password")
+            proof = None
+        if proof:
+            return await self._try(username, proof)
+        self.log.info("AUTH_FAILURE", client=self.client, reason="wrong password")
+        return self._refuse("Too many wrong passwords.")
+
+    def change_password(self, username: str, old_password: str, new_password: str) -> bool:
+        """Only operators change passwords."""
+        self._count_offer()
+        return False
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
@@ -148,10 +178,10 @@ class Connection(asyncssh.SSHServer):
             return True
         return self._refuse()
 
-    def _refuse(self) -> bool:
+    def _refuse(self, reason: str = "Too many keys were offered. Name the right one.") -> bool:
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
-            self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many keys were offered. Name the right one.")
+            self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, reason)
         return False
 
     def auth_completed(self) -> None:

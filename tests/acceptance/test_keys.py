@@ -1,10 +1,12 @@
 """The life of a key, seen from both sides of the door."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import paramiko
 
-from tests.acceptance.court import Court, need, run_quietly, wait_for
+from tests.acceptance.court import Court, Dropslot, need, run_quietly, wait_for
 
 
 def open_session(court: Court) -> paramiko.Transport:
@@ -77,3 +79,17 @@ def test_psftp_logs_in_with_a_key_made_for_it(court: Court) -> None:
     command = [need("psftp"), "-P", str(court.dropslot.port), "-i", str(ppk), "-batch", "-hostkey", host_key]
     done = run_quietly([*command, f"{court.slug}@127.0.0.1"], input="ls /\n")
     assert "upload" in done.stdout, done.stderr
+
+
+def test_the_audit_ends_with_status_1_if_something_is_to_be_done(dropslot: Dropslot, tmp_path: Path) -> None:
+    assert dropslot.run("key", "audit").returncode == 0
+    dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
+    nothing = dropslot.run("key", "audit", "gwinnett", check=False)
+    assert nothing.returncode == 1
+    assert "dropslot key add gwinnett" in nothing.stdout
+    dropslot.run("key", "generate", "gwinnett", "--out", tmp_path / "key", "--expires", "20d")
+    [finding] = json.loads(dropslot.run("key", "audit", "--json", check=False).stdout)
+    assert (finding["agency"], finding["code"]) == ("gwinnett", "expiring")
+    [key] = dropslot.json("key", "list", "gwinnett")
+    dropslot.run("key", "edit", "gwinnett", key["id"], "--expires", "365d")
+    assert dropslot.shell("key", "audit").stdout.startswith("Nothing")

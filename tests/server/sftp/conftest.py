@@ -16,10 +16,11 @@ import pytest
 import structlog
 import uvloop
 
+from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
-from server.services.credential import Credential
+from server.services.credential import Credential, PasswordProof
 from server.settings import Settings
 from server.sftp import Account, Door
 from tests.server.sftp.rawclient import RawClient
@@ -30,6 +31,7 @@ class MemoryGate:
 
     def __init__(self) -> None:
         self.accounts: dict[tuple[str, str], Account] = {}
+        self.passwords: dict[str, bytes] = {}
         self.pairs: list[bytes] = []
         self.asked: list[tuple[str, str]] = []
         self.uses: list[tuple[str, str, str, str]] = []
@@ -37,6 +39,12 @@ class MemoryGate:
     async def admit(self, username: str, credential: Credential) -> Account | None:
         self.asked.append((username, str(credential)))
         return self.accounts.get((username, str(credential)))
+
+    def takes_password(self, username: str) -> bool:
+        return username in self.passwords
+
+    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
+        return PasswordProof("1") if self.passwords.get(username) == password.reveal() else None
 
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:
         self.uses.append((username, str(credential), address, client))
