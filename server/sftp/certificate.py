@@ -3,33 +3,12 @@
 asyncssh 2.24.1 checks that the authority signed the certificate, its type, its time, that the user name is among its
 principals and the source address in its list, and refuses critical options it does not know. It takes an empty list of
 principals for "everybody", a signature with SHA-1 for a good one, and shows neither serial number nor `force-command`
-to whoever is asked about the authority; so the connection keeps the certificate, and everything is looked at.
+to whoever is asked about the authority; so the connection (`protocol`) keeps the certificate, and all is looked at.
 """
-
-from typing import Protocol, cast
-
-import asyncssh
-from asyncssh.public_key import SSHOpenSSHCertificate
 
 from keys.sshkey import check_certificate, read_certificate
 from server.clock import now
 from server.services.credential import CertificateProof
-from server.sftp.algorithms import refuse_weak_signatures
-
-
-class Witness(Protocol):
-    """Who is asked about the authority: it is shown the certificate before."""
-
-    certificate: bytes
-
-
-class CertifiedConnection(asyncssh.SSHServerConnection):
-    """asyncssh's connection; its owner sees the certificate that it is asked about."""
-
-    async def _validate_openssh_certificate(self, username: str, cert: SSHOpenSSHCertificate) -> asyncssh.SSHKey | None:
-        refuse_weak_signatures(cert.key)
-        cast(Witness, self._owner).certificate = cert.public_data
-        return await super()._validate_openssh_certificate(username, cert)
 
 
 def prove(certificate: bytes, username: str, address: str) -> CertificateProof:

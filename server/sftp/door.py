@@ -17,10 +17,10 @@ from server.logs import Log
 from server.settings import Settings
 from server.sftp.algorithms import load_host_keys, offer
 from server.sftp.announcer import Announcer
-from server.sftp.certificate import CertifiedConnection
 from server.sftp.desk import Desk
 from server.sftp.entrance import RECEIVE_BUFFER, Entrance
 from server.sftp.gate import Gate, Intake
+from server.sftp.protocol import SSHConnection
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
 from server.sftp.session import Connection
@@ -86,7 +86,7 @@ class Door:
         self._live = await self._options()
         buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._server = await loop.create_server(
-            lambda: Entrance(lambda: CertifiedConnection(loop, self._live), buffer), sock=sock, backlog=BACKLOG
+            lambda: Entrance(lambda: SSHConnection(loop, self._live), buffer), sock=sock, backlog=BACKLOG
         )
         self._watch = loop.create_task(self._watch_admissions())
 

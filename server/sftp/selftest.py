@@ -30,6 +30,7 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SSHServerStreamSession.session_started, ["self"]),
     (SSHPacket.check_end, ["self"]),
     (SSHServerConnection._validate_openssh_certificate, ["self", "username", "cert"]),
+    (SSHServerConnection.choose_server_host_key, ["self", "peer_host_key_algs"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SFTPServerHandler.__init__, ("_file_handles", "_dir_handles", "_server")),
@@ -41,6 +42,7 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SSHServerConnectionOptions.prepare, ("server_host_keys", "all_server_host_keys", "public_data")),
     (SSHServerConnection._validate_client_certificate, ("_validate_openssh_certificate",)),
     (SSHServerConnection._validate_openssh_certificate, ("_owner", "validate_ca_key", "validate", "options")),
+    (SSHServerConnection.choose_server_host_key, ("_server_host_key",)),
     (SSHCertificate.__init__, ("public_data", "key")),
     (SSHServerConnection.send_server_host_keys, ("_all_server_host_keys",)),
 )

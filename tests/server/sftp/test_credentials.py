@@ -1,0 +1,128 @@
+"""What the door takes for a proof, and what it does not; and what it proves itself with."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from server.sftp.protocol import SSHConnection
+from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
+
+
+def sign(folder: Path, pair: str, principal: str = "court") -> str:
+    """Sign `pair` with a new authority in `folder`; how the door calls the certificate."""
+    authority = make_key(folder / "ca")
+    command = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        folder / "ca",
+        "-I",
+        "clerk",
+        "-z",
+        "7",
+        "-n",
+        principal,
+        folder / f"{pair}.pub",
+    ]
+    subprocess.run(command, check=True)
+    return f"certificate 7 of {authority}"
+
+
+async def connect(door: RunningDoor, key: Path, **options: object) -> None:
+    certified = (str(key), f"{key}-cert.pub")
+    given = {"known_hosts": None, "config": None, "username": "court", "client_keys": [certified], **options}
+    async with asyncssh.connect("127.0.0.1", door.port, **given):
+        pass
+
+
+def test_a_certificate_is_told_to_the_gate_as_what_it_is(door: RunningDoor, tmp_path: Path) -> None:
+    need("ssh-keygen")
+    make_key(tmp_path / "holder")
+    door.admit("court", sign(tmp_path, "holder"))
+    asyncio.run(connect(door, tmp_path / "holder"))
+    [use] = door.gate.uses
+    assert use[:3] == ("court", sign_name(door), "127.0.0.1")
+    assert "AsyncSSH" in use[3]
+    assert door.events.named("CONNECTED")[0]["key"] == use[1]
+
+
+def sign_name(door: RunningDoor) -> str:
+    return next(name for _, name in door.gate.accounts if name.startswith("certificate"))
+
+
+def test_the_holder_of_a_certificate_does_not_sign_with_sha1_either(door: RunningDoor, tmp_path: Path) -> None:
+    need("ssh-keygen")
+    make_key(tmp_path / "holder", "rsa")
+    door.admit("court", sign(tmp_path, "holder"))
+    with pytest.raises(asyncssh.Error):
+        asyncio.run(connect(door, tmp_path / "holder", signature_algs=["ssh-rsa"]))
+    asyncio.run(connect(door, tmp_path / "holder"))
+
+
+def test_a_certificate_without_its_private_key_opens_nothing(door: RunningDoor, tmp_path: Path) -> None:
+    need("ssh-keygen")
+    make_key(tmp_path / "holder")
+    make_key(tmp_path / "thief")
+    door.admit("court", sign(tmp_path, "holder"))
+    stolen = asyncssh.read_certificate(str(tmp_path / "holder-cert.pub"))
+    with pytest.raises((asyncssh.Error, ValueError)):
+        asyncio.run(connect(door, tmp_path / "thief", client_keys=[(str(tmp_path / "thief"), stolen)]))
+    assert not door.gate.uses
+
+
+def test_certificates_offered_without_end_are_bounded_as_keys_are(
+    open_door: Callable[..., RunningDoor], tmp_path: Path
+) -> None:
+    need("sftp")
+    door = open_door(auth_tries=2)
+    keys = []
+    for number in range(4):
+        folder = tmp_path / f"holder {number}"
+        folder.mkdir()
+        make_key(folder / "holder")
+        sign(folder, "holder")
+        keys += ["-i", str(folder / "holder")]
+    command = door.command("sftp", *keys, "-b", "-", "court@127.0.0.1")
+    command.remove("-i")
+    command.remove(str(door.keys / "id"))
+    done = subprocess.run(command, input="ls /\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    wait_until(lambda: door.strangers == 0, "the connection to end")
+    assert len(door.gate.asked) <= 2
+
+
+def test_only_an_agency_with_a_password_can_try_one(door: RunningDoor) -> None:
+    door.gate.passwords["court"] = b"the right one"
+    door.admit("court", "password")
+
+    async def log_in(username: str, password: str) -> None:
+        given = {"known_hosts": None, "config": None, "client_keys": None}
+        async with asyncssh.connect("127.0.0.1", door.port, username=username, password=password, **given):
+            pass
+
+    asyncio.run(log_in("court", "the right one"))
+    assert door.events.named("CONNECTED")[0]["key"] == "password"
+    for username, password in (("court", "the wrong one"), ("nobody", "the right one")):
+        with pytest.raises(asyncssh.PermissionDenied):
+            asyncio.run(log_in(username, password))
+    assert [line["reason"] for line in door.events.named("AUTH_FAILURE") if "reason" in line] == ["wrong password"]
+    assert "the wrong one" not in str(door.events.lines)
+
+
+def test_connections_do_not_choose_each_others_signatures(keys: Path) -> None:
+    async def choose() -> list[bytes]:
+        options = await asyncssh.SSHServerConnectionOptions.construct(
+            None, config=None, server_factory=asyncssh.SSHServer, server_host_keys=[str(keys / "host_rsa")]
+        )
+        loop = asyncio.get_running_loop()
+        connections = [SSHConnection(loop, options) for _ in range(2)]
+        wishes = (b"rsa-sha2-512", b"rsa-sha2-256")
+        assert all(one.choose_server_host_key([wish]) for one, wish in zip(connections, wishes, strict=True))
+        chosen = [one.get_server_host_key() for one in connections]
+        return [key.sig_algorithm for key in chosen if key]
+
+    assert asyncio.run(choose()) == [b"rsa-sha2-512", b"rsa-sha2-256"]
