@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 import asyncssh
+from asyncssh.packet import SSHPacket
 from asyncssh.public_key import SSHOpenSSHCertificate
 
 from server.sftp.algorithms import refuse_weak_signatures
+
+LENGTH_BYTES = 4  # before each string on the wire
 
 
 class Witness(Protocol):
@@ -18,6 +21,8 @@ class Witness(Protocol):
 
 class SSHConnection(asyncssh.SSHServerConnection):
     """One SSH connection of the door; its owner is a `Witness`."""
+
+    _proved = False
 
     async def _validate_openssh_certificate(self, username: str, cert: SSHOpenSSHCertificate) -> asyncssh.SSHKey | None:
         """Show the owner the whole certificate: asyncssh asks it about the authority alone."""
@@ -34,3 +39,15 @@ class SSHConnection(asyncssh.SSHServerConnection):
         chosen = super().choose_server_host_key(peer_host_key_algs)
         self._server_host_key = copy.copy(self._server_host_key)
         return chosen
+
+    def _process_hostkeys_prove_00_at_openssh_dot_com_global_request(self, packet: SSHPacket) -> None:
+        """Prove each host key once at most (OpenSSH's PROTOCOL, section 2.5).
+
+        A signature takes milliseconds, in which all other sessions wait, and one request could ask for hundreds.
+        """
+        asked = len(packet.get_remaining_payload())
+        if self._proved or asked > sum(LENGTH_BYTES + len(key) for key in self._all_server_host_keys):
+            self._report_global_response(False)
+            return
+        self._proved = True
+        super()._process_hostkeys_prove_00_at_openssh_dot_com_global_request(packet)

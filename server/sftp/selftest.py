@@ -30,6 +30,8 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SSHServerStreamSession.session_started, ["self"]),
     (SSHPacket.check_end, ["self"]),
     (SSHServerConnection._validate_openssh_certificate, ["self", "username", "cert"]),
+    (SSHServerConnection._process_hostkeys_prove_00_at_openssh_dot_com_global_request, ["self", "packet"]),
+    (SSHPacket.get_remaining_payload, ["self"]),
     (SSHServerConnection.choose_server_host_key, ["self", "peer_host_key_algs"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (

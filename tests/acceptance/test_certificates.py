@@ -94,7 +94,7 @@ def test_a_stranger_is_no_authority(court: Court, authority: Any) -> None:
 
 @pytest.mark.parametrize("end", ["revoke", "remove", "expire"])
 def test_sessions_end_with_what_let_them_in(court: Court, authority: Any, end: str) -> None:
-    sign(court, *(["-V", "-1m:+4s"] if end == "expire" else []), serial=77)
+    sign(court, *(["-V", "-1m:+6s"] if end == "expire" else []), serial=77)
     command = [need("ssh"), "-p", str(court.dropslot.port), "-i", str(court.folder / "holder"), *court.ssh_options()]
     command += ["-s", f"{court.slug}@127.0.0.1", "sftp"]
     session = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -108,7 +108,7 @@ def test_sessions_end_with_what_let_them_in(court: Court, authority: Any, end: s
             court.dropslot.run("key", "authority", "revoke", authority["id"], "76", "77")
         if end == "remove":
             court.dropslot.run("key", "authority", "remove", authority["id"])
-        wait_for(lambda: session.poll() is not None, "the session to end", 4 + 5)
+        wait_for(lambda: session.poll() is not None, "the session to end", 6 + 5)
         assert not comes_in(court)
     finally:
         session.kill()

@@ -72,8 +72,8 @@ def test_new_keys_are_used_by_themselves_when_their_time_has_come(lone_court: Co
     court.dropslot.run("host-key", "rotate", "--in", when.isoformat())
     new = {key["known_hosts"] for key in host_keys(court.dropslot)} - old
     known_hosts.write_text("\n".join(new) + "\n")
-    assert connect(court, known_hosts, "UpdateHostKeys=no").returncode != 0
-    assert datetime.now(UTC) < when, "it was looked at too late to tell"
+    came_in = connect(court, known_hosts, "UpdateHostKeys=no").returncode == 0
+    assert not came_in or datetime.now(UTC) > when
     wait_for(lambda: connect(court, known_hosts, "UpdateHostKeys=no").returncode == 0, "the new keys to be used", 10)
 
 

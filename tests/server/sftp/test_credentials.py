@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from asyncssh.connection import MSG_REQUEST_SUCCESS
 
 from server.sftp.protocol import SSHConnection
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
@@ -126,3 +127,21 @@ def test_connections_do_not_choose_each_others_signatures(keys: Path) -> None:
         return [key.sig_algorithm for key in chosen if key]
 
     assert asyncio.run(choose()) == [b"rsa-sha2-512", b"rsa-sha2-256"]
+
+
+def test_host_keys_are_announced_and_each_is_proved_once(door: RunningDoor, keys: Path) -> None:
+    blobs = [asyncssh.read_public_key(f"{keys}/host_{kind}.pub").public_data for kind in ("ed25519", "ecdsa", "rsa")]
+
+    async def ask(*requests: list[bytes]) -> list[bool]:
+        given = {"known_hosts": None, "config": None, "client_keys": [str(keys / "id")]}
+        async with asyncssh.connect("127.0.0.1", door.port, username="court", **given) as connection:
+            answers = []
+            for asked in requests:
+                words = [len(blob).to_bytes(4, "big") + blob for blob in asked]
+                kind, _ = await connection._make_global_request(b"hostkeys-prove-00@openssh.com", *words)
+                answers.append(kind == MSG_REQUEST_SUCCESS)
+            return answers
+
+    assert asyncio.run(ask(blobs, blobs)) == [True, False]
+    assert asyncio.run(ask(blobs + blobs[:1], blobs)) == [False, True]
+    assert asyncio.run(ask([b"another key"])) == [False]
