@@ -60,7 +60,7 @@ def _agencies(state: State) -> Iterator[Finding]:
                 "agencies", False, "there is none", "Add one: dropslot agency add SLUG --name N --timezone TZ"
             )
         for agency in agencies:
-            usable = [key for key in list_keys(conn, agency.id) if key.revoked_at is None]
+            usable = [key for key in list_keys(conn, agency.id) if key.state(now()) == "active"]
             profiles = inbox.list_profiles(conn, agency.id)
             hints = []
             if not usable:

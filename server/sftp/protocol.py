@@ -1,4 +1,4 @@
-"""asyncssh's connection, with two things put right that its options cannot."""
+"""asyncssh's connection, with a few things put right that its options cannot."""
 
 import copy
 from collections.abc import Sequence
@@ -14,15 +14,23 @@ LENGTH_BYTES = 4  # before each string on the wire
 
 
 class Witness(Protocol):
-    """Who is asked whether an authority is trusted; it is shown the certificate before."""
+    """Whom asyncssh asks about keys and authorities; it is told before of every offer, and shown the certificate."""
 
     certificate: bytes
+
+    def key_offered(self) -> None:
+        """Something is offered as a key."""
 
 
 class SSHConnection(asyncssh.SSHServerConnection):
     """One SSH connection of the door; its owner is a `Witness`."""
 
     _proved = False
+
+    async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+        """Tell the owner first: asyncssh tells it nothing of what cannot be read as a key, which must count as well."""
+        cast(Witness, self._owner).key_offered()
+        return await super().validate_public_key(username, key_data, msg, signature)
 
     async def _validate_openssh_certificate(self, username: str, cert: SSHOpenSSHCertificate) -> asyncssh.SSHKey | None:
         """Show the owner the whole certificate: asyncssh asks it about the authority alone."""

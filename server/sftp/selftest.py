@@ -32,6 +32,7 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SSHServerConnection._validate_openssh_certificate, ["self", "username", "cert"]),
     (SSHServerConnection._process_hostkeys_prove_00_at_openssh_dot_com_global_request, ["self", "packet"]),
     (SSHPacket.get_remaining_payload, ["self"]),
+    (SSHServerConnection.validate_public_key, ["self", "username", "key_data", "msg", "signature"]),
     (SSHServerConnection.choose_server_host_key, ["self", "peer_host_key_algs"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (

@@ -157,15 +157,17 @@ class Connection(asyncssh.SSHServer):
         self._count_offer()
         return False
 
+    def key_offered(self) -> None:
+        """Something is offered as a key; what it is comes later, or never if it is none."""
+        self._count_offer()
+
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
-        self._count_offer()
         refuse_weak_signatures(key)
         return await self._try(username, KeyProof(key.get_fingerprint()))
 
     async def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A certificate of that authority is offered (asyncssh verifies its signature, and then the client's own)."""
-        self._count_offer()
         try:
             return await self._try(username, prove(self.certificate, username, self._address))
         except KeysError as error:

@@ -1,11 +1,13 @@
 """What the door takes for a proof, and what it does not; and what it proves itself with."""
 
 import asyncio
+import contextlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import asyncssh
+import paramiko
 import pytest
 from asyncssh.connection import MSG_REQUEST_SUCCESS
 
@@ -145,3 +147,34 @@ def test_host_keys_are_announced_and_each_is_proved_once(door: RunningDoor, keys
     assert asyncio.run(ask(blobs, blobs)) == [True, False]
     assert asyncio.run(ask(blobs + blobs[:1], blobs)) == [False, True]
     assert asyncio.run(ask([b"another key"])) == [False]
+
+
+def test_what_is_no_key_at_all_is_counted_like_a_key(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(auth_tries=2)
+    junk = b"".join(len(word).to_bytes(4, "big") + word for word in (b"ssh-ed25519", b"junk"))
+    with paramiko.Transport(("127.0.0.1", door.port)) as transport:
+        transport.start_client(timeout=30)
+        for _ in range(100):
+            with contextlib.suppress(paramiko.SSHException, EOFError):
+                transport.auth_publickey("court", Junk(junk))
+        wait_until(lambda: not transport.is_active(), "the connection to end")
+    assert not door.gate.asked
+
+
+class Junk(paramiko.PKey):
+    """Not a key."""
+
+    def __init__(self, blob: bytes) -> None:
+        self.blob = blob
+
+    def asbytes(self) -> bytes:
+        return self.blob
+
+    def get_name(self) -> str:
+        return "ssh-ed25519"
+
+    def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> paramiko.Message:
+        message = paramiko.Message()
+        message.add_string("ssh-ed25519")
+        message.add_string(bytes(64))
+        return message
