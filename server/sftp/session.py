@@ -1,7 +1,7 @@
 """A connection from its first byte to its last: who it is, what it may open, and when it has been idle for too long.
 
 A connection authenticates once and opens channels; each channel that asks for the `sftp` subsystem gets a `Handler`.
-Whoever it is, is asked again at every channel, with the user name and the fingerprint of the key that was actually
+Whoever it is, is asked again at every channel, with the user name and the key (certificate, password) that was actually
 verified: neither a name alone nor a decision of half an hour ago opens anything.
 """
 
@@ -235,7 +235,7 @@ class Connection(asyncssh.SSHServer):
         if self._expiry:
             self._expiry.cancel()
         self._expiry = None
-        if account.until:
+        if account.until and self in self._connections:  # it may have ended while it was asked
             left = min((account.until - now()).total_seconds(), LONGEST_WAIT)
             self._expiry = asyncio.get_running_loop().call_later(max(left, 0) + EXPIRY_SLACK, self._check_soon)
 

@@ -1,10 +1,13 @@
 """Certificates that ssh-keygen signs, and which of them are good for whom."""
 
 import base64
+import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from keys.errors import KeysError
 from keys.sshkey import Certificate, check_certificate, parse_public, read_certificate
@@ -122,3 +125,17 @@ def test_a_certificate_of_a_weak_key_is_refused(folder: Path) -> None:
     ssh_keygen("-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", folder / "weak")
     with pytest.raises(KeysError, match="weak"):
         sign(folder, pair="weak")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 2000), byte=st.integers(0, 255), cut=st.integers(0, 4), junk=st.binary(max_size=8))
+def test_whatever_was_done_to_a_certificate_it_is_read_or_refused(
+    folder: Path, place: int, byte: int, cut: int, junk: bytes
+) -> None:
+    if not (folder / "ed25519-cert.pub").exists():
+        sign(folder, "-O", "source-address=192.0.2.0/24")
+    data = bytearray(blob(folder / "ed25519-cert.pub"))
+    place %= len(data)
+    data[place : place + cut] = bytes([byte]) + junk
+    with contextlib.suppress(KeysError):
+        check_certificate(read_certificate(bytes(data)), "gwinnett", HERE, NOW)

@@ -68,6 +68,25 @@ def test_the_holder_of_a_certificate_does_not_sign_with_sha1_either(door: Runnin
     asyncio.run(connect(door, tmp_path / "holder"))
 
 
+@pytest.mark.parametrize(("signature", "comes_in"), [("rsa-sha2-512", True), ("ssh-rsa", False)])
+def test_an_authority_does_not_sign_with_sha1(
+    door: RunningDoor, tmp_path: Path, signature: str, comes_in: bool
+) -> None:
+    need("ssh-keygen", "sftp")
+    make_key(tmp_path / "holder")
+    authority = make_key(tmp_path / "ca", "rsa")
+    words = ["-s", tmp_path / "ca", "-t", signature, "-I", "clerk", "-z", "7", "-n", "court"]
+    subprocess.run(["ssh-keygen", "-q", *words, tmp_path / "holder.pub"], check=True)
+    door.admit("court", f"certificate 7 of {authority}")
+    options = ["-o", "CASignatureAlgorithms=+ssh-rsa", "-o", "PubkeyAcceptedAlgorithms=+ssh-rsa"]
+    command = door.command("sftp", *options, "-b", "-", "court@127.0.0.1")
+    command[command.index("-i") + 1] = str(tmp_path / "holder")
+    done = subprocess.run(command, input="ls /\n", capture_output=True, text=True, timeout=60)
+    assert (done.returncode == 0) is comes_in, done.stderr
+    refused = [line["reason"] for line in door.events.named("CERTIFICATE_REFUSED")]
+    assert comes_in or "ssh-rsa" in refused[0]
+
+
 def test_a_certificate_without_its_private_key_opens_nothing(door: RunningDoor, tmp_path: Path) -> None:
     need("ssh-keygen")
     make_key(tmp_path / "holder")
