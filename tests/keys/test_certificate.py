@@ -78,7 +78,7 @@ def test_a_certificate_that_is_not_good_here_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     "options",
     [
-        ["-V", "-1m:+1d"],
+        ["-V", "-1d:+1d"],
         ["-O", "source-address=198.51.100.0/24,192.0.2.0/24"],
         ["-O", "no-port-forwarding"],
         ["-O", "clear"],
@@ -101,7 +101,7 @@ def test_an_authority_must_not_sign_with_sha1(folder: Path, signature: str, good
 
 
 def test_the_end_of_a_certificate_is_exact(folder: Path) -> None:
-    read = sign(folder, "-V", "-1m:+1d")
+    read = sign(folder, "-V", "-1d:+1d")
     assert read.expires_at is not None
     check_certificate(read, "gwinnett", HERE, read.expires_at - timedelta(seconds=1))
     with pytest.raises(KeysError, match="has expired"):
