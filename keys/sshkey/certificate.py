@@ -13,7 +13,6 @@ from keys.sshkey.wire import PublicKey, one_line, read_blob, refuse_type, take_s
 
 SUFFIX = "-cert-v01@openssh.com"
 USER = 1  # a type of certificate; 2 is a host's
-FOR_EVER = 2**64 - 1
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
 # All that an authority may sign with. `ssh-rsa`, with SHA-1, is not among them (RFC 8332 section 5.1).
 SIGNATURES = (

@@ -77,7 +77,7 @@ def test_the_list_tells_when_a_key_was_last_used_from_where_and_with_what(court:
 def test_psftp_logs_in_with_a_key_made_for_it(court: Court) -> None:
     ppk = court.folder / "winscp.ppk"
     court.dropslot.run("key", "generate", court.slug, "--out", ppk, "--format", "ppk", "--label", "winscp")
-    [host_key] = [line for line in court.dropslot.run("doctor").stdout.split() if line.startswith("SHA256:")][:1]
+    host_key = court.dropslot.json("host-key", "list")[0]["fingerprint"]
     command = [need("psftp"), "-P", str(court.dropslot.port), "-i", str(ppk), "-batch", "-hostkey", host_key]
     done = run_quietly([*command, f"{court.slug}@127.0.0.1"], input="ls /\n")
     assert "upload" in done.stdout, done.stderr
