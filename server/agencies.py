@@ -128,6 +128,12 @@ def set_networks(conn: Connection, slug: str, networks: Sequence[str]) -> Agency
     return find_agency(conn, slug)
 
 
+def set_password(conn: Connection, slug: str, password_hash: str | None) -> Agency:
+    """Let the agency log in with a password too, or (None) no longer. Raises `AppError` not_found."""
+    conn.execute(update(agencies).where(agencies.c.slug == slug).values(password_hash=password_hash))
+    return find_agency(conn, slug)
+
+
 def _agency(row: Row[tuple[object, ...]]) -> Agency:
     return Agency(**row._mapping)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from ingest import inbox
+from keys.sshkey import winscp_fingerprint
 from keys.store import ensure_host_keys, list_keys
 from server.agencies import list_agencies
 from server.clock import new_id, now
@@ -51,9 +52,7 @@ def _host_keys(state: State) -> Iterator[Finding]:
     with state.database.writing() as conn:
         keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
     for key in keys:
-        # As WinSCP's -hostkey wants it, which counts an ed25519 key as 255 bits.
-        bits = 255 if key.public.algorithm == "ssh-ed25519" else key.public.bits
-        yield Finding("host key", True, f"{key.public.algorithm} {bits} {key.public.fingerprint}")
+        yield Finding("host key", True, winscp_fingerprint(key.public))  # as -hostkey wants it
 
 
 def _agencies(state: State) -> Iterator[Finding]:
@@ -64,7 +63,7 @@ def _agencies(state: State) -> Iterator[Finding]:
                 "agencies", False, "there is none", "Add one: dropslot agency add SLUG --name N --timezone TZ"
             )
         for agency in agencies:
-            usable = [key for key in list_keys(conn, agency.id) if key.revoked_at is None]
+            usable = [key for key in list_keys(conn, agency.id) if key.state(now()) == "active"]
             profiles = inbox.list_profiles(conn, agency.id)
             hints = []
             if not usable:

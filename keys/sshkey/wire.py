@@ -55,7 +55,7 @@ def read_blob(blob: bytes, comment: str = "") -> PublicKey:
 
     Raises KeysError `invalid` for a key that is broken, weak or of a type that is not accepted.
     """
-    name, rest = _string(blob)
+    name, rest = take_string(blob)
     algorithm = name.decode("ascii", "replace")
     refuse_type(algorithm)
     if algorithm == "ssh-rsa":
@@ -94,7 +94,7 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[:1024]).split())
 
 
-def _string(data: bytes) -> tuple[bytes, bytes]:
+def take_string(data: bytes) -> tuple[bytes, bytes]:
     """The first `string` of RFC 4251 section 5 in `data`, and what follows it."""
     length = int.from_bytes(data[:4], "big")
     if len(data) < 4 or len(data) - 4 < length:
@@ -104,7 +104,7 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
 
 def _positive(data: bytes) -> tuple[int, bytes]:
     """The first `mpint` of RFC 4251 section 5, which must be positive and as short as can be."""
-    raw, rest = _string(data)
+    raw, rest = take_string(data)
     needless = raw[:1] == b"\0" and (len(raw) == 1 or raw[1] < 0x80)
     if not raw or raw[0] >= 0x80 or needless:
         raise _broken("a number in it is badly encoded")
@@ -126,15 +126,15 @@ def _rsa(data: bytes) -> tuple[int, bytes]:
 
 
 def _ed25519(data: bytes) -> tuple[int, bytes]:
-    point, rest = _string(data)
+    point, rest = take_string(data)
     if len(point) != 32:  # RFC 8709 section 4
         raise _broken("an Ed25519 key has 32 bytes")
     return 256, rest
 
 
 def _ecdsa(data: bytes, curve: str) -> tuple[int, bytes]:
-    named, rest = _string(data)
-    point, rest = _string(rest)
+    named, rest = take_string(data)
+    point, rest = take_string(rest)
     if named != curve.encode():
         raise _broken("it names two different curves")
     if point[:1] != b"\4":  # RFC 5656 allows compressed points, OpenSSH refuses them

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from server import agencies
+from server.cli import password
 from server.cli.kit import connect_kit
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
@@ -13,6 +14,7 @@ from server.settings import Settings
 from server.state import open_state
 
 app = typer.Typer(help="Add, edit, list, show, enable and disable agencies.", no_args_is_help=True)
+app.command("password")(password.password)
 
 Slug = Annotated[str, typer.Argument(help="The agency's login name, such as gwinnett-courts.")]
 
@@ -47,7 +49,8 @@ def show(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
     """Show one agency."""
     with open_state(context.obj) as state, state.database.reading() as conn:
         agency = agencies.find_agency(conn, slug)
-    print_one({**_document(agency), "home": str(context.obj.home(slug))}, as_json)
+    more = {"password": agency.password_hash is not None, "home": str(context.obj.home(slug))}
+    print_one({**_document(agency), **more}, as_json)
 
 
 @app.command()

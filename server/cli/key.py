@@ -2,27 +2,59 @@
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keys import store
+from keys.secret import Secret
 from keys.store import StoredKey
 from server.agencies import find_agency, list_agencies
+from server.cli import authority, key_audit
+from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
 from server.clock import now
 from server.errors import AppError, Code
-from server.services.provision import enrol_key, make_key
+from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
 from server.state import open_state
 
-app = typer.Typer(help="Add, generate, list and revoke SSH keys.", no_args_is_help=True)
+app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys.", no_args_is_help=True)
+app.add_typer(authority.app, name="authority")
+app.command("audit")(key_audit.audit)
 
-KEY_FILE_BYTES = 64 * 1024
+LONGEST_PASSPHRASE = 1024
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
+Which = Annotated[str, typer.Argument(help="Its id, its label, or the beginning of its fingerprint.")]
 Label = Annotated[str, typer.Option(help="A word to know the key by.")]
+NotBefore = Annotated[
+    str | None,
+    typer.Option(
+        help="First day (2027-01-01, in the agency's zone), day and time (2027-01-01T06:00), or from now (2d)."
+    ),
+]
+Expires = Annotated[
+    str | None,
+    typer.Option(help="Last day (2027-03-31: until it ends in the agency's zone), day and time, or from now (90d)."),
+]
+
+
+class Form(StrEnum):
+    """How a private key is written."""
+
+    OPENSSH = "openssh"
+    PPK = "ppk"
+
+
+class Kind(StrEnum):
+    """Which pair is made."""
+
+    ED25519 = "ed25519"
+    ECDSA = "ecdsa-nistp256"
+    RSA = "rsa-3072"
 
 
 @app.command()
@@ -31,13 +63,16 @@ def add(
     agency: Slug,
     file: Annotated[str, typer.Argument(help="File with a public key (OpenSSH or RFC 4716), or - for standard input.")],
     label: Label = "",
+    not_before: NotBefore = None,
+    expires: Expires = None,
     as_json: Json = False,
 ) -> None:
     """Let the holder of a key log in as the agency."""
-    text = _read(file)
+    text = read_key_file(file)
     with open_state(context.obj) as state, state.database.writing() as conn:
-        key = enrol_key(conn, agency, text, label)
-    print_one(_document(key), as_json, f"Key {key.fingerprint} ({key.algorithm}) may log in as {agency}.")
+        key = enrol_key(conn, agency, text, label, TermWish(not_before, expires))
+    sentence = f"Key {key.fingerprint} ({key.algorithm}) may log in as {agency}{_term(key)}."
+    print_one(_document(key), as_json, sentence)
 
 
 @app.command()
@@ -46,6 +81,13 @@ def generate(
     agency: Slug,
     out: Annotated[Path, typer.Option(help="File for the private key, or - to print it; it is not kept here.")],
     label: Label = "",
+    form: Annotated[Form, typer.Option("--format", help="OpenSSH's file, or PuTTY's (for WinSCP).")] = Form.OPENSSH,
+    kind: Annotated[Kind, typer.Option(help="Which pair; old clients may need rsa-3072.")] = Kind.ED25519,
+    passphrase_stdin: Annotated[
+        bool, typer.Option("--passphrase-stdin", help="Lock it with the first line of standard input.")
+    ] = False,
+    not_before: NotBefore = None,
+    expires: Expires = None,
     as_json: Json = False,
 ) -> None:
     """Make a new key pair for an agency: the public half is enrolled, the private half is written once."""
@@ -54,8 +96,9 @@ def generate(
         raise AppError(Code.INVALID, "--out - and --json both want standard output.", "Name a file with --out.")
     if not printed:
         _check_free(out)
+    pair = PairWish(kind, form, _read_passphrase() if passphrase_stdin else None)
     with open_state(context.obj) as state, state.database.writing() as conn:
-        private, key = make_key(conn, agency, label)
+        private, key = make_key(conn, agency, label, TermWish(not_before, expires), pair)
         if not printed:  # before the commit: a key whose private half was lost is not enrolled
             _write_private(out, private.reveal())
             Path(f"{out}.pub").write_text(key.public.openssh() + "\n")
@@ -68,37 +111,41 @@ def generate(
 
 @app.command("list")
 def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
-    """List the keys of an agency, or of all, revoked ones too."""
+    """List the keys of an agency, or of all, revoked and expired ones too."""
     with open_state(context.obj) as state, state.database.reading() as conn:
         chosen = [find_agency(conn, agency)] if agency else list_agencies(conn)
         rows = [{"agency": owner.slug, **_document(key)} for owner in chosen for key in store.list_keys(conn, owner.id)]
-    columns = ("agency", "fingerprint", "algorithm", "bits", "label", "created_at", "revoked_at")
-    print_list(rows, as_json, columns, "No key yet. Add one with: dropslot key add AGENCY KEY.pub")
+    columns = ("agency", "fingerprint", "algorithm", "bits", "label", "state", "created_at", "not_before")
+    ends = ("expires_at", "revoked_at", "last_used_at", "last_used_from", "last_used_client")
+    print_list(rows, as_json, (*columns, *ends), "No key yet. Add one with: dropslot key add AGENCY KEY.pub")
 
 
 @app.command()
-def revoke(
+def edit(
     context: typer.Context,
     agency: Slug,
-    key: Annotated[str, typer.Argument(help="Its id, its label, or the beginning of its fingerprint.")],
+    key: Which,
+    label: Label = "",
+    not_before: NotBefore = None,
+    expires: Expires = None,
     as_json: Json = False,
 ) -> None:
+    """Give a key another label, first day or expiry (`never` takes a bound away); open sessions keep to it."""
+    with open_state(context.obj) as state, state.database.writing() as conn:
+        edited = change_key(conn, agency, key, label, TermWish(not_before, expires))
+    print_one(_document(edited), as_json, f"Key {edited.fingerprint} is '{edited.label}'{_term(edited)}.")
+
+
+@app.command()
+def revoke(context: typer.Context, agency: Slug, key: Which, as_json: Json = False) -> None:
     """Let a key log in no longer, from now on."""
     with open_state(context.obj) as state, state.database.writing() as conn:
         revoked = store.revoke_key(conn, find_agency(conn, agency).id, key, now())
     print_one(_document(revoked), as_json, f"Key {revoked.fingerprint} is revoked.")
 
 
-def _read(file: str) -> bytes:
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(KEY_FILE_BYTES)
-        with Path(file).open("rb") as stream:
-            return stream.read(KEY_FILE_BYTES)
-    except OSError as error:
-        raise AppError(
-            Code.INVALID, f"{file} cannot be read ({error.strerror}).", "Name a file with a public key."
-        ) from error
+def _read_passphrase() -> Secret:
+    return Secret(sys.stdin.buffer.readline(LONGEST_PASSPHRASE).rstrip(b"\r\n"))
 
 
 def _check_free(out: Path) -> None:
@@ -118,6 +165,19 @@ def _write_private(out: Path, private: bytes) -> None:
         ) from error
 
 
+def _term(key: StoredKey) -> str:
+    bounds = (("from", key.term.not_before), ("until", key.term.expires_at))
+    return "".join(f", {word} {instant:%Y-%m-%d %H:%M %Z}" for word, instant in bounds if instant)
+
+
 def _document(key: StoredKey) -> dict[str, object]:
     names = ("id", "fingerprint", "algorithm", "bits", "label", "created_at", "revoked_at")
-    return {name: getattr(key, name) for name in names}
+    return {
+        **{name: getattr(key, name) for name in names},
+        "state": key.state(now()),
+        "not_before": key.term.not_before,
+        "expires_at": key.term.expires_at,
+        "last_used_at": key.last_use and key.last_use.at,
+        "last_used_from": key.last_use and key.last_use.address,
+        "last_used_client": key.last_use and key.last_use.client,
+    }

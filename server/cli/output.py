@@ -57,8 +57,8 @@ def say(sentence: str) -> None:
 
 
 def as_dict(thing: Any) -> dict[str, object]:
-    """The fields of a dataclass instance, one level deep."""
-    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    """The fields of a dataclass instance, one level deep; those that its `repr` hides are hidden here too."""
+    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing) if field.repr}
 
 
 def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> Iterator[str]:

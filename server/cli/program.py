@@ -10,7 +10,21 @@ from pydantic import ValidationError
 
 from ingest.errors import IngestError
 from keys.errors import KeysError
-from server.cli import agency, arrival, ban, demo, doctor, intake, key, profile, record, serve, template, upload
+from server.cli import (
+    agency,
+    arrival,
+    ban,
+    demo,
+    doctor,
+    host_key,
+    intake,
+    key,
+    profile,
+    record,
+    serve,
+    template,
+    upload,
+)
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import trace
@@ -25,6 +39,7 @@ app.command("serve")(serve.serve)
 app.add_typer(agency.app, name="agency")
 app.add_typer(key.app, name="key")
 app.add_typer(ban.app, name="ban")
+app.add_typer(host_key.app, name="host-key")
 app.add_typer(template.app, name="template")
 app.add_typer(profile.app, name="profile")
 app.add_typer(arrival.app, name="arrival")

@@ -1,49 +1,82 @@
-"""Who may come in: the agency of a user name, if that key is one of its keys.
+"""Who may come in: the agency of a user name, if what proves it is one of its keys (or certificates, or its password).
 
 It is asked afresh at every login and every session, so a revoked key or a disabled agency is out at once. While the
-database is away, the last answer of the past day counts, so that a court can still deliver.
+database is away, the last answer of the past day counts, so that a court can still deliver: for keys, and for whatever
+an authority signs that was trusted. Not for passwords. They would have to be kept in memory to be compared, they are
+what is guessed and stolen, and one that was changed because of that must not live on for a day.
 """
 
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
-from keys.store import find_active, last_revocation
+from sqlalchemy import Connection
+
+from keys.password import version_of
+from keys.store import find_active, find_trusted, list_terms, list_trust, revoked_serials
 from server.agencies import Agency, list_agencies, look_up
+from server.clock import now
 from server.db import Database
 from server.errors import AppError, Code
+from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
 
 REMEMBER = 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Admission:
+    """An agency that may come in, and until when at the latest (None: until something changes)."""
+
     agency: Agency
-    at: float
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """What lets an agency in: its key, until it expires, or the authority of its certificate but for some serials."""
+
+    agency: Agency
+    until: datetime | None = None
+    revoked: frozenset[int] = frozenset()
+
+    def admit(self, credential: Credential) -> Admission | None:
+        until = self.until
+        if isinstance(credential, CertificateProof):
+            if credential.serial in self.revoked:
+                return None
+            until = credential.expires_at
+        return Admission(self.agency, until) if until is None or now() < until else None
 
 
 class KeyRing:
-    """Answers for agencies and keys in the database."""
+    """Answers for agencies, keys and certificates in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[tuple[str, str], _Memory] = {}
+        self._with_password: frozenset[str] = frozenset()
+        self._known: dict[tuple[str, str], tuple[_Trust, float]] = {}
 
-    async def agency(self, username: str, fingerprint: str) -> Agency | None:
-        """The enabled agency named `username` that owns the key of that fingerprint (`SHA256:...`), else None."""
-        key = (username, fingerprint)
+    async def admit(self, username: str, credential: Credential) -> Admission | None:
+        """The enabled agency named `username`, if the credential is good for it, else None."""
+        remembered = username, _source(credential)
         try:
-            found = await asyncio.to_thread(self._look, username, fingerprint)
+            trust = await asyncio.to_thread(self._look, username, credential)
         except AppError as error:
             if error.code != Code.UNAVAILABLE:
                 raise
-            memory = self._known.get(key)
-            return memory.agency if memory and time.monotonic() - memory.at < REMEMBER else None
-        if found is None:
-            self._known.pop(key, None)
-        else:
-            self._known[key] = _Memory(found, time.monotonic())
-        return found
+            trust, at = self._known.get(remembered, (None, 0.0))
+            return trust.admit(credential) if trust and time.monotonic() - at < REMEMBER else None
+        if trust is None:
+            self._known.pop(remembered, None)
+            return None
+        if not isinstance(credential, PasswordProof):
+            self._known[remembered] = trust, time.monotonic()
+        return trust.admit(credential)
+
+    def takes_password(self, username: str) -> bool:
+        """Whether that agency has a password, as of the last `stamp`: it is asked for each login and must not wait."""
+        return username in self._with_password
 
     async def knows(self, username: str) -> bool:
         """Whether there is an agency of that name. Raises `AppError` unavailable while the database is away."""
@@ -54,18 +87,43 @@ class KeyRing:
             return look_up(conn, username) is not None
 
     async def stamp(self) -> object:
-        """Another one as soon as a key was revoked, an agency disabled (or enabled), or its networks changed."""
+        """Another one as soon as a key or certificate was revoked, an agency disabled, or its networks changed."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
-            agencies = [(agency.id, agency.enabled, agency.networks) for agency in list_agencies(conn)]
-            return tuple(agencies), last_revocation(conn)
+            agencies = list_agencies(conn)
+            self._with_password = frozenset(one.slug for one in agencies if one.enabled and one.password_hash)
+            switches = tuple((one.id, one.enabled, one.networks, one.password_hash) for one in agencies)
+            return switches, list_terms(conn), list_trust(conn)
 
-    def _look(self, username: str, fingerprint: str) -> Agency | None:
+    def _look(self, username: str, credential: Credential) -> _Trust | None:
         with self._database.reading() as conn:
             agency = look_up(conn, username)
-            stored = find_active(conn, fingerprint)
-        if agency is None or stored is None or not agency.enabled or stored.agency_id != agency.id:
-            return None
-        return agency
+            if agency is None or not agency.enabled:
+                return None
+            match credential:
+                case KeyProof():
+                    return _by_key(conn, agency, credential)
+                case CertificateProof():
+                    return _by_certificate(conn, agency, credential)
+                case PasswordProof():
+                    stored = agency.password_hash
+                    return _Trust(agency) if stored and version_of(stored) == credential.version else None
+
+
+def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> _Trust | None:
+    key = find_active(conn, proof.fingerprint, now())
+    return _Trust(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
+
+
+def _by_certificate(conn: Connection, agency: Agency, proof: CertificateProof) -> _Trust | None:
+    authority = find_trusted(conn, proof.authority)
+    if authority is None or authority.agency_id not in (None, agency.id):
+        return None
+    return _Trust(agency, revoked=revoked_serials(conn, authority.id))
+
+
+def _source(credential: Credential) -> str:
+    """What an answer is remembered by: certificates come with ever new serials, so by who signed them."""
+    return f"authority {credential.authority}" if isinstance(credential, CertificateProof) else str(credential)

@@ -1,6 +1,6 @@
 """Setting up an agency: its home, its keys, its templates and profiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -10,12 +10,14 @@ from ingest.inbox import add_profile, add_template
 from ingest.template import TemplateVersion
 from keys.secret import Secret
 from keys.sshkey import generate, parse_public
-from keys.store import StoredKey, add_key
+from keys.store import StoredKey, Term, add_key, edit_key, find_key
 from server.agencies import Agency, add_agency, find_agency
 from server.clock import new_id, now
 from server.errors import AppError, Code
+from server.services.moment import read_beginning, read_end
 
 HOME_FOLDERS = ("upload", "download")
+NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,26 @@ class Wish:
     keyword: str | None = None
     blockword: str | None = None
     skip_same_name: bool = False
+
+
+@dataclass(frozen=True)
+class TermWish:
+    """From when and until when a key is to be good, as people write it (see `moment`).
+
+    None leaves a bound as it is, `never` takes it away.
+    """
+
+    not_before: str | None = None
+    expires: str | None = None
+
+
+@dataclass(frozen=True)
+class PairWish:
+    """What pair is to be made (`keys.sshkey.KINDS`), in what form (openssh, ppk), locked with which passphrase."""
+
+    kind: str = "ed25519"
+    form: str = "openssh"
+    passphrase: Secret | None = None
 
 
 def create_agency(conn: Connection, agencies: Path, slug: str, name: str, timezone: str, staging: bool) -> Agency:
@@ -47,17 +69,37 @@ def make_home(home: Path) -> None:
         ) from error
 
 
-def enrol_key(conn: Connection, slug: str, text: bytes, label: str) -> StoredKey:
-    """Let the holder of that public key log in as the agency. Raises `AppError` not_found, `KeysError`."""
+def enrol_key(conn: Connection, slug: str, text: bytes, label: str, wish: TermWish = TermWish()) -> StoredKey:
+    """Let the holder of that public key log in as the agency. Raises `AppError` not_found, invalid, `KeysError`."""
     agency = find_agency(conn, slug)
-    return add_key(conn, new_id(), agency.id, parse_public(text), label, now())
+    return add_key(conn, new_id(), agency.id, parse_public(text), label, now(), read_term(agency, wish))
 
 
-def make_key(conn: Connection, slug: str, label: str) -> tuple[Secret, StoredKey]:
+def make_key(
+    conn: Connection, slug: str, label: str, wish: TermWish = TermWish(), pair: PairWish = PairWish()
+) -> tuple[Secret, StoredKey]:
     """Make a key pair for the agency, enrol its public half, and hand out the private one, which is not kept."""
     agency = find_agency(conn, slug)
-    private, public = generate("ed25519", comment=f"{slug}@dropslot")
-    return private, add_key(conn, new_id(), agency.id, public, label, now())
+    private, public = generate(pair.kind, f"{slug}@dropslot", pair.passphrase, pair.form)
+    return private, add_key(conn, new_id(), agency.id, public, label, now(), read_term(agency, wish))
+
+
+def change_key(conn: Connection, slug: str, which: str, label: str, wish: TermWish) -> StoredKey:
+    """Give a key of the agency another label (empty: keep it) or term. Raises `AppError` not_found, `KeysError`."""
+    agency = find_agency(conn, slug)
+    key = find_key(conn, agency.id, which)
+    return edit_key(conn, key, label, read_term(agency, wish, key.term), now())
+
+
+def read_term(agency: Agency, wish: TermWish, term: Term = Term()) -> Term:
+    """The term that is wished for, instead of `term`; days and times are the agency's. Raises `AppError` invalid."""
+    if wish.not_before is not None:
+        begins = None if wish.not_before == NEVER else read_beginning(wish.not_before, agency.timezone, now())
+        term = replace(term, not_before=begins)
+    if wish.expires is not None:
+        ends = None if wish.expires == NEVER else read_end(wish.expires, agency.timezone, now())
+        term = replace(term, expires_at=ends)
+    return term
 
 
 def create_template(conn: Connection, slug: str, text: str) -> TemplateVersion:

@@ -123,6 +123,9 @@ def load_host_keys(keys: list[bytes], policy: Policy) -> list[asyncssh.SSHKeyPai
     for pair in pairs:
         pair.host_key_algorithms = [name for name in pair.host_key_algorithms if name in allowed]
         pair.sig_algorithms = [name for name in pair.sig_algorithms if name in allowed]
+        if pair.sig_algorithms:
+            # What it signs with unless a key exchange says otherwise, as when it proves an announced key to a client.
+            pair.set_sig_algorithm(pair.sig_algorithms[0])
     return [pair for pair in pairs if pair.host_key_algorithms]
 
 

@@ -14,7 +14,7 @@ from server.errors import AppError, Code
 from server.intake.journal import Journal
 from server.intake.spool import Spool
 from server.logs import Log
-from server.settings import Settings
+from server.settings import Policy, Settings
 from server.sftp.algorithms import load_host_keys, offer
 from server.sftp.announcer import Announcer
 from server.sftp.desk import Desk
@@ -46,8 +46,8 @@ LAST_WORDS = 5.0
 class Door:
     """The SFTP door of one process.
 
-    `host_keys` are private keys in OpenSSH's or PEM's format. Raises `AppError` if asyncssh is not the version this was
-    made for, or a host key cannot be read.
+    `host_keys` are private keys as `Gate.host_keys` gives them. Raises `AppError` if asyncssh is not the version this
+    was made for, or a host key cannot be read.
     """
 
     def __init__(
@@ -71,10 +71,8 @@ class Door:
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._quiet = _Repetitions()
-        try:
-            self._host_keys = load_host_keys(host_keys, settings.policy)
-        except (asyncssh.KeyImportError, ValueError) as error:
-            raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
+        self._host_keys = host_keys
+        self._host_pairs = _read_host_keys(host_keys, settings.policy)
 
     @property
     def port(self) -> int:
@@ -91,14 +89,14 @@ class Door:
         logging.getLogger("asyncio").addFilter(self._quiet)
         _allow_many_files()
         loop = asyncio.get_running_loop()
-        options = await self._options()
+        self._live = await self._options()
         hot = await self._may_be_hot()
         buffers = Buffers()
         porter = Porter(self._guard, self._settings.login_grace, self._desk.log)
         await self._guard.start()
 
         def connect() -> Line:
-            return HotConnection(loop, options, buffers) if hot else Line(loop, options)
+            return HotConnection(loop, self._live, buffers) if hot else Line(loop, self._live)
 
         self._server = await loop.create_server(
             lambda: Entrance(connect, buffers.reading, porter), sock=sock, backlog=BACKLOG
@@ -118,7 +116,8 @@ class Door:
             None,
             config=None,
             server_factory=lambda: Connection(self._desk, self._connections),
-            server_host_keys=self._host_keys,
+            server_host_keys=self._host_pairs,
+            send_server_host_keys=True,
             server_version=BANNER,
             encoding=None,
             window=settings.window,
@@ -130,7 +129,7 @@ class Door:
             line_editor=False,
             agent_forwarding=False,
             x11_forwarding=False,
-            password_auth=False,
+            password_auth=True,
             kbdint_auth=False,
             host_based_auth=False,
             gss_host=None,
@@ -151,12 +150,21 @@ class Door:
                     checked = time.monotonic()
                     for connection in list(self._connections):
                         await connection.check()
+                await self._follow_host_keys()
                 known, failing = stamp, False
             except Exception:
                 if not failing:
                     self._desk.log.exception("ERROR", operation="stamp")
                 failing = True
             await asyncio.sleep(ADMISSIONS_EVERY)
+
+    async def _follow_host_keys(self) -> None:
+        """Prove the server by the keys it has now; connections that stand keep those they began with."""
+        keys = await self._desk.gate.host_keys()
+        if keys != self._host_keys:
+            self._host_keys, self._host_pairs = keys, _read_host_keys(keys, self._settings.policy)
+            self._live = await self._options()
+            self._desk.log.info("HOST_KEYS", count=len(keys))
 
     async def drain(self, grace: float) -> None:
         """Stop: let nobody in, let running transfers end for `grace` seconds, then close what is left.
@@ -192,6 +200,13 @@ class Door:
             if not self._reception.running and not busy:
                 return
             await asyncio.sleep(0.05)
+
+
+def _read_host_keys(keys: list[bytes], policy: Policy) -> list[asyncssh.SSHKeyPair]:
+    try:
+        return load_host_keys(keys, policy)
+    except (asyncssh.KeyImportError, ValueError) as error:
+        raise AppError(Code.INTERNAL, "A host key cannot be read.", "Restore it from a backup.") from error
 
 
 def _allow_many_files() -> None:

@@ -2,32 +2,56 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
 from server.networks import Network
+from server.services.credential import Credential, PasswordProof
 
 
 @dataclass(frozen=True)
 class Account:
     """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`.
 
-    `networks` are those it may come from; none: from anywhere.
+    `networks` are those it may come from (none: from anywhere). `until` is when it must be asked for again, because
+    what proved it expires (None: never).
     """
 
     agency_id: str
     slug: str
     home: Path
     networks: tuple[Network, ...] = ()
+    until: datetime | None = None
 
 
 class Gate(Protocol):
     """Decides who may log in; asked anew every time, so that a revoked key is refused at once."""
 
-    async def admit(self, username: str, fingerprint: str) -> Account | None:
-        """The account of that user name and key (`SHA256:...`), or None (unknown user and bad key alike)."""
+    async def admit(self, username: str, credential: Credential) -> Account | None:
+        """The account of that user name and key or other proof, or None (unknown user and bad key alike)."""
+        ...
+
+    def takes_password(self, username: str) -> bool:
+        """Whether the operator lets that user name log in with a password. Must not block."""
+        ...
+
+    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
+        """What the password proves if it is the right one, for `admit`; takes its time, so that guessing does."""
+        ...
+
+    def used(self, username: str, credential: Credential, address: str, client: str) -> None:
+        """Somebody has logged in, from that address and with the program of that banner. Must not block."""
+        ...
+
+    async def host_keys(self) -> list[bytes]:
+        """The private keys the server has now (OpenSSH's or PEM's format); asked again every other second.
+
+        Of each algorithm the first proves the server, the others are only announced, so that clients can learn them.
+        """
         ...
 
     async def knows(self, username: str) -> bool:

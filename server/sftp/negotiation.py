@@ -12,6 +12,7 @@ import asyncssh
 
 from server.settings import Policy
 from server.sftp.algorithms import POLICIES, Algorithms
+from server.sftp.protocol import SSHConnection
 
 MOST_NAMES = 40
 LONGEST_NAME = 64
@@ -44,7 +45,7 @@ class Listener(Protocol):
         ...
 
 
-class Negotiation(asyncssh.SSHServerConnection):
+class Negotiation(SSHConnection):
     """An SSH connection that does not end wordlessly when the two sides have nothing in common.
 
     What asyncssh calls its owner must be a `Listener`.

@@ -8,8 +8,9 @@ import inspect
 from typing import Any
 
 import asyncssh
-from asyncssh.connection import SSHConnection, SSHServerConnection
+from asyncssh.connection import SSHConnection, SSHServerConnection, SSHServerConnectionOptions
 from asyncssh.packet import SSHPacket
+from asyncssh.public_key import SSHCertificate
 from asyncssh.sftp import SFTPServerHandler
 from asyncssh.stream import SSHServerStreamSession, SSHStreamSession
 
@@ -30,6 +31,10 @@ _SIGNATURES: tuple[tuple[Any, list[str]], ...] = (
     (SSHConnection.send_newkeys, ["self", "k", "h"]),
     (SSHPacket.check_end, ["self"]),
     (SSHConnection._choose_alg, ["self", "alg_type", "local_algs", "remote_algs"]),
+    (SSHServerConnection._validate_openssh_certificate, ["self", "username", "cert"]),
+    (SSHServerConnection._process_hostkeys_prove_00_at_openssh_dot_com_global_request, ["self", "packet"]),
+    (SSHPacket.get_remaining_payload, ["self"]),
+    (SSHServerConnection.validate_public_key, ["self", "username", "key_data", "msg", "signature"]),
     (SSHServerConnection.choose_server_host_key, ["self", "peer_host_key_algs"]),
 )
 _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
@@ -42,6 +47,12 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (SSHConnection._process_kexinit, ("_client_kexinit", "_choose_alg", "choose_server_host_key")),
     (SSHServerConnection.choose_server_host_key, ("_server_host_keys",)),
     (SSHConnection.send_newkeys, ("_kex", "compute_key")),
+    (SSHServerConnectionOptions.prepare, ("server_host_keys", "all_server_host_keys", "public_data")),
+    (SSHServerConnection._validate_client_certificate, ("_validate_openssh_certificate",)),
+    (SSHServerConnection._validate_openssh_certificate, ("_owner", "validate_ca_key", "validate", "options")),
+    (SSHServerConnection.choose_server_host_key, ("_server_host_key",)),
+    (SSHCertificate.__init__, ("public_data", "key")),
+    (SSHServerConnection.send_server_host_keys, ("_all_server_host_keys",)),
 )
 
 

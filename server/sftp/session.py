@@ -1,7 +1,7 @@
 """A connection from its first byte to its last: who it is, what it may open, and when it has been idle for too long.
 
 A connection authenticates once and opens channels; each channel that asks for the `sftp` subsystem gets a `Handler`.
-Whoever it is, is asked again at every channel, with the user name and the fingerprint of the key that was actually
+Whoever it is, is asked again at every channel, with the user name and the key (certificate, password) that was actually
 verified: neither a name alone nor a decision of half an hour ago opens anything.
 """
 
@@ -9,36 +9,31 @@ import asyncio
 import re
 import time
 from collections.abc import Collection
-from typing import Any, cast
 
 import asyncssh
-from asyncssh.constants import EXTENDED_DATA_STDERR
-from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
+from keys.errors import KeysError
+from keys.secret import Secret
 from server.clock import new_id, now
+from server.defence import Fault
 from server.logs import Log
 from server.mismatches import Mismatch
 from server.networks import contains, plain
+from server.services.credential import Credential, KeyProof
+from server.settings import Policy
 from server.sftp.algorithms import POLICIES, refuse_weak_signatures
+from server.sftp.certificate import prove
+from server.sftp.channel import NOT_ADMITTED, Channel
 from server.sftp.desk import Desk
 from server.sftp.events import describe_algorithms
-from server.sftp.files import Files
 from server.sftp.gate import Account
-from server.sftp.handler import Handler
-from server.sftp.hotpath.channel import HotChannel
-from server.sftp.hotpath.handler import HotHandler
-from server.sftp.jail import Jail
 from server.sftp.negotiation import Offer, find_fitting, find_missing
 from server.sftp.presence import Presence
-from server.sftp.reception import Sender
 
-SFTP_ONLY = (
-    "This server speaks SFTP only: no shell, no commands, and no old scp protocol.\n"
-    "Use sftp, WinSCP or FileZilla in SFTP mode, or scp without -O (OpenSSH 9 or newer).\n"
-)
-NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 LEAST_TRIES = 20
 TOO_MANY_STRANGERS = "Too many connections are waiting to log in. Try again in a minute."
+EXPIRY_SLACK = 0.05
+LONGEST_WAIT = 24 * 3600.0  # clocks are set
 FAR = 0.02
 NEAR_WINDOW = 2 * 1024 * 1024
 
@@ -56,7 +51,7 @@ class Connection(asyncssh.SSHServer):
         self.log: Log = desk.log.bind(session=self.id)
         self._connections = connections
         self._conn: asyncssh.SSHServerConnection | None = None
-        self._admitted: tuple[str, str] | None = None
+        self._admitted: tuple[str, Credential] | None = None
         self._presence = Presence(desk, "")
         self._names: set[str] = set()
         self._turned_away = False
@@ -65,6 +60,12 @@ class Connection(asyncssh.SSHServer):
         self._is_lost = False
         self._reason = ""
         self._key_type = ""
+        self._expiry: asyncio.TimerHandle | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self.certificate = b""
+        self._username = ""
+        self._takes_password = False
+        self._wrong_password = False
         self._agency = ""
         self._refused = 0
         self._offered = 0
@@ -97,6 +98,8 @@ class Connection(asyncssh.SSHServer):
             self._idle_timer.cancel()
         self._is_lost = True
         self._reason = self._reason or (type(exc).__name__ if exc else "the client has left")
+        if self._expiry:
+            self._expiry.cancel()
         if self._agency:
             self.conclude()
         elif not self._turned_away and not self.desk.draining:
@@ -115,6 +118,7 @@ class Connection(asyncssh.SSHServer):
         except Exception:  # the database is away, so nobody can log in: that is not held against them
             reason = "the server could not tell"
         if self._names:
+            reason = "wrong password" if self._wrong_password and reason == Fault.BAD_KEY else reason
             reason = "the address is in none of the agency's networks" if self._elsewhere else reason
             self.log.info("AUTH_FAILURE", client=self.client, reason=reason, keys_offered=self._offered)
 
@@ -139,8 +143,15 @@ class Connection(asyncssh.SSHServer):
 
     # Who it is
 
+    @property
+    def policy(self) -> Policy:
+        """Which algorithms are good enough."""
+        return self.desk.settings.policy
+
     def begin_auth(self, username: str) -> bool:
-        """Somebody says who they are. It is always a key that proves it."""
+        """Somebody says who they are, which proves nothing yet."""
+        self._username = username
+        self._takes_password = self.desk.gate.takes_password(username)
         self.log = self.log.bind(user=username if _PLAIN_NAME.fullmatch(username) else "(malformed)")
         self._count_offer(username)
         if self.desk.banner and self._conn and not self._is_greeted:
@@ -149,21 +160,65 @@ class Connection(asyncssh.SSHServer):
         return True
 
     def public_key_auth_supported(self) -> bool:
-        """Keys, and nothing else: some old clients skip their keys when they may type a password."""
+        """Keys are always good."""
         return True
+
+    def password_auth_supported(self) -> bool:
+        """Whether this user name may use a password, which is only then told: some old clients skip their keys if so.
+
+        So an outsider learns by asking that an agency of this name exists and has a password, and of no other agency
+        whether it exists. To hide that, passwords would have to be offered to everybody, and courts with keys would
+        fail. What is gained by it is a name; a password has 120 bits, and guesses are few and slow.
+        """
+        return self._takes_password
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """A password is given."""
+        self._count_offer(self._username)
+        try:
+            proof = await self.desk.gate.prove_password(username, Secret(password.encode()))
+        except Exception:
+            self.log.exception("ERROR", operation="password")
+            proof = None
+        if proof:
+            return await self._try(username, proof)
+        self._wrong_password = True
+        return self._refuse("Too many wrong passwords.")
+
+    def change_password(self, username: str, old_password: str, new_password: str) -> bool:
+        """Only operators change passwords."""
+        self._count_offer(self._username)
+        return False
+
+    def key_offered(self) -> None:
+        """Something is offered as a key; what it is comes later, or never if it is none."""
+        self._count_offer(self._username)
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
-        self._count_offer(username)
-        refuse_weak_signatures(key, self.desk.settings.policy)
-        fingerprint = key.get_fingerprint()
-        if await self._ask(username, fingerprint):
-            self._admitted = username, fingerprint
-            self._key_type = key.get_algorithm()
+        refuse_weak_signatures(key, self.policy)
+        self._key_type = key.get_algorithm()
+        return await self._try(username, KeyProof(key.get_fingerprint()))
+
+    async def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """A certificate of that authority is offered (asyncssh verifies its signature, and then the client's own)."""
+        self._key_type = f"certificate by {key.get_algorithm()}"
+        try:
+            return await self._try(username, prove(self.certificate, username, self._presence.address))
+        except KeysError as error:
+            self.log.info("CERTIFICATE_REFUSED", reason=error.message)
+            return self._refuse()
+
+    async def _try(self, username: str, credential: Credential) -> bool:
+        if await self._ask(username, credential):
+            self._admitted = username, credential
             return True
+        return self._refuse()
+
+    def _refuse(self, reason: str = "Too many keys were offered. Name the right one.") -> bool:
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
-            self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many keys were offered. Name the right one.")
+            self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, reason)
         return False
 
     def auth_completed(self) -> None:
@@ -172,36 +227,63 @@ class Connection(asyncssh.SSHServer):
             self._end(asyncssh.DISC_BY_APPLICATION, "Authentication went wrong. Try again.")
             return
         self._welcomed = time.monotonic()
-        self._agency, fingerprint = self._admitted
+        self._agency, credential = self._admitted
         self.log = self.log.bind(agency=self._agency)
         algorithms = describe_algorithms(self._conn)
-        self.log.info("CONNECTED", client=self.client, key=fingerprint, key_type=self._key_type, **algorithms)
+        self.log.info("CONNECTED", client=self.client, key=str(credential), key_type=self._key_type, **algorithms)
+        self.desk.gate.used(self._agency, credential, self._presence.address, self.client)
         if refusal := self._presence.log_in(self._agency):
             self.log.warning("REFUSED", reason=refusal)
             self._end(asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal)
 
     async def check(self) -> None:
         """End the connection if it has logged in and may not stay. Raises what the gate raises."""
-        if self._agency and self._admitted and await self._admit(*self._admitted) is None:
+        if not self._agency or not self._admitted:
+            return
+        account = await self._admit(*self._admitted)
+        if account is None:
             self.log.info("EXPELLED")
             self.end(NOT_ADMITTED.strip())
+        else:
+            self._watch_expiry(account)
 
     async def account(self) -> Account | None:
         """The account of the key that was verified, asked anew; None if it may not come in any more."""
         return await self._ask(*self._admitted) if self._admitted and self._agency else None
 
-    async def _ask(self, username: str, fingerprint: str) -> Account | None:
+    async def _ask(self, username: str, credential: Credential) -> Account | None:
         if self.desk.draining:
             return None
         try:
-            return await self._admit(username, fingerprint)
+            account = await self._admit(username, credential)
         except Exception:
             self.log.exception("ERROR", operation="admit")
             return None
+        if account:
+            self._watch_expiry(account)
+        return account
 
-    async def _admit(self, username: str, fingerprint: str) -> Account | None:
+    def _watch_expiry(self, account: Account) -> None:
+        """Look again when what it came in with expires: of that nothing is written anywhere."""
+        if self._expiry:
+            self._expiry.cancel()
+        self._expiry = None
+        if account.until and self in self._connections:  # it may have ended while it was asked
+            left = min((account.until - now()).total_seconds(), LONGEST_WAIT)
+            self._expiry = asyncio.get_running_loop().call_later(max(left, 0) + EXPIRY_SLACK, self._check_soon)
+
+    def _check_soon(self) -> None:
+        self._checking = asyncio.get_running_loop().create_task(self._check_alone())
+
+    async def _check_alone(self) -> None:
+        try:
+            await self.check()
+        except Exception:  # the gate cannot tell just now; it is asked again with everybody else
+            self.log.exception("ERROR", operation="admit")
+
+    async def _admit(self, username: str, credential: Credential) -> Account | None:
         """As the gate says, and only from where the agency may come."""
-        account = await self.desk.gate.admit(username, fingerprint)
+        account = await self.desk.gate.admit(username, credential)
         if account and account.networks and not contains(account.networks, self._presence.address):
             self._elsewhere = True
             return None
@@ -270,98 +352,3 @@ class Connection(asyncssh.SSHServer):
             self.end("Nothing happened for too long, so the session was ended. Connect again.")
             return
         self._idle_timer = asyncio.get_running_loop().call_later(left, self._watch_idleness)
-
-
-class Channel(SSHServerStreamSession[bytes]):
-    """One channel: SFTP, or a sentence that there is nothing else."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(None)
-        self._connection = connection
-        self._handler: Handler | None = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The channel is closed."""
-        self._connection.channels -= 1
-        super().connection_lost(exc)
-        if isinstance(self._handler, HotHandler):
-            self._handler.lost(exc)
-
-    def eof_received(self) -> bool:
-        """The client sends no more."""
-        stays = super().eof_received()
-        if isinstance(self._handler, HotHandler):
-            self._handler.no_more_input()
-        return stays
-
-    def _take_early(self) -> bytes:
-        """What the stream has taken and nobody has read of it."""
-        early = b"".join(data for data in self._recv_buf[None] if isinstance(data, bytes))
-        self._recv_buf[None].clear()
-        self._recv_buf_len = 0
-        return early
-
-    def _make_handler(self, files: Files) -> Handler:
-        streams, touch = self._streams(), self._connection.touch
-        if isinstance(self._chan, HotChannel):
-            return HotHandler(files, *streams, touch, self._take_early)
-        return Handler(files, *streams, touch)
-
-    def subsystem_requested(self, subsystem: str) -> bool:
-        """Only `sftp`."""
-        return subsystem == "sftp"
-
-    def exec_requested(self, command: str) -> bool:
-        """Let it in, to be told that there are no commands (a bare refusal tells a person nothing)."""
-        return True
-
-    def shell_requested(self) -> bool:
-        """As with a command."""
-        return True
-
-    def session_started(self) -> None:
-        """The channel is ready."""
-        channel = cast(Any, self._chan)
-        channel.set_encoding(None)
-        self._encoding = None
-        work = self._serve() if channel.get_subsystem() == "sftp" else self._say(SFTP_ONLY)
-        # Not asyncssh's own task group: `drain` waits for these, since they must have torn their uploads.
-        task = asyncio.get_running_loop().create_task(work)
-        self._connection.tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    async def _serve(self) -> None:
-        connection, desk = self._connection, self._connection.desk
-        account = await connection.account()
-        if account is None:
-            await self._say(NOT_ADMITTED)
-            return
-        jail = await desk.run(Jail, account.home)
-        log = connection.log.bind(agency=account.slug)
-        sender = Sender(account.slug, connection.id, connection.client)
-        files = Files(cast(Any, self._chan), desk, jail, sender, log)
-        self._handler = self._make_handler(files)
-        try:
-            await self._handler.run()
-        finally:
-            jail.close()  # also when the client left before its first request
-
-    async def _say(self, sentence: str) -> None:
-        """Say it where a person sees it, and end the channel as a failed command."""
-        channel = cast(Any, self._chan)
-        if not channel.is_closing():
-            SSHWriter[bytes](self, channel, EXTENDED_DATA_STDERR).write(sentence.encode())
-            channel.exit(1)
-
-    def _streams(self) -> tuple[SSHReader[bytes], SSHWriter[bytes]]:
-        channel = cast(Any, self._chan)
-        return SSHReader[bytes](self, channel), SSHWriter[bytes](self, channel)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._connection.tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error and not isinstance(error, EOFError | asyncssh.Error | OSError):
-            self._connection.log.error("ERROR", operation="session", exc_info=error)
-        if not task.cancelled() and error:
-            self._connection.end("Internal error; the operator finds it in the server's log.")
-        self._connection.conclude()

@@ -15,12 +15,23 @@ from keys.secret import Secret
 from keys.sshkey import KINDS, PublicKey, generate, parse_public
 from keys.store import (
     StoredKey,
+    Term,
+    Use,
+    add_authority,
     add_key,
+    edit_key,
     ensure_host_keys,
     find_active,
-    last_revocation,
+    find_trusted,
+    list_authorities,
     list_keys,
+    list_terms,
+    list_trust,
+    note_uses,
+    remove_authority,
     revoke_key,
+    revoke_serials,
+    revoked_serials,
 )
 from keys.tables import host_keys, metadata
 from tests.keys.programs import ssh_keygen
@@ -58,7 +69,7 @@ def add(conn: Connection, agency: str, public: PublicKey, label: str = "") -> St
 def test_a_key_that_was_added_is_found_and_listed(conn: Connection) -> None:
     public = new_key("clerk@court")
     added = add(conn, MARICOPA, public, "nightly export")
-    assert find_active(conn, public.fingerprint) == added
+    assert find_active(conn, public.fingerprint, NOON) == added
     assert list_keys(conn, MARICOPA) == [added]
     assert list_keys(conn, PIMA) == []
     assert (added.label, added.created_at, added.revoked_at) == ("nightly export", NOON, None)
@@ -73,7 +84,7 @@ def test_keys_are_listed_oldest_first_with_the_revoked_ones(conn: Connection) ->
 
 
 def test_an_unknown_fingerprint_is_nobody(conn: Connection) -> None:
-    assert find_active(conn, new_key().fingerprint) is None
+    assert find_active(conn, new_key().fingerprint, NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +123,7 @@ def test_a_revoked_key_logs_nobody_in_and_cannot_come_back(conn: Connection) -> 
     add(conn, MARICOPA, public)
     revoked = revoke_key(conn, MARICOPA, public.fingerprint, NOON)
     assert revoked.revoked_at == NOON
-    assert find_active(conn, public.fingerprint) is None
+    assert find_active(conn, public.fingerprint, NOON) is None
     assert "revoked on 2026-03-02" in conflict(conn, MARICOPA, public).message
 
 
@@ -123,8 +134,8 @@ def test_a_refused_key_leaves_the_transaction_usable(engine: Engine) -> None:
         conflict(conn, PIMA, public)
         add(conn, PIMA, other)
     with engine.connect() as conn:
-        assert find_active(conn, public.fingerprint)
-        assert find_active(conn, other.fingerprint)
+        assert find_active(conn, public.fingerprint, NOON)
+        assert find_active(conn, other.fingerprint, NOON)
 
 
 def test_an_id_that_is_taken_is_our_bug_not_a_conflict(conn: Connection) -> None:
@@ -157,7 +168,7 @@ def test_a_name_that_fits_two_keys_revokes_none(conn: Connection) -> None:
     with pytest.raises(KeysError) as caught:
         revoke_key(conn, MARICOPA, "nightly", NOON)
     assert caught.value.code == "invalid"
-    assert all(find_active(conn, key.public.fingerprint) for key in keys)
+    assert all(find_active(conn, key.public.fingerprint, NOON) for key in keys)
 
 
 def test_a_label_used_again_means_the_key_that_is_active(conn: Connection) -> None:
@@ -178,14 +189,68 @@ def test_nobody_revokes_the_key_of_another_agency(conn: Connection) -> None:
     for name in (key.id, "nightly", key.public.fingerprint):
         with pytest.raises(KeysError, match="no such key"):
             revoke_key(conn, PIMA, name, NOON)
-    assert find_active(conn, key.public.fingerprint)
+    assert find_active(conn, key.public.fingerprint, NOON)
 
 
-def test_a_revocation_is_told_by_its_time(conn: Connection) -> None:
+def test_a_revocation_is_told(conn: Connection) -> None:
     key = add(conn, MARICOPA, new_key())
-    assert last_revocation(conn) is None
+    before = list_terms(conn)
     revoke_key(conn, MARICOPA, key.public.fingerprint, NOON)
-    assert last_revocation(conn) == NOON
+    assert list_terms(conn) != before
+
+
+# --- when a key may be used, and was --------------------------------------------
+
+
+def test_a_key_lets_in_from_its_first_instant_until_just_before_its_last(conn: Connection) -> None:
+    public, day = new_key(), timedelta(days=1)
+    key = add_key(conn, "k", MARICOPA, public, "", NOON, Term(NOON + day, NOON + 2 * day))
+    for at, state in ((0, "waiting"), (1, "active"), (1.999, "active"), (2, "expired"), (3, "expired")):
+        found = find_active(conn, public.fingerprint, NOON + at * day)
+        assert (found is not None) == (state == "active"), at
+        assert key.state(NOON + at * day) == state
+    assert list_keys(conn, MARICOPA)[0].term == key.term
+
+
+def test_a_term_that_is_over_or_never_comes_is_refused(conn: Connection) -> None:
+    for term in (Term(None, NOON), Term(NOON + timedelta(days=2), NOON + timedelta(days=1))):
+        with pytest.raises(KeysError) as caught:
+            add_key(conn, "k", MARICOPA, new_key(), "", NOON, term)
+        assert caught.value.code == "invalid"
+    assert list_keys(conn, MARICOPA) == []
+
+
+def test_an_edited_key_has_its_new_label_and_term(conn: Connection) -> None:
+    key = add(conn, MARICOPA, new_key(), "nightly")
+    before = list_terms(conn)
+    edited = edit_key(conn, key, "", Term(expires_at=NOON + timedelta(days=1)), NOON)
+    assert edited.label == "nightly"
+    assert list_terms(conn) != before
+    again = edit_key(conn, edited, "yearly", Term(), NOON)
+    assert list_keys(conn, MARICOPA) == [again]
+    assert (again.label, again.term) == ("yearly", Term())
+
+
+def test_a_key_that_has_expired_can_be_given_another_label_and_term(conn: Connection) -> None:
+    key = add_key(conn, "k", MARICOPA, new_key(), "", NOON, Term(None, NOON + timedelta(days=1)))
+    later = NOON + timedelta(days=2)
+    assert edit_key(conn, key, "old", key.term, later).state(later) == "expired"
+    assert edit_key(conn, key, "old", Term(), later).state(later) == "active"
+
+
+def test_a_revoked_key_is_not_edited(conn: Connection) -> None:
+    key = add(conn, MARICOPA, new_key(), "nightly")
+    revoked = revoke_key(conn, MARICOPA, "nightly", NOON)
+    with pytest.raises(KeysError, match="revoked"):
+        edit_key(conn, revoked, "back", key.term, NOON)
+
+
+def test_the_last_use_is_kept_whatever_order_it_is_told_in(conn: Connection) -> None:
+    key = add(conn, MARICOPA, new_key())
+    early, late = Use(NOON, "192.0.2.1", "A"), Use(NOON + timedelta(seconds=1), "2001:db8::1", "B" * 300)
+    note_uses(conn, [(key.fingerprint, late)])
+    note_uses(conn, [(key.fingerprint, early), ("SHA256:nobody", late)])
+    assert list_keys(conn, MARICOPA)[0].last_use == Use(late.at, late.address, "B" * 255)
 
 
 # --- the server's own keys ----------------------------------------------------
@@ -261,3 +326,46 @@ def conflict(conn: Connection, agency: str, public: PublicKey) -> KeysError:
     assert caught.value.code == "conflict"
     assert caught.value.hint
     return caught.value
+
+
+# --- authorities of certificates ----------------------------------------------
+
+
+def test_an_authority_is_trusted_until_it_is_removed(conn: Connection) -> None:
+    public = new_key("ca@court")
+    nothing = list_trust(conn)
+    added = add_authority(conn, "ca", MARICOPA, public, "", NOON)
+    trusted = list_trust(conn)
+    assert find_trusted(conn, public.fingerprint) == added
+    assert list_authorities(conn) == [added]
+    assert (added.label, added.agency_id) == ("ca@court", MARICOPA)
+    remove_authority(conn, "ca@court", NOON)
+    assert find_trusted(conn, public.fingerprint) is None
+    assert list_authorities(conn) == []
+    assert len({nothing, trusted, list_trust(conn)}) == 3
+
+
+def test_an_authority_that_comes_back_has_what_it_revoked(conn: Connection) -> None:
+    public, numbers = new_key(), ids()
+    added = add_authority(conn, "ca", None, public, "", NOON)
+    revoke_serials(conn, added, [7, 2**64 - 1], NOON, lambda: next(numbers))
+    remove_authority(conn, "ca", NOON)
+    again = add_authority(conn, "other id", MARICOPA, public, "back", NOON)
+    assert (again.id, again.agency_id, again.label) == ("ca", MARICOPA, "back")
+    assert find_trusted(conn, public.fingerprint) == again
+    assert revoked_serials(conn, "ca") == {7, 2**64 - 1}
+    with pytest.raises(KeysError) as caught:
+        add_authority(conn, "third", None, public, "", NOON)
+    assert caught.value.code == "conflict"
+
+
+def test_serials_are_revoked_once_and_others_are_refused(conn: Connection) -> None:
+    numbers = ids()
+    added = add_authority(conn, "ca", None, new_key(), "", NOON)
+    before = list_trust(conn)
+    assert revoke_serials(conn, added, [3, 1, 3], NOON, lambda: next(numbers)) == [1, 3]
+    assert revoke_serials(conn, added, [3, 2], NOON, lambda: next(numbers)) == [2]
+    assert list_trust(conn) != before
+    for serial in (-1, 2**64):
+        with pytest.raises(KeysError, match="serial number"):
+            revoke_serials(conn, added, [serial], NOON, lambda: next(numbers))

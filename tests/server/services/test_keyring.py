@@ -2,14 +2,25 @@
 
 import asyncio
 import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from unittest.mock import patch
 
 import pytest
+from sqlalchemy import Connection
 
-from keys.store import StoredKey, revoke_key
-from server.agencies import set_enabled, set_networks
-from server.clock import now
-from server.services.keyring import KeyRing
+from keys.password import hash_password
+from keys.secret import Secret
+from keys.sshkey import generate
+from keys.store import Authority, StoredKey, Term, add_authority, edit_key, revoke_key, revoke_serials
+from server.agencies import set_enabled, set_networks, set_password
+from server.clock import new_id, now
+from server.services import passwords as module
+from server.services.credential import CertificateProof, Credential, KeyProof
+from server.services.keyring import Admission, KeyRing
+from server.services.passwords import Passwords
 from server.services.provision import create_agency, make_key
 from server.state import State
 
@@ -23,8 +34,8 @@ def key(state: State) -> StoredKey:
 
 
 def ask(ring: KeyRing, username: str, fingerprint: str) -> str | None:
-    found = asyncio.run(ring.agency(username, fingerprint))
-    return found and found.slug
+    found = asyncio.run(ring.admit(username, KeyProof(fingerprint)))
+    return found and found.agency.slug
 
 
 def test_a_key_opens_its_own_agency_only(state: State, key: StoredKey) -> None:
@@ -56,20 +67,112 @@ def test_a_known_key_still_opens_while_the_database_is_away(state: State, key: S
         assert ask(ring, "fulton", key.fingerprint) is None
 
 
-def test_the_stamp_changes_with_whatever_may_end_a_session(state: State, key: StoredKey) -> None:
-    ring, stamps = KeyRing(state.database), []
-    stamps.append(asyncio.run(ring.stamp()))
-    assert asyncio.run(ring.stamp()) == stamps[0]
+# --- certificates and passwords -----------------------------------------------
+
+
+@pytest.fixture
+def authority(state: State, key: StoredKey) -> Authority:
     with state.database.writing() as conn:
-        set_enabled(conn, "fulton", False)
-    stamps.append(asyncio.run(ring.stamp()))
+        return add_authority(conn, new_id(), key.agency_id, generate()[1], "", now())
+
+
+def certificate(authority: Authority, serial: int = 1, expires_at: datetime | None = None) -> CertificateProof:
+    return CertificateProof(authority.public.fingerprint, serial, "clerk", expires_at)
+
+
+def admit(ring: KeyRing, credential: Credential, username: str = "gwinnett") -> Admission | None:
+    return asyncio.run(ring.admit(username, credential))
+
+
+@contextmanager
+def database_away(state: State) -> Iterator[None]:
+    away = sqlite3.OperationalError("unable to open database file")
+    with patch.object(state.database.engine.dialect, "do_execute", side_effect=away):
+        yield
+
+
+def test_a_certificate_opens_the_agency_of_its_authority_until_it_expires(state: State, authority: Authority) -> None:
+    ring, later = KeyRing(state.database), now() + timedelta(minutes=1)
+    admitted = admit(ring, certificate(authority, expires_at=later))
+    assert admitted is not None
+    assert (admitted.agency.slug, admitted.until) == ("gwinnett", later)
+    assert admit(ring, certificate(authority), "fulton") is None
+    assert admit(ring, certificate(authority, expires_at=now())) is None
+    assert admit(ring, CertificateProof("SHA256:another", 1, "clerk", None)) is None
+
+
+def test_new_certificates_of_a_known_authority_are_good_while_the_database_is_away_and_revoked_ones_are_not(
+    state: State, authority: Authority
+) -> None:
+    ring = KeyRing(state.database)
     with state.database.writing() as conn:
-        set_networks(conn, "gwinnett", ["10.0.0.0/8"])
-    stamps.append(asyncio.run(ring.stamp()))
+        revoke_serials(conn, authority, [66], now(), new_id)
+    assert admit(ring, certificate(authority, 1))
+    with database_away(state):
+        assert admit(ring, certificate(authority, 2))
+        assert admit(ring, certificate(authority, 66)) is None
+        assert admit(ring, certificate(authority, 3, now())) is None
+        assert admit(ring, certificate(authority, 2), "fulton") is None
+
+
+def test_a_key_that_expires_while_the_database_is_away_opens_nothing_any_more(state: State, key: StoredKey) -> None:
+    ring = KeyRing(state.database)
     with state.database.writing() as conn:
-        revoke_key(conn, key.agency_id, key.fingerprint, now())
-    stamps.append(asyncio.run(ring.stamp()))
-    assert len(set(stamps)) == 4
+        edit_key(conn, key, "", Term(expires_at=now() + timedelta(seconds=0.5)), now())
+    assert ask(ring, "gwinnett", key.fingerprint) == "gwinnett"
+    time.sleep(0.6)
+    with database_away(state):
+        assert ask(ring, "gwinnett", key.fingerprint) is None
+
+
+def test_a_password_proves_its_agency_and_is_not_remembered(state: State, key: StoredKey) -> None:
+    ring, passwords = KeyRing(state.database), Passwords(state.database)
+    with state.database.writing() as conn:
+        set_password(conn, "gwinnett", hash_password(Secret(b"a passphrase of the court")))
+    proof = asyncio.run(passwords.prove("gwinnett", Secret(b"a passphrase of the court")))
+    assert proof is not None
+    assert asyncio.run(passwords.prove("gwinnett", Secret(b"another"))) is None
+    assert asyncio.run(passwords.prove("fulton", Secret(b"a passphrase of the court"))) is None
+    assert asyncio.run(passwords.prove("nobody", Secret(b"a passphrase of the court"))) is None
+    assert admit(ring, proof)
+    assert admit(ring, proof, "fulton") is None
+    with database_away(state):
+        assert admit(ring, proof) is None
+    with state.database.writing() as conn:
+        set_password(conn, "gwinnett", hash_password(Secret(b"a passphrase of the court")))
+    assert admit(ring, proof) is None
+    passwords.close()
+
+
+def test_an_unknown_name_costs_as_many_hashes_as_a_known_one(state: State, key: StoredKey) -> None:
+    passwords = Passwords(state.database)
+    with patch.object(module, "is_password", wraps=module.is_password) as hashed:
+        for name in ("gwinnett", "nobody"):
+            assert asyncio.run(passwords.prove(name, Secret(b"a guess"))) is None
+    assert hashed.call_count == 2
+    passwords.close()
+
+
+def test_the_stamp_is_another_one_after_each_change(state: State, key: StoredKey, authority: Authority) -> None:
+    ring = KeyRing(state.database)
+    stamps = [asyncio.run(ring.stamp())]
+    changes: list[Callable[[Connection], object]] = [
+        lambda conn: set_enabled(conn, "fulton", False),
+        lambda conn: set_networks(conn, "gwinnett", ["10.0.0.0/8"]),
+        lambda conn: set_password(conn, "gwinnett", "$argon2id$"),
+        lambda conn: revoke_serials(conn, authority, [5], now(), new_id),
+        lambda conn: edit_key(conn, key, "", Term(expires_at=now() + timedelta(days=1)), now()),
+        lambda conn: revoke_key(conn, key.agency_id, key.id, now()),
+    ]
+    assert not ring.takes_password("gwinnett")
+    for change in changes:
+        with state.database.writing() as conn:
+            change(conn)
+        stamps.append(asyncio.run(ring.stamp()))
+        assert stamps[-1] != stamps[-2]
+        assert asyncio.run(ring.stamp()) == stamps[-1]
+    assert ring.takes_password("gwinnett")
+    assert not ring.takes_password("fulton")
 
 
 def test_it_is_known_who_exists_enabled_or_not(state: State, key: StoredKey) -> None:

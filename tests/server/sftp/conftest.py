@@ -16,10 +16,12 @@ import pytest
 import structlog
 import uvloop
 
+from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
 from server.networks import parse_networks
+from server.services.credential import Credential, PasswordProof
 from server.settings import Settings
 from server.sftp import Account, Door
 from tests.server.sftp.rawclient import RawClient
@@ -30,11 +32,26 @@ class MemoryGate:
 
     def __init__(self) -> None:
         self.accounts: dict[tuple[str, str], Account] = {}
+        self.passwords: dict[str, bytes] = {}
+        self.pairs: list[bytes] = []
         self.asked: list[tuple[str, str]] = []
+        self.uses: list[tuple[str, str, str, str]] = []
 
-    async def admit(self, username: str, fingerprint: str) -> Account | None:
-        self.asked.append((username, fingerprint))
-        return self.accounts.get((username, fingerprint))
+    async def admit(self, username: str, credential: Credential) -> Account | None:
+        self.asked.append((username, str(credential)))
+        return self.accounts.get((username, str(credential)))
+
+    def takes_password(self, username: str) -> bool:
+        return username in self.passwords
+
+    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
+        return PasswordProof("1") if self.passwords.get(username) == password.reveal() else None
+
+    def used(self, username: str, credential: Credential, address: str, client: str) -> None:
+        self.uses.append((username, str(credential), address, client))
+
+    async def host_keys(self) -> list[bytes]:
+        return self.pairs
 
     async def knows(self, username: str) -> bool:
         return any(slug == username for slug, _ in self.accounts)
@@ -194,6 +211,7 @@ class RunningDoor:
             processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, self.events.keep],
         )
         host_keys = [(self.keys / name).read_bytes() for name in ("host_ed25519", "host_ecdsa", "host_rsa")]
+        self.gate.pairs = host_keys
         self._door = Door(self.settings, self.gate, self.intake, self.spool, self.journal, host_keys, log)
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))

@@ -1,0 +1,68 @@
+"""asyncssh's connection, with a few things put right that its options cannot."""
+
+import copy
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import asyncssh
+from asyncssh.packet import SSHPacket
+from asyncssh.public_key import SSHOpenSSHCertificate
+
+from server.settings import Policy
+from server.sftp.algorithms import refuse_weak_signatures
+
+LENGTH_BYTES = 4  # before each string on the wire
+
+
+class Witness(Protocol):
+    """Whom asyncssh asks about keys and authorities; it is told before of every offer, and shown the certificate."""
+
+    certificate: bytes
+
+    @property
+    def policy(self) -> Policy:
+        """Which algorithms are good enough."""
+        ...
+
+    def key_offered(self) -> None:
+        """Something is offered as a key."""
+
+
+class SSHConnection(asyncssh.SSHServerConnection):
+    """One SSH connection of the door; its owner is a `Witness`."""
+
+    _proved = False
+
+    async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+        """Tell the owner first: asyncssh tells it nothing of what cannot be read as a key, which must count as well."""
+        cast(Witness, self._owner).key_offered()
+        return await super().validate_public_key(username, key_data, msg, signature)
+
+    async def _validate_openssh_certificate(self, username: str, cert: SSHOpenSSHCertificate) -> asyncssh.SSHKey | None:
+        """Show the owner the whole certificate: asyncssh asks it about the authority alone."""
+        witness = cast(Witness, self._owner)
+        refuse_weak_signatures(cert.key, witness.policy)
+        witness.certificate = cert.public_data
+        return await super()._validate_openssh_certificate(username, cert)
+
+    def choose_server_host_key(self, peer_host_key_algs: Sequence[bytes]) -> bool:
+        """Have a host key of its own.
+
+        asyncssh notes in the pair, which all connections share, how an RSA key is to sign. If another client wanted
+        it otherwise between this client's choice and our signature, the key exchange would fail.
+        """
+        chosen = super().choose_server_host_key(peer_host_key_algs)
+        self._server_host_key = copy.copy(self._server_host_key)
+        return chosen
+
+    def _process_hostkeys_prove_00_at_openssh_dot_com_global_request(self, packet: SSHPacket) -> None:
+        """Prove each host key once at most (OpenSSH's PROTOCOL, section 2.5).
+
+        A signature takes milliseconds, in which all other sessions wait, and one request could ask for hundreds.
+        """
+        asked = len(packet.get_remaining_payload())
+        if self._proved or asked > sum(LENGTH_BYTES + len(key) for key in self._all_server_host_keys):
+            self._report_global_response(False)
+            return
+        self._proved = True
+        super()._process_hostkeys_prove_00_at_openssh_dot_com_global_request(packet)

@@ -1,0 +1,73 @@
+"""When a key was last used: told to the database now and then, by nobody who waits."""
+
+import asyncio
+import io
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+
+from keys.store import StoredKey, Use, list_keys
+from server.clock import now
+from server.logs import open_log
+from server.services import uses
+from server.services.provision import create_agency, make_key
+from server.services.uses import Uses
+from server.state import State
+
+
+@pytest.fixture
+def key(state: State) -> StoredKey:
+    with state.database.writing() as conn:
+        create_agency(conn, state.settings.agencies, "gwinnett", "Gwinnett", "America/New_York", staging=False)
+        return make_key(conn, "gwinnett", "first")[1]
+
+
+def stored(state: State, key: StoredKey) -> Use | None:
+    with state.database.reading() as conn:
+        return list_keys(conn, key.agency_id)[0].last_use
+
+
+def play(state: State, scene: Callable[[Uses], Awaitable[None]]) -> None:
+    async def run() -> None:
+        ledger = Uses(state.database, open_log("error", io.StringIO()))
+        await scene(ledger)
+        await ledger.finish()
+
+    asyncio.run(run())
+
+
+def test_a_storm_of_logins_is_one_write(state: State, key: StoredKey) -> None:
+    last = Use(now() + timedelta(seconds=1), "192.0.2.7", "SSH-2.0-WinSCP")
+
+    async def scene(ledger: Uses) -> None:
+        for number in range(500):
+            ledger.note(key.fingerprint, Use(now(), f"192.0.2.{number % 256}", "other"))
+        ledger.note(key.fingerprint, last)
+        assert stored(state, key) is None, "nobody waits for a write"
+
+    with patch.object(uses, "note_uses", wraps=uses.note_uses) as written:
+        play(state, scene)
+    assert stored(state, key) == last
+    assert written.call_count == 1
+
+
+def test_what_cannot_be_written_now_is_written_later(
+    state: State, key: StoredKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uses, "WRITE_EVERY", 0.05)
+    use = Use(now(), "2001:db8::7", "SSH-2.0-OpenSSH")
+    away = sqlite3.OperationalError("unable to open database file")
+
+    async def scene(ledger: Uses) -> None:
+        with patch.object(state.database.engine.dialect, "do_execute", side_effect=away) as tried:
+            ledger.note(key.fingerprint, use)
+            while not tried.called:
+                await asyncio.sleep(0.01)
+        while stored(state, key) is None:
+            await asyncio.sleep(0.01)
+
+    play(state, scene)
+    assert stored(state, key) == use
