@@ -1,0 +1,170 @@
+"""The requests that are about names: directories, deleting and renaming; and what all requests of a channel share."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import ParamSpec, TypeVar
+
+from asyncssh import (
+    SFTPAttrs,
+    SFTPFailure,
+    SFTPName,
+    SFTPNoSuchFile,
+    SFTPPermissionDenied,
+    SFTPServer,
+    SSHServerChannel,
+)
+
+from server.intake.names import is_temporary
+from server.logs import Log
+from server.sftp.desk import Desk
+from server.sftp.jail import Jail
+from server.sftp.listing import describe, list_name
+from server.sftp.paths import AREAS, UPLOAD, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
+from server.sftp.reception import Outcome, Sender
+from server.sftp.refusals import LINKS, answered, refusal
+from server.sftp.upload import Verdict
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST_REMEMBERED = 10_000
+LISTED_AT_ONCE = 128
+
+
+class Tree(SFTPServer):
+    """What an agency can do with the names in its home. Raises `SFTPError` and nothing else."""
+
+    def __init__(self, channel: SSHServerChannel[bytes], desk: Desk, jail: Jail, sender: Sender, log: Log) -> None:
+        super().__init__(channel)
+        self._desk = desk
+        self._jail = jail
+        self._sender = sender
+        self._log = log
+        self._open_handles = 0
+        self._sent: dict[str, None] = {}
+
+    @property
+    def agency(self) -> str:
+        """The slug of the agency whose files these are."""
+        return self._sender.agency
+
+    # Directories
+
+    async def list_directory(self, path: bytes) -> AsyncIterator[SFTPName]:
+        """The entries of a directory, a batch at a time; NO_SUCH_FILE at once if there is none.
+
+        An entry that vanishes meanwhile is left out and ends nothing.
+        """
+        where = read_path(path)
+        names = list(AREAS) if where.is_root else await self._work("OPENDIR", self._jail.names, where)
+        return self._batches(where, names)
+
+    async def _batches(self, where: AgencyPath, names: list[str]) -> AsyncIterator[SFTPName]:
+        for first in range(0, len(names), LISTED_AT_ONCE):
+            batch = names[first : first + LISTED_AT_ONCE]
+            for name, attributes in await self._work("READDIR", self._describe, where, batch):
+                yield list_name(name, attributes, time.time())
+
+    def _describe(self, where: AgencyPath, names: list[str]) -> list[tuple[str, SFTPAttrs]]:
+        if where.is_root:
+            return [(name, describe(self._jail.stat(AgencyPath((name,))))) for name in names]
+        return [(name, describe(status)) for name, status in self._jail.describe(where, names)]
+
+    async def mkdir(self, path: bytes, attrs: SFTPAttrs) -> None:
+        """Make a directory."""
+        where = read_path(path)
+        if where.is_root or str(where) in {f"/{area}" for area in AREAS}:
+            raise SFTPFailure("That directory exists already.")
+        check_may_create(where, "directory")
+        await self._work("MKDIR", self._jail.mkdir, where)
+        self._log.info("MKDIR", path=str(where))
+
+    async def rmdir(self, path: bytes) -> None:
+        """Delete an empty directory."""
+        where = read_path(path)
+        check_may_remove(where)
+        await self._work("RMDIR", self._jail.rmdir, where)
+        self._log.info("RMDIR", path=str(where))
+
+    async def remove(self, path: bytes) -> None:
+        """Delete a file. Within its settle time that also takes back what was sent: so WinSCP cancels an upload."""
+        where = read_path(path)
+        check_may_remove(where)
+        announcer, reception = self._desk.announcer, self._desk.reception
+        settling = announcer.withdraw(self._sender.agency, str(where))
+        try:
+            removed = await self._work("DELETE", reception.remove, self._jail, self._sender, where)
+        except BaseException:
+            if settling:
+                announcer.received(settling)
+            raise
+        if settling:
+            await self._work("DELETE", reception.retract, settling)
+        if removed.entry:
+            announcer.removed(removed.entry)
+        self._log.info("DELETE", path=str(where), withdrawn=settling is not None or removed.withdrawn)
+
+    async def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename; never replaces what has the new name (draft-ietf-secsh-filexfer-02 section 6.5)."""
+        await self._rename(read_path(oldpath), read_path(newpath), replacing=False)
+
+    async def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename; replaces a file that has the new name (OpenSSH PROTOCOL, posix-rename@openssh.com)."""
+        await self._rename(read_path(oldpath), read_path(newpath), replacing=True)
+
+    async def _rename(self, old: AgencyPath, new: AgencyPath, replacing: bool) -> None:
+        check_may_rename(old, new)
+        announcer, reception = self._desk.announcer, self._desk.reception
+        settling = announcer.withdraw(self._sender.agency, str(old))
+        try:
+            outcome = await self._work("RENAME", reception.rename, self._jail, self._sender, old, new, replacing)
+            if settling and not is_temporary(new.name):
+                settling = await self._work("RENAME", reception.renew, settling, new)
+        finally:
+            if settling:
+                announcer.received(settling)
+        if not settling and not outcome and old.area == UPLOAD and not is_temporary(new.name):
+            announcer.renamed(self._sender.agency, str(old), str(new))
+        self._log.info("RENAME", path=str(old), new_path=str(new))
+        self._remember(new)
+        if outcome:
+            self._announce(new, outcome, outcome.size)
+            if outcome.error:
+                raise refusal(outcome.error) from outcome.error
+
+    def realpath(self, path: bytes) -> bytes:
+        """The path in its normal form; `/` is where everybody starts."""
+        return str(read_path(path)).encode()
+
+    def readlink(self, path: bytes) -> bytes:
+        """Refused: there are no links."""
+        raise SFTPNoSuchFile(LINKS)
+
+    def symlink(self, oldpath: bytes, newpath: bytes) -> None:
+        """Refused: a link could lead out of the home."""
+        raise SFTPPermissionDenied(LINKS)
+
+    def link(self, oldpath: bytes, newpath: bytes) -> None:
+        """Refused, as `symlink`."""
+        raise SFTPPermissionDenied(LINKS)
+
+    # For all requests
+
+    def _announce(self, path: AgencyPath, outcome: Outcome, received: int) -> None:
+        judgement = outcome.judgement
+        event = "PARTIAL_CLOSE" if judgement.verdict is Verdict.PARTIAL else "CLOSE"
+        facts = {"reason": judgement.reason} if judgement.reason else {}
+        self._log.info(event, path=str(path), verdict=judgement.verdict.value, bytes_in=received, **facts)
+        if outcome.manifest:
+            self._desk.announcer.received(outcome.manifest)
+        elif outcome.entry:
+            self._desk.announcer.torn(outcome.entry)
+
+    async def _work(self, operation: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        with answered(self._log, operation):
+            return await self._desk.run(call, *args, **kwargs)
+
+    def _remember(self, path: AgencyPath) -> None:
+        self._sent[str(path)] = None
+        if len(self._sent) > MOST_REMEMBERED:
+            del self._sent[next(iter(self._sent))]
