@@ -151,8 +151,19 @@ class Files(Tree):
         self._desk.write_back(upload)
 
     def read_into(self, handle: Readable, offset: int, size: int, gaps: Sequence[memoryview]) -> bool:
-        """Read `size` bytes into `gaps`; False if that would have to wait, or the file ends before."""
-        return handle.read_into(offset, size, gaps)
+        """Read `size` bytes into `gaps`; False if that would have to wait, or the file ends before.
+
+        Some file systems (tmpfs, for one) cannot tell whether it would. Of them that is thought what is thought of
+        writes: that it takes microseconds, until once it does not.
+        """
+        if not handle.cannot_tell and handle.read_into(offset, size, gaps):
+            return True
+        if not handle.cannot_tell or not self.writes_at_once():
+            return False
+        began = time.monotonic()
+        is_read = handle.read_into_waiting(offset, size, gaps)
+        self._desk.note_write(time.monotonic() - began)
+        return is_read
 
     async def write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:
         """Write all of `data` in a thread; the first time, the upload is made known before."""

@@ -1,5 +1,6 @@
 """One file being read through one handle."""
 
+import errno
 import os
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ class Readable:
 
     fd: int
     sent = 0
+    cannot_tell = False  # whether this file system has shown that it cannot say what is in the page cache
 
     def read_cached(self, offset: int, size: int) -> bytes | None:
         """What is in the page cache of these bytes, without waiting for the disk; None if something is missing.
@@ -39,8 +41,19 @@ class Readable:
         """
         try:
             n = os.preadv(self.fd, gaps, offset, os.RWF_NOWAIT)
-        except (OSError, OverflowError):  # as above; a real error comes again when it is read another way
+        except (OSError, OverflowError) as error:  # as above; a real error comes again when it is read another way
+            self.cannot_tell = isinstance(error, OSError) and error.errno == errno.EOPNOTSUPP
             return False
+        return self._note_sent(n, size)
+
+    def read_into_waiting(self, offset: int, size: int, gaps: Sequence[memoryview]) -> bool:
+        """As `read_into`, but it may wait for the disk."""
+        try:
+            return self._note_sent(os.preadv(self.fd, gaps, offset), size)
+        except (OSError, OverflowError):
+            return False
+
+    def _note_sent(self, n: int, size: int) -> bool:
         if n < size:
             return False
         self.sent += n

@@ -51,6 +51,8 @@ _NAMES: tuple[tuple[type, str, tuple[str, ...]], ...] = (
     ),
     (SSHConnection, "send_packet", ("_send_blocksize", "_send_seq", "_send_encryption", "_compressor")),
     (SSHConnection, "send_newkeys", ("_send_encryption", "_next_recv_encryption")),
+    (SSHConnection, "_send_kexinit", ("_enc_algs",)),
+    (SSHConnection, "_process_kexinit", ("_client_kexinit", "_kexinit_sent", "_enc_alg_cs")),
     (SSHConnection, "__init__", ("_channels", "_kex", "_decompressor", "_transport", "_loop")),
     (SSHChannel, "__init__", ("_recv_window", "_init_recv_window", "_send_window", "_send_pktsize", "_send_buf_len")),
     (SSHChannel, "__init__", ("_recv_state", "_send_state", "_send_chan", "_recv_buf", "_send_buf")),

@@ -103,6 +103,19 @@ def test_macs(open_door: Opener, content: Path, counted: Counted, mac: str) -> N
     assert bool(counted.sealed) == mac.endswith("etm@openssh.com")  # the other goes asyncssh's way, as it should
 
 
+def test_a_long_transfer_with_a_slow_cipher_changes_to_a_fast_one(door: RunningDoor, tmp_path: Path) -> None:
+    content, back = tmp_path / "sent.bin", tmp_path / "back.bin"
+    content.write_bytes(os.urandom(12_000_000))
+    for order in ("aes128-ctr,aes128-gcm@openssh.com", "aes128-ctr"):
+        command = door.command("sftp", "-v", "-c", order, "-b", "-", "court@127.0.0.1")
+        batch = f"put {content} /upload/a.bin\nget /upload/a.bin {back}\n"
+        done = subprocess.run(command, input=batch, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert back.read_bytes() == content.read_bytes() == door.uploaded("a.bin").read_bytes()
+        ciphers = [line.split("cipher: ")[1].split()[0] for line in done.stderr.splitlines() if "kex: client->" in line]
+        assert ciphers == ["aes128-ctr"] + ["aes128-gcm@openssh.com"] * ("gcm" in order)
+
+
 def test_a_request_may_come_in_any_pieces(door: RunningDoor) -> None:
     with door.raw() as raw:
         handle = raw.open("/upload/a.bin", 0x1A)
