@@ -196,7 +196,7 @@ class HotConnection(Line):
     def _change_cipher(self) -> None:
         """Exchange keys anew, with AES-GCM alone in our list, if the client has it and took another cipher.
 
-        The client's order decides (RFC 4253 section 7.1), and OpenSSH's has the ciphers first that cost both sides most.
+        The client's order decides (RFC 4253 section 7.1), and OpenSSH's begins with the ciphers that cost most.
         Once it is plain that much will be transferred, changing is worth its milliseconds. A key exchange at any time
         and with any outcome is everybody's right (section 9), but not every client has been tried with it.
         """
