@@ -98,14 +98,13 @@ class Desk:
         `call` takes `hurry`, with which it raises `BusyError` if it cannot be quick (see `Reception`).
         """
         if self.settings.durability == "flush" and not self.disk_is_slow:
-            began, waits = time.monotonic(), _waits()
+            watch = self.watch()
             try:
                 return call(*args, hurry=True)
             except BusyError:
                 pass
             finally:
-                if _waits() != waits:  # if not, and it took long, the processor was busy and not the disk
-                    self.note_write(time.monotonic() - began)
+                self.note(watch)
         return await self.run(call, *args, hurry=False)
 
     def write_back(self, upload: Upload) -> None:
@@ -123,9 +122,14 @@ class Desk:
         """
         return self._slow_until > time.monotonic()
 
-    def note_write(self, seconds: float) -> None:
-        """A write, or what else is quick, took that long."""
-        if seconds > SLOW_WRITE:
+    def watch(self) -> tuple[float, int]:
+        """Something begins that may have to wait for the disk; give what this returns to `note` when it has ended."""
+        return time.monotonic(), _waits()
+
+    def note(self, watch: tuple[float, int]) -> None:
+        """It has ended. If it took long and did not wait for anything, the processor was busy and not the disk."""
+        began, waits = watch
+        if time.monotonic() - began > SLOW_WRITE and _waits() != waits:
             self._slow_until = time.monotonic() + SLOW_SPELL
 
 

@@ -144,10 +144,10 @@ class Files(Tree):
 
     def write_pieces(self, upload: Upload, offset: int, pieces: Sequence[memoryview]) -> None:
         """Write pieces that lie one behind the other."""
-        began = time.monotonic()
+        watch = self._desk.watch()
         with answered(self._log, "WRITE"):
             upload.write_pieces(offset, pieces)
-        self._desk.note_write(time.monotonic() - began)
+        self._desk.note(watch)
         self._desk.write_back(upload)
 
     def read_into(self, handle: Readable, offset: int, size: int, gaps: Sequence[memoryview]) -> bool:
@@ -160,9 +160,9 @@ class Files(Tree):
             return True
         if not handle.cannot_tell or not self.writes_at_once():
             return False
-        began = time.monotonic()
+        watch = self._desk.watch()
         is_read = handle.read_into_waiting(offset, size, gaps)
-        self._desk.note_write(time.monotonic() - began)
+        self._desk.note(watch)
         return is_read
 
     async def write_in_thread(self, upload: Upload, offset: int, data: bytes) -> int:

@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def test_a_slow_disk(
     door: RunningDoor, content: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr(desk, "SLOW_WRITE", -1.0)  # so every write is a slow one
+    monkeypatch.setattr(desk, "_waits", count().__next__)
     there_and_back(door, content, *WAYS[way])
     assert door.content(door.arrival()) == content.read_bytes()
 
