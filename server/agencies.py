@@ -133,7 +133,9 @@ def set_quota(conn: Connection, slug: str, size: int | None, files: int | None) 
     """Let the agency's `/upload` hold so many bytes and files, None for any. Raises `AppError` not_found, invalid."""
     if (size is not None and not 0 < size <= MOST_BYTES) or (files is not None and not 0 < files <= MOST_FILES):
         raise AppError(
-            Code.INVALID, "A quota is at least 1.", "For no limit: --quota-bytes none, or --quota-files none."
+            Code.INVALID,
+            f"A quota is 1 to {MOST_BYTES} bytes, 1 to {MOST_FILES} files.",
+            "For no limit: --quota-bytes none, or --quota-files none.",
         )
     conn.execute(update(agencies).where(agencies.c.slug == slug).values(quota_bytes=size, quota_files=files))
     return find_agency(conn, slug)
