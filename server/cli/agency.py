@@ -11,7 +11,7 @@ from server.cli.kit import connect_kit
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.cli.quota import change_quota, describe_quota
 from server.errors import AppError, Code
-from server.intake.usage import measure
+from server.intake.usage import Usage, measure
 from server.services.provision import create_agency
 from server.settings import Settings
 from server.sizes import say_size
@@ -54,7 +54,7 @@ def show(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
     with open_state(context.obj) as state, state.database.reading() as conn:
         agency = agencies.find_agency(conn, slug)
     home: Path = context.obj.home(slug)
-    used = measure(home / "upload")
+    used = _measure(home / "upload")
     sizes = {"quota_bytes": agency.quota_bytes, "used_bytes": used.size}
     said = {name: None if size is None else say_size(size) for name, size in sizes.items()}
     more = {"used_files": used.files, "password": agency.password_hash is not None, "home": str(home)}
@@ -113,6 +113,15 @@ def _switch(context: typer.Context, slug: str, enabled: bool, as_json: bool) -> 
     with open_state(context.obj) as state, state.database.writing() as conn:
         agency = agencies.set_enabled(conn, slug, enabled)
     print_one(_document(agency), as_json, f"Agency {slug} is {'enabled' if enabled else 'disabled'}.")
+
+
+def _measure(uploads: Path) -> Usage:
+    try:
+        return measure(uploads)
+    except OSError as error:
+        raise AppError(
+            Code.UNAVAILABLE, f"{uploads} cannot be read ({error.strerror}).", "Look at that directory."
+        ) from error
 
 
 def _document(agency: agencies.Agency) -> dict[str, object]:

@@ -193,17 +193,21 @@ class Meter:
 
 
 def measure(folder: Path) -> Usage:
-    """The bytes and plain files below `folder`; what vanishes meanwhile is not counted, and links are not followed."""
+    """The bytes and plain files below `folder`, however deep; links are not followed.
+
+    What vanishes meanwhile is not counted, nor what may not be read. Raises OSError if it cannot be told.
+    """
     size = files = 0
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    below = measure(Path(entry.path))
-                    size, files = size + below.size, files + below.files
-                elif stat.S_ISREG(status.st_mode):
-                    size, files = size + status.st_size, files + 1
+    left = [str(folder)]
+    while left:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        left.append(entry.path)
+                    elif stat.S_ISREG(status.st_mode):
+                        size, files = size + status.st_size, files + 1
     return Usage(size, files)
 
 

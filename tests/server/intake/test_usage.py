@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import subprocess
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,32 @@ def test_what_is_there_is_measured(uploads: Path) -> None:
     os.mkfifo(uploads / "pipe")
     assert measure(uploads) == Usage(1015, 3)
     assert measure(uploads / "nothing") == Usage(0, 0)
+
+
+def test_deep_directories_are_measured_as_well(uploads: Path) -> None:
+    (uploads / "deep" / "a.csv").write_bytes(b"x" * 5)
+    for number in range(1200):  # by renaming, directories become deeper than a path may be said
+        (uploads / "next").mkdir()
+        (uploads / "deep").rename(uploads / "next" / "d")
+        (uploads / "next").rename(uploads / "deep")
+        if number % 400 == 0:
+            (uploads / "deep" / "b.csv").write_bytes(b"x")
+    found = measure(uploads)
+    subprocess.run(["rm", "-rf", uploads], check=True)  # Python's own rmtree gives up at such a depth
+    assert found == Usage(8, 4)
+
+
+def test_what_cannot_be_measured_is_not_guessed(uploads: Path) -> None:
+    meter = make_meter(uploads)
+    with meter.joined():
+        meter.take(5, 1)
+    for _ in range(20):
+        (uploads / "next").mkdir()
+        (uploads / "deep").rename(uploads / "next" / ("d" * 250))
+        (uploads / "next").rename(uploads / "deep")
+    with pytest.raises(OSError, match="too long"):
+        meter.recount()
+    assert meter.usage() == Usage(5, 1)
 
 
 def test_it_is_counted_before_the_first_change(uploads: Path) -> None:
