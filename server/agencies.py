@@ -44,6 +44,7 @@ agencies = Table(
 
 # A slug is a login name, a folder name and a word in commands, so it is kept plain in all three.
 SLUG = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+MOST_BYTES, MOST_FILES = 2**62, 2**31 - 1  # what the columns hold
 RESERVED = frozenset({"root", "admin", "dropslot"})
 
 
@@ -52,8 +53,8 @@ class Agency:
     """A tenant; `slug` is its login name, `timezone` the IANA name of the zone its court times are in.
 
     `networks` are the networks it may come from, in CIDR notation and with spaces between (None: from anywhere);
-    `quota_bytes` and `quota_files` bound what its home may hold (None: nothing does); `password_hash` is argon2id's
-    encoded form (None: it has no password, which is the rule).
+    `quota_bytes` and `quota_files` bound what its `/upload` may hold (None: nothing does); `password_hash` is
+    argon2id's encoded form (None: it has no password, which is the rule).
     """
 
     id: str
@@ -125,6 +126,18 @@ def set_networks(conn: Connection, slug: str, networks: Sequence[str]) -> Agency
     except ValueError as error:
         raise AppError(Code.INVALID, str(error)) from error
     conn.execute(update(agencies).where(agencies.c.slug == slug).values(networks=" ".join(found) or None))
+    return find_agency(conn, slug)
+
+
+def set_quota(conn: Connection, slug: str, size: int | None, files: int | None) -> Agency:
+    """Let the agency's `/upload` hold so many bytes and files, None for any. Raises `AppError` not_found, invalid."""
+    if (size is not None and not 0 < size <= MOST_BYTES) or (files is not None and not 0 < files <= MOST_FILES):
+        raise AppError(
+            Code.INVALID,
+            f"A quota is 1 to {MOST_BYTES} bytes, 1 to {MOST_FILES} files.",
+            "For no limit: --quota-bytes none, or --quota-files none.",
+        )
+    conn.execute(update(agencies).where(agencies.c.slug == slug).values(quota_bytes=size, quota_files=files))
     return find_agency(conn, slug)
 
 

@@ -29,6 +29,7 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
+from server.intake.usage import Quota
 from server.logs import Log, open_log
 from server.networks import parse_networks
 from server.services.credential import Credential, KeyProof, PasswordProof
@@ -159,8 +160,8 @@ class Gatekeeper:
         if admission is None:
             return None
         agency = admission.agency
-        networks = parse_networks(agency.networks or "")
-        return Account(agency.id, agency.slug, self._settings.home(agency.slug), networks, admission.until)
+        networks, quota = parse_networks(agency.networks or ""), Quota(agency.quota_bytes, agency.quota_files)
+        return Account(agency.id, agency.slug, self._settings.home(agency.slug), networks, admission.until, quota)
 
     async def knows(self, username: str) -> bool:
         """Whether there is an agency of that name."""

@@ -15,6 +15,7 @@ from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.reconcile import reconcile
+from server.inbound.recount import recount
 from server.inbound.sweep import sweep as sweep_homes
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
@@ -25,12 +26,13 @@ PATIENCE = 600.0  # seconds to wait for a running server's worker that has taken
 
 
 def sweep(context: typer.Context, as_json: Json = False) -> None:
-    """Look now for files that nobody announced, and for steps that a crash left undone."""
+    """Look now for files that nobody announced, for steps that a crash left undone, and for what uploads hold."""
     log = open_log("error")
     with open_state(context.obj) as state:
         registrar = Registrar(state.database, state.queue, log)
         reconcile(state, registrar, log)
         swept = sweep_homes(state, registrar, log)
+        recount(state, log)
     rows = [as_dict(manifest) for manifest in swept.taken]
     print_list(rows, as_json, ("id", "agency", "path", "size"), _nothing(swept.restless, context.obj.quiet_time))
 

@@ -1,5 +1,6 @@
-"""The scheduler's rounds: reconcile often, sweep at start and every so often, and when something stirs in a home."""
+"""The scheduler's rounds: reconcile often, sweep and count at start and every so often, and when a home stirs."""
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -8,12 +9,14 @@ from watchfiles import watch
 
 from server.errors import AppError
 from server.inbound.reconcile import reconcile
+from server.inbound.recount import recount
 from server.inbound.sweep import sweep
 from server.intake.register import Registrar
 from server.logs import Log, trace
 from server.state import State
 
 RECONCILE_EVERY = 5.0
+RECOUNT_AGAIN = 5.0
 LOOK_EVERY = 0.25
 PAUSE = 1.0
 
@@ -27,6 +30,8 @@ class Rounds:
         self._registrar = Registrar(state.database, state.queue, log)
         self._reconcile_at = 0.0
         self._sweep_at = 0.0
+        self._recount_at = 0.0
+        self._uncounted: list[str] | None = None
         self._stirred = threading.Event()
 
     def walk(self, stopping: threading.Event) -> None:
@@ -56,6 +61,12 @@ class Rounds:
             swept = sweep(self._state, self._registrar, self._log)
             wait = settings.quiet_time + LOOK_EVERY if swept.restless else settings.sweep_every
             self._sweep_at = at + min(wait, settings.sweep_every)
+            self._recount_at, self._uncounted = at, None
+        if at >= self._recount_at:
+            self._recount_at = at + RECOUNT_AGAIN
+            self._uncounted = recount(self._state, self._log, self._uncounted)
+            if not self._uncounted:
+                self._recount_at = math.inf  # until the next sweep
 
     def _watch(self, stopping: threading.Event) -> None:
         while not stopping.is_set():

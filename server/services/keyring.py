@@ -87,14 +87,17 @@ class KeyRing:
             return look_up(conn, username) is not None
 
     async def stamp(self) -> object:
-        """Another one as soon as a key or certificate was revoked, an agency disabled, or its networks changed."""
+        """Another one as soon as a key or certificate was revoked, or an agency's switch, networks or quota changed."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
             agencies = list_agencies(conn)
             self._with_password = frozenset(one.slug for one in agencies if one.enabled and one.password_hash)
-            switches = tuple((one.id, one.enabled, one.networks, one.password_hash) for one in agencies)
+            switches = tuple(
+                (one.id, one.enabled, one.networks, one.password_hash, one.quota_bytes, one.quota_files)
+                for one in agencies
+            )
             return switches, list_terms(conn), list_trust(conn)
 
     def _look(self, username: str, credential: Credential) -> _Trust | None:

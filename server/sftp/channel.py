@@ -1,6 +1,7 @@
 """One channel of a connection: SFTP for whoever may come in, or a sentence that there is nothing else."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
@@ -91,7 +92,7 @@ class Channel(SSHServerStreamSession[bytes]):
         jail = await desk.run(Jail, account.home)
         log = connection.log.bind(agency=account.slug)
         sender = Sender(account.slug, connection.id, connection.client)
-        files = Files(cast(Any, self._chan), desk, jail, sender, log)
+        files = Files(cast(Any, self._chan), desk, jail, sender, log, partial(connection.meter, account))
         self._handler = self._make_handler(files)
         try:
             await self._handler.run()

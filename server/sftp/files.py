@@ -27,6 +27,7 @@ from server.sftp.checking import Wish, check, held_open
 from server.sftp.events import describe_change, describe_mode
 from server.sftp.listing import describe, describe_root
 from server.sftp.paths import AREAS, AgencyPath, check_may_create, read_path
+from server.sftp.quota import Allowance
 from server.sftp.reading import Readable, Reading
 from server.sftp.reception import Outcome
 from server.sftp.refusals import answered, refusal
@@ -65,7 +66,9 @@ class Files(Tree):
         creating = bool(pflags & FXF_CREAT)
         declared = attrs.size if creating and pflags & FXF_TRUNC else None
         limit = self._desk.settings.file_limit
-        upload = Upload(-1, path, declared=declared, append=bool(pflags & FXF_APPEND), limit=limit)
+        meter, append = self._meter(), bool(pflags & FXF_APPEND)
+        allowance = Allowance(meter) if meter else None
+        upload = Upload(-1, path, declared=declared, append=append, limit=limit, allowance=allowance)
         with answered(self._log, "OPEN"):
             await self._desk.hurry(self._begin, upload, pflags)
         return upload

@@ -9,6 +9,7 @@ from typing import Protocol
 from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
+from server.intake.usage import UNLIMITED, Quota
 from server.networks import Network
 from server.services.credential import Credential, PasswordProof
 
@@ -18,7 +19,7 @@ class Account:
     """An agency as the door knows it: its id, its slug (which is the user name), and the directory it sees as `/`.
 
     `networks` are those it may come from (none: from anywhere). `until` is when it must be asked for again, because
-    what proved it expires (None: never).
+    what proved it expires (None: never). `quota` is how much its `/upload` may hold.
     """
 
     agency_id: str
@@ -26,6 +27,7 @@ class Account:
     home: Path
     networks: tuple[Network, ...] = ()
     until: datetime | None = None
+    quota: Quota = UNLIMITED
 
 
 class Gate(Protocol):

@@ -68,6 +68,13 @@ class Jail:
         with self.directory(path) as fd:
             return os.fstat(fd)
 
+    def find(self, path: AgencyPath) -> os.stat_result | None:
+        """As `stat`, but None if nothing can be found there."""
+        try:
+            return self.stat(path)
+        except OSError:
+            return None
+
     def open(self, path: AgencyPath, flags: int) -> int:
         """Open the plain file at `path`; `flags` is O_RDONLY or O_RDWR."""
         with self.parent(path) as (fd, name):

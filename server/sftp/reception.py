@@ -12,7 +12,6 @@ Beginning a new file and ending one mostly touch a few names and nothing else, w
 to wake. In a `hurry` they do that, or raise `BusyError` before they have changed anything.
 """
 
-import fcntl
 import os
 import stat
 import time
@@ -29,10 +28,12 @@ from server.intake.entry import Entry, State, new_entry
 from server.intake.journal import BusyError, Journal, data_extents
 from server.intake.names import is_temporary
 from server.intake.spool import Manifest, Spool
+from server.intake.usage import Meter
 from server.sftp.coverage import Coverage
-from server.sftp.jail import Jail, open_at, stat_or_none
+from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
-from server.sftp.staging import copy_content, settle, staged, try_lock
+from server.sftp.quota import beginning, freeing
+from server.sftp.staging import copy_content, is_locked, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
 
 FULL = "the disk did not take all of it"
@@ -97,7 +98,8 @@ class Reception:
             if present and hurry:
                 raise BusyError  # letting go of a large file takes its time
             before = self._resumable(sender.agency, path, directory, name, present) if present else None
-            with staged(self._journal.root) as (fd, staged_name):
+            room = beginning(upload.allowance, present, wait=patient)
+            with room, staged(self._journal.root) as (fd, staged_name):
                 self._announce(sender, upload, fd, before, present)
                 with self._undone(upload, before):
                     settle(self._journal.root, staged_name, directory, name, replacing)
@@ -116,10 +118,11 @@ class Reception:
                 raise SFTPFailure(REPLACED)
             before = self._resumable(sender.agency, path, directory, name, present)
             self._inherit(upload, before, present)
-            if try_lock(upload.fd) and present.st_nlink == 1:
-                self._announce(sender, upload, upload.fd, before, None)
-            else:
-                self._move_to_copy(sender, upload, directory, name, before)
+            with beginning(upload.allowance, present, wait=True):
+                if try_lock(upload.fd) and present.st_nlink == 1:
+                    self._announce(sender, upload, upload.fd, before, None)
+                else:
+                    self._move_to_copy(sender, upload, directory, name, before)
         self._uploads[upload.token] = upload
 
     def _move_to_copy(self, sender: Sender, upload: Upload, directory: int, name: str, before: Entry | None) -> None:
@@ -165,7 +168,7 @@ class Reception:
         if not stat.S_ISREG(present.st_mode):
             raise OSError(EISDIR, "a directory")
         entry = self._journal.predecessor(agency, path, present)
-        if entry and entry.state is State.RECEIVING and _is_locked(directory, name):
+        if entry and entry.state is State.RECEIVING and is_locked(directory, name):
             return None
         return entry
 
@@ -215,6 +218,8 @@ class Reception:
             return Outcome(Judgement(Verdict.PARTIAL, FULL), error=error)
         finally:
             self._uploads.pop(upload.token, None)
+            if upload.allowance:
+                upload.allowance.settle(os.fstat(upload.fd).st_size)
             os.close(upload.fd)
 
     def _conclude(self, jail: Jail, upload: Upload) -> Outcome:
@@ -271,7 +276,15 @@ class Reception:
 
     # Renaming and removing
 
-    def rename(self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, replacing: bool) -> Outcome | None:
+    def rename(
+        self,
+        jail: Jail,
+        sender: Sender,
+        old: AgencyPath,
+        new: AgencyPath,
+        replacing: bool,
+        meter: Meter | None = None,
+    ) -> Outcome | None:
         """Rename, and take the file if that is what completes it; what came of it, or None if nothing did.
 
         A directory takes along what is noted of the files below it, and nobody begins or ends one meanwhile.
@@ -287,7 +300,8 @@ class Reception:
                 with self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
                 return None
-            with self._journal.moving(sender.agency, str(old), str(new)) as entry:
+            replaced = jail.find(new) if meter and replacing and new.area == UPLOAD else None
+            with freeing(meter, replaced), self._journal.moving(sender.agency, str(old), str(new)) as entry:
                 jail.rename(old, new, replacing)
             if entry is None and not is_temporary(new.name):
                 self._follow(jail, new)
@@ -348,11 +362,12 @@ class Reception:
         self._spool.renew(renewed)
         return renewed
 
-    def remove(self, jail: Jail, sender: Sender, path: AgencyPath) -> Removed:
+    def remove(self, jail: Jail, sender: Sender, path: AgencyPath, meter: Meter | None = None) -> Removed:
         """Delete the file, and take it back if its settle time is not over, whichever process accepted it."""
         with self._journal.locked(sender.agency, str(path)):
             status = jail.stat(path)
-            jail.unlink(path)
+            with freeing(meter, status if path.area == UPLOAD else None):
+                jail.unlink(path)
             entry = self._journal.find(sender.agency, str(path))
             if entry:
                 self._journal.forget(sender.agency, str(path))
@@ -364,17 +379,6 @@ class Reception:
     def retract(self, manifest: Manifest) -> None:
         """The sender took back a file within its settle time."""
         self._spool.retract(manifest.id)
-
-
-def _is_locked(directory: int, name: str) -> bool:
-    fd = open_at(directory, name, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def _is_at(jail: Jail, entry: Entry) -> bool:

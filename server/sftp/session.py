@@ -16,6 +16,7 @@ from keys.errors import KeysError
 from keys.secret import Secret
 from server.clock import new_id, now
 from server.defence import Fault
+from server.intake.usage import UNLIMITED, Meter
 from server.logs import Log
 from server.mismatches import Mismatch
 from server.networks import contains, plain
@@ -28,6 +29,7 @@ from server.sftp.desk import Desk
 from server.sftp.events import describe_algorithms
 from server.sftp.gate import Account
 from server.sftp.negotiation import Offer, find_fitting, find_missing
+from server.sftp.paths import UPLOAD
 from server.sftp.presence import Presence
 
 LEAST_TRIES = 20
@@ -63,6 +65,7 @@ class Connection(asyncssh.SSHServer):
         self._expiry: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
         self.certificate = b""
+        self._quota = UNLIMITED
         self._username = ""
         self._takes_password = False
         self._wrong_password = False
@@ -263,6 +266,11 @@ class Connection(asyncssh.SSHServer):
             self._watch_expiry(account)
         return account
 
+    def meter(self, account: Account) -> Meter | None:
+        """Who counts for the quota that the account has now; None if it has none."""
+        run = self.desk.settings.run
+        return Meter(run, account.slug, account.home / UPLOAD, self._quota) if self._quota else None
+
     def _watch_expiry(self, account: Account) -> None:
         """Look again when what it came in with expires: of that nothing is written anywhere."""
         if self._expiry:
@@ -287,6 +295,8 @@ class Connection(asyncssh.SSHServer):
         if account and account.networks and not contains(account.networks, self._presence.address):
             self._elsewhere = True
             return None
+        if account:
+            self._quota = account.quota
         return account
 
     def _count_offer(self, username: str) -> None:

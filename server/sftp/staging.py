@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from server.sftp.jail import open_at
 from server.sftp.renaming import rename
 
 CHUNK = 8 * 1024 * 1024
@@ -52,6 +53,18 @@ def try_lock(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_locked(directory: int, name: str) -> bool:
+    """Whether a session receives the plain file `name` in the directory `directory`."""
+    fd = open_at(directory, name, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def copy_content(source: int, target: int) -> None:

@@ -15,6 +15,7 @@ from asyncssh import (
 )
 
 from server.intake.names import is_temporary
+from server.intake.usage import Meter
 from server.logs import Log
 from server.sftp.desk import Desk
 from server.sftp.jail import Jail
@@ -32,14 +33,26 @@ LISTED_AT_ONCE = 128
 
 
 class Tree(SFTPServer):
-    """What an agency can do with the names in its home. Raises `SFTPError` and nothing else."""
+    """What an agency can do with the names in its home. Raises `SFTPError` and nothing else.
 
-    def __init__(self, channel: SSHServerChannel[bytes], desk: Desk, jail: Jail, sender: Sender, log: Log) -> None:
+    `meter` tells who counts for the agency's quota, which an operator may change at any time; None if it has none.
+    """
+
+    def __init__(
+        self,
+        channel: SSHServerChannel[bytes],
+        desk: Desk,
+        jail: Jail,
+        sender: Sender,
+        log: Log,
+        meter: Callable[[], Meter | None] = lambda: None,
+    ) -> None:
         super().__init__(channel)
         self._desk = desk
         self._jail = jail
         self._sender = sender
         self._log = log
+        self._meter = meter
         self._open_handles = 0
         self._sent: dict[str, None] = {}
 
@@ -93,7 +106,7 @@ class Tree(SFTPServer):
         announcer, reception = self._desk.announcer, self._desk.reception
         settling = announcer.withdraw(self._sender.agency, str(where))
         try:
-            removed = await self._work("DELETE", reception.remove, self._jail, self._sender, where)
+            removed = await self._work("DELETE", reception.remove, self._jail, self._sender, where, self._meter())
         except BaseException:
             if settling:
                 announcer.received(settling)
@@ -117,7 +130,9 @@ class Tree(SFTPServer):
         announcer, reception = self._desk.announcer, self._desk.reception
         settling = announcer.withdraw(self._sender.agency, str(old))
         try:
-            outcome = await self._work("RENAME", reception.rename, self._jail, self._sender, old, new, replacing)
+            outcome = await self._work(
+                "RENAME", reception.rename, self._jail, self._sender, old, new, replacing, self._meter()
+            )
             if settling and not is_temporary(new.name):
                 settling = await self._work("RENAME", reception.renew, settling, new)
         finally:

@@ -14,6 +14,7 @@ from server.intake.entry import Entry, Extents
 from server.intake.names import is_temporary
 from server.sftp.coverage import Coverage
 from server.sftp.paths import AgencyPath
+from server.sftp.quota import Allowance
 from server.sftp.reading import Readable
 from server.sftp.staging import write_all
 
@@ -60,12 +61,23 @@ class Upload(Readable):
 
     It has not `begun` until it is about to change something: then it has an `entry` in the journal and the lock of its
     file. `old` is what was written by predecessors: of an upload that is resumed, or (`intact`) of a whole file.
+    `allowance` is its part of the agency's quota (None: there is no quota).
     """
 
-    def __init__(self, fd: int, path: AgencyPath, *, declared: int | None, append: bool, limit: int) -> None:
+    def __init__(
+        self,
+        fd: int,
+        path: AgencyPath,
+        *,
+        declared: int | None,
+        append: bool,
+        limit: int,
+        allowance: Allowance | None = None,
+    ) -> None:
         self.fd = fd
         self.path = path
         self.declared = declared
+        self.allowance = allowance
         self.token = secrets.token_hex(8)
         self.opened_at: datetime = now()
         self.entry: Entry | None = None
@@ -88,8 +100,8 @@ class Upload(Readable):
     def write(self, offset: int, data: bytes) -> int:
         """Write all of `data` at `offset`; the number of bytes. Blocks, mostly for microseconds.
 
-        Raises `SFTPFailure` if the file has been replaced or grows too large, OSError if the disk refuses; either way
-        this upload can never become complete.
+        Raises `SFTPFailure` if the file has been replaced, grows too large or finds the agency's quota used up, OSError
+        if the disk refuses; either way this upload can never become complete.
         """
         return self.write_pieces(offset, [data])
 
@@ -101,6 +113,8 @@ class Upload(Readable):
             offset = os.fstat(self.fd).st_size
         if offset + size > self._limit:
             self._fail("the file is too large", f"Files may have {self._limit} bytes here. This one is larger.")
+        if self.allowance is not None:
+            self._make_room(self.allowance, offset + size)
         try:
             write_all(self.fd, pieces, offset)
             self._fresh.add(offset, offset + size)
@@ -122,6 +136,8 @@ class Upload(Readable):
         self._check_writable()
         if size > self._limit:
             self._fail("the file is too large", f"Files may have {self._limit} bytes here. This one is larger.")
+        if self.allowance is not None:
+            self._make_room(self.allowance, size)
         os.ftruncate(self.fd, size)
         self.old.cut(size)
         self._fresh.cut(size)
@@ -152,6 +168,16 @@ class Upload(Readable):
             raise SFTPFailure("An earlier part of this file could not be written. Send it again.")
         if os.fstat(self.fd).st_nlink == 0:
             self._fail("the file was deleted or replaced", REPLACED)
+
+    def _make_room(self, allowance: Allowance, size: int) -> None:
+        try:
+            allowance.reach(size)
+        except SFTPFailure:
+            self.failure = "there was no more room for it in /upload"
+            raise
+        except OSError:
+            self.failure = "the server could not count it"
+            raise
 
     def _fail(self, reason: str, sentence: str) -> None:
         self.failure = reason

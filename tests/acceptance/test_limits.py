@@ -187,3 +187,74 @@ def test_the_banner_is_shown_before_login(here: Court) -> None:
     done = run_quietly(command, input="ls /\n", env={**os.environ, "LC_ALL": "C.UTF-8"})
     assert done.returncode == 0
     assert "Property of the county.\nUnauthorised use is prosecuted – § 16-9-93.\n" in done.stderr.replace("\r", "")
+
+
+# Quotas
+
+
+def fits(court: Court, name: str, size: int) -> bool:
+    file = court.write(name, b"x" * size)
+    return court.sftp(f"put {file} /upload/{name}", check=False).returncode == 0
+
+
+def test_a_quota_is_set_shown_and_taken_away(here: Court) -> None:
+    run, show = here.dropslot.run, lambda: here.dropslot.json("agency", "show", here.slug)
+    assert (show()["quota_bytes"], show()["used_bytes"], show()["used_files"]) == (None, 0, 0)
+    done = run("agency", "edit", here.slug, "--quota-bytes", "10KiB", "--quota-files", "3", "--network", "127.0.0.0/8")
+    assert "may log in from 127.0.0.0/8, and its /upload may hold 10 KiB and 3 files." in done.stdout
+    assert (show()["quota_bytes"], show()["quota_files"], show()["networks"]) == (10240, 3, "127.0.0.0/8")
+    assert fits(here, "a.csv", 10240)
+    assert not fits(here, "b.csv", 1)
+    assert (show()["used_bytes"], show()["used_files"]) == (10240, 2)
+    assert "10 KiB" in run("agency", "show", here.slug).stdout
+    run("agency", "edit", here.slug, "--quota-bytes", "none")
+    assert fits(here, "c.csv", 20_000)
+    assert not fits(here, "d.csv", 1)
+    assert fits(here, "c.csv", 30_000)
+    run("agency", "edit", here.slug, "--quota-files", "NONE")
+    assert (show()["quota_bytes"], show()["quota_files"]) == (None, None)
+    assert fits(here, "d.csv", 1)
+    run("agency", "edit", here.slug, "--quota-files", "4")  # what was counted before is not believed
+    assert not fits(here, "e.csv", 1)
+    (here.home / "upload" / "d.csv").unlink()
+    run("sweep")
+    assert fits(here, "e.csv", 1)
+
+
+def test_doors_and_rounds_count_together(here: Court) -> None:
+    here.dropslot.run("agency", "edit", here.slug, "--quota-bytes", "4MiB")
+    senders = [log_in(here) for _ in range(4)]
+    try:
+        files = [sender.open_sftp().open(f"/upload/{n}.csv", "wb") for n, sender in enumerate(senders)]
+        refused = 0
+        for _ in range(24):
+            for file in files:
+                try:
+                    file.write(b"x" * 65536)
+                except OSError:
+                    refused += 1
+        sizes = sum(file.stat().st_size for file in (here.home / "upload").iterdir())
+        assert refused
+        assert 3 * 1024**2 < sizes <= 4 * 1024**2
+    finally:
+        for sender in senders:
+            sender.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--quota-bytes", "ten"], "'ten' is no size. Write it as 10GiB"),
+        (["--quota-bytes", "0"], "--quota-bytes none"),
+        (["--quota-bytes", "9000000PB"], "too large"),
+        (["--quota-files", "-5"], "'-5' is no number of files"),
+        (["--quota-files", "0"], "--quota-files none"),
+        (["--quota-files", "99999999999"], "A quota"),
+        (["--quota-files", "5", "--network", "court"], "'court' is no network."),
+    ],
+)
+def test_a_quota_that_is_none_is_told(here: Court, arguments: list[str], sentence: str) -> None:
+    done = here.dropslot.run("agency", "edit", here.slug, *arguments, check=False)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert here.dropslot.json("agency", "show", here.slug)["quota_files"] is None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.agencies import Agency, add_agency, find_agency, list_agencies, set_enabled, set_networks
+from server.agencies import Agency, add_agency, find_agency, list_agencies, set_enabled, set_networks, set_quota
 from server.errors import AppError, Code
 from server.state import State
 
@@ -76,3 +76,24 @@ def test_networks_of_nobody_are_not_found(state: State) -> None:
     with state.database.writing() as conn, pytest.raises(AppError) as refused:
         set_networks(conn, "nobody", ["10.0.0.0/8"])
     assert refused.value.code == Code.NOT_FOUND
+
+
+def test_a_quota_is_kept_and_taken_back(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        add_agency(conn, agency("fulton"))
+        found = set_quota(conn, "gwinnett", 10 * 1024**4, 20_000)
+        assert (found.quota_bytes, found.quota_files) == (10 * 1024**4, 20_000)
+        assert find_agency(conn, "fulton").quota_bytes is None
+        found = set_quota(conn, "gwinnett", None, 5)
+        assert (found.quota_bytes, found.quota_files) == (None, 5)
+
+
+@pytest.mark.parametrize(("size", "files"), [(0, None), (-1, None), (2**63, None), (None, 0), (None, -1), (5, 2**31)])
+def test_a_quota_that_cannot_be_is_refused(state: State, size: int | None, files: int | None) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        with pytest.raises(AppError, match="A quota is 1 to") as refused:
+            set_quota(conn, "gwinnett", size, files)
+        assert find_agency(conn, "gwinnett").quota_bytes is None
+    assert refused.value.code == Code.INVALID

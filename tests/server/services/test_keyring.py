@@ -15,7 +15,7 @@ from keys.password import hash_password
 from keys.secret import Secret
 from keys.sshkey import generate
 from keys.store import Authority, StoredKey, Term, add_authority, edit_key, revoke_key, revoke_serials
-from server.agencies import set_enabled, set_networks, set_password
+from server.agencies import set_enabled, set_networks, set_password, set_quota
 from server.clock import new_id, now
 from server.services import passwords as module
 from server.services.credential import CertificateProof, Credential, KeyProof
@@ -159,6 +159,8 @@ def test_the_stamp_is_another_one_after_each_change(state: State, key: StoredKey
     changes: list[Callable[[Connection], object]] = [
         lambda conn: set_enabled(conn, "fulton", False),
         lambda conn: set_networks(conn, "gwinnett", ["10.0.0.0/8"]),
+        lambda conn: set_quota(conn, "gwinnett", 1000, None),
+        lambda conn: set_quota(conn, "gwinnett", 1000, 5),
         lambda conn: set_password(conn, "gwinnett", "$argon2id$"),
         lambda conn: revoke_serials(conn, authority, [5], now(), new_id),
         lambda conn: edit_key(conn, key, "", Term(expires_at=now() + timedelta(days=1)), now()),
