@@ -12,6 +12,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,26 +94,30 @@ def _miss(state: State, agency: Agency, gone: set[tuple[int, int]]) -> None:
 
 
 def walk(home: Path) -> Iterator[Found]:
-    """All plain files with final names below `home/upload`; links are not followed, folders that vanish are skipped."""
-    yield from _walk(home / "upload", "/upload")
+    """All plain files with final names below `home/upload`; links are not followed, folders that vanish are skipped.
+
+    However deep they lie: by renaming, an agency can nest folders deeper than Python may call itself.
+    """
+    folders = [(home / "upload", "/upload")]
+    while folders:
+        folder, path = folders.pop()
+        for entry, status in _entries(folder):
+            place = folder / entry.name, f"{path}/{entry.name}"
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(place)
+            elif stat.S_ISREG(status.st_mode) and not is_temporary(entry.name):
+                yield Found(*place, status)
 
 
-def _walk(folder: Path, path: str) -> Iterator[Found]:
+def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:  # it has vanished
-            continue
-        if not _is_text(entry.name):
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            yield from _walk(folder / entry.name, f"{path}/{entry.name}")
-        elif stat.S_ISREG(status.st_mode) and not is_temporary(entry.name):
-            yield Found(folder / entry.name, f"{path}/{entry.name}", status)
+        with suppress(OSError):  # it may vanish
+            if _is_text(entry.name):
+                yield entry, entry.stat(follow_symlinks=False)
 
 
 def _is_text(name: str) -> bool:

@@ -133,3 +133,17 @@ def test_a_spooled_file_that_was_never_registered_is_registered_and_not_swept(
     assert reconcile(state, registrar, log).registered == 1
     assert not reconcile(state, registrar, log)
     assert paths(run(state, log)) == []
+
+
+def test_however_deep_a_file_lies_it_is_found(state: State, upload: Path, log: Log) -> None:
+    # Deeper than the door lets anybody make a path; but who renames a folder into another one nests them.
+    deepest = os.open(upload, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=deepest)
+        below = os.open("d", os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = below
+    os.close(os.open("deep.txt", os.O_WRONLY | os.O_CREAT, dir_fd=deepest))
+    os.close(deepest)
+    (upload / "flat.txt").write_text("a")
+    assert paths(run(state, log))[-1] == "/upload/flat.txt"
