@@ -20,7 +20,7 @@ from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
 from server.state import open_state
 
-app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys.", no_args_is_help=True)
+app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys; certificates.", no_args_is_help=True)
 app.add_typer(authority.app, name="authority")
 app.command("audit")(key_audit.audit)
 

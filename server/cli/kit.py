@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from keys.sshkey import PublicKey
+from keys.sshkey import PublicKey, as_ppk
 from keys.store import ensure_host_keys
 from server.agencies import find_agency
 from server.cli.output import Json, print_one
@@ -56,7 +56,7 @@ def connect_kit(
 def _sentence(place: Path, court: Court) -> str:
     told = f"What {court.slug} needs to connect to {court.host}:{court.port} is in {place}; begin with README.txt."
     if court.with_key:
-        told += f" It has a private key ({court.slug}_key): hand the folder over safely, and delete it here."
+        told += f" It has a private key ({court.slug}_key and .ppk): hand the folder over safely, and delete it here."
     return told
 
 
@@ -75,9 +75,13 @@ def _host_keys(state: State) -> list[PublicKey]:
 
 
 def _make_pair(conn: Connection, slug: str) -> Mapping[str, bytes]:
-    """A new key of the agency, enrolled, as the files of its two halves."""
+    """A new key of the agency, enrolled, as the files of its two halves; the private one as PuTTY wants it too."""
     private, key = make_key(conn, slug, LABEL)
-    return {f"{slug}_key": private.reveal(), f"{slug}_key.pub": f"{key.public.openssh()}\n".encode()}
+    halves = {"": private.reveal(), ".ppk": as_ppk(private, key.public).reveal()}
+    return {
+        **{f"{slug}_key{ending}": half for ending, half in halves.items()},
+        f"{slug}_key.pub": f"{key.public.openssh()}\n".encode(),
+    }
 
 
 def _make_folder(place: Path) -> None:

@@ -172,11 +172,12 @@ def test_stopping_lets_the_running_upload_end(lone_court: Court) -> None:
 def test_ctrl_c_in_the_terminal_stops_everything_in_order(dropslot: Dropslot) -> None:
     dropslot.start()
     assert dropslot.process is not None
-    children = [child for role in ("sftp", "worker", "scheduler") for child in dropslot.children(role)]
-    assert len(children) == 3
+    children = {role: dropslot.children(role) for role in ("sftp", "worker", "scheduler")}
+    cores = len(os.sched_getaffinity(0))
+    assert {role: len(those) for role, those in children.items()} == {"sftp": cores, "worker": 1, "scheduler": 1}
     dropslot.process.send_signal(2)
     assert dropslot.process.wait(30) == 0
-    assert not any(child.is_running() for child in children)
+    assert not any(child.is_running() for those in children.values() for child in those)
     dropslot.process = None
 
 
@@ -210,6 +211,8 @@ def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
     assert "agency add" in done.stdout
     dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
     assert "key add gwinnett" in dropslot.run("doctor", check=False).stdout
+    dropslot.run("agency", "password", "gwinnett", "--generate")
+    assert "key add gwinnett" not in dropslot.run("doctor", check=False).stdout
 
 
 def test_help_is_there_for_every_command(dropslot: Dropslot) -> None:
@@ -217,6 +220,8 @@ def test_help_is_there_for_every_command(dropslot: Dropslot) -> None:
         [],
         ["agency"],
         ["key"],
+        ["key", "authority"],
+        ["host-key"],
         ["template"],
         ["profile"],
         ["arrival"],
