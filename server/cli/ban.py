@@ -42,9 +42,7 @@ def add(
     if contains(parse_networks(settings.never_ban), _bare(address)):
         raise AppError(Code.CONFLICT, f"{address} is never banned.", "Take it out of DROPSLOT_NEVER_BAN first.")
     if contains(parse_networks(settings.proxy_networks), _bare(address)):
-        raise AppError(
-            Code.CONFLICT, f"{address} is a load balancer's.", "Ban the client's address, as the log has it."
-        )
+        raise AppError(Code.CONFLICT, f"{address} is a load balancer's.", "Ban the client behind it.")
     with open_defence(settings) as defence:
         ban = defence.add(name, seconds)
     print_one(_document(ban), as_json, f"{name} is banned until {_moment(ban.until):%Y-%m-%d %H:%M:%SZ}.")
