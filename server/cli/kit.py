@@ -31,7 +31,9 @@ def connect_kit(
     host: Annotated[
         str | None, typer.Option(help="The server's name as the court knows it.", show_default="this machine's")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="The port the court connects to.", show_default="the door's")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port the court connects to.", min=1, max=65535, show_default="the door's")
+    ] = None,
     new_key: Annotated[
         bool, typer.Option("--with-new-key", help="Make a key pair too; its private half is in the folder only.")
     ] = False,
@@ -44,7 +46,7 @@ def connect_kit(
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)
-            court = Court(slug, agency.name, host or socket.getfqdn(), port or _door_port(settings), known, new_key)
+            court = Court(slug, agency.name, host or _own_name(), port or _door_port(settings), known, new_key)
             kit = write_kit(court)
             _make_folder(place)
             pair = _make_pair(conn, slug) if new_key else {}
@@ -58,6 +60,14 @@ def _sentence(place: Path, court: Court) -> str:
     if court.with_key:
         told += f" It has a private key ({court.slug}_key and .ppk): hand the folder over safely, and delete it here."
     return told
+
+
+def _own_name() -> str:
+    """This machine's name in the network. Raises `AppError` invalid if it has none that a court could use."""
+    name = socket.getfqdn()
+    if name.partition(".")[0] == "localhost":
+        raise AppError(Code.INVALID, "This machine does not know its own name.", "Say it: --host sftp.example.gov")
+    return name
 
 
 def _door_port(settings: Settings) -> int:

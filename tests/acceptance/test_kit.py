@@ -129,7 +129,7 @@ def test_refusals(dropslot: Dropslot, tmp_path: Path) -> None:
         (("hall", "--out", taken / "README.txt"), "is there already"),
         (("hall", "--out", tmp_path / "kit", "--host", "a;b"), "no name of a host"),
         (("nobody", "--out", tmp_path / "kit"), "no agency"),
-        (("hall", "--out", "/proc/kit"), "cannot be written"),
+        (("hall", "--out", "/proc/kit", "--host", "h"), "cannot be written"),
     ):
         done = dropslot.run("agency", "connect-kit", *flags, "--with-new-key", check=False)
         assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr

@@ -71,6 +71,7 @@ def test_a_public_key_comes_from_standard_input_and_in_rfc_4716(court: Court) ->
         (["agency", "add", "good", "--name", "x", "--timezone", "Mars"], 1, "no time zone"),
         (["key", "add", "nobody", "/nonexistent"], 1, "cannot be read"),
         (["key", "add"], 2, "Missing argument"),
+        (["key", "edit", "nobody", "nightly"], 1, "What shall change?"),
         (["frobnicate"], 2, "No such command"),
         (["upload", "show", "nothing"], 1, "no upload"),
         (["record", "list", "clients", "--agency", "nobody"], 1, "There is no agency"),
