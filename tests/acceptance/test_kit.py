@@ -129,10 +129,20 @@ def test_refusals(dropslot: Dropslot, tmp_path: Path) -> None:
         (("hall", "--out", taken / "README.txt"), "is there already"),
         (("hall", "--out", tmp_path / "kit", "--host", "a;b"), "no name of a host"),
         (("nobody", "--out", tmp_path / "kit"), "no agency"),
-        (("hall", "--out", "/proc/kit", "--host", "h"), "cannot be written"),
+        (("hall", "--out", "/proc/kit"), "cannot be written"),
     ):
-        done = dropslot.run("agency", "connect-kit", *flags, "--with-new-key", check=False)
+        done = dropslot.run("agency", "connect-kit", "--host", "h", *flags, "--with-new-key", check=False)
         assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
     assert (taken / "README.txt").read_text() == "mine"
     assert not (tmp_path / "kit").exists()
     assert dropslot.json("key", "list", "hall") == []
+
+
+def test_a_machine_without_a_name_must_be_told_one(
+    dropslot: Dropslot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropslot.run("agency", "add", "hall", "--name", "Hall County", "--timezone", "America/New_York")
+    monkeypatch.setattr("socket.getfqdn", lambda: "localhost.localdomain")
+    done = dropslot.run("agency", "connect-kit", "hall", "--out", tmp_path / "kit", check=False)
+    assert (done.returncode, "--host sftp.example.gov" in done.stderr) == (1, True)
+    assert not (tmp_path / "kit").exists()
