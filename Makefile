@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: install run test lint types contracts check bench fuzz lock clean python
+.PHONY: install run test lint types contracts check bench fuzz fuzz-tools lock clean python
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -50,8 +50,12 @@ check: lint types contracts test ## All of the above
 bench: $(VENV)/.developed ## Measure against OpenSSH, servers in Go, the naive script and sqlite3
 	@$(BIN)/python -m bench
 
-fuzz: $(VENV)/.developed ## Throw packets at the SFTP handler, guided by coverage (FUZZ_SECONDS=60)
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[fuzz]'
+fuzz-tools: $(VENV)/.developed
+	@$(BIN)/python -c 'import atheris' 2>/dev/null \
+	  || $(PIP) install --only-binary atheris --no-build-isolation -e '.[fuzz]' \
+	  || { echo "make fuzz needs atheris, which has no wheel for $$($(BIN)/python --version) on $$(uname -m)." >&2; exit 1; }
+
+fuzz: fuzz-tools ## Throw packets at the SFTP handler, guided by coverage (FUZZ_SECONDS=60)
 	@mkdir -p .fuzz
 	@$(BIN)/python -m tests.server.sftp.fuzz_packets -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/ -verbosity=0 -print_final_stats=1 $(FUZZ_FLAGS)
 

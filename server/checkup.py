@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 from ingest import inbox
 from keys.sshkey import winscp_fingerprint
-from keys.store import ensure_host_keys, list_keys
-from server.agencies import list_agencies
+from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
+from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.mismatches import Mismatches
 from server.state import State
@@ -57,7 +57,7 @@ def _host_keys(state: State) -> Iterator[Finding]:
 
 def _agencies(state: State) -> Iterator[Finding]:
     with state.database.reading() as conn:
-        agencies = list_agencies(conn)
+        agencies, authorities = list_agencies(conn), list_authorities(conn)
         if not agencies:
             yield Finding(
                 "agencies", False, "there is none", "Add one: dropslot agency add SLUG --name N --timezone TZ"
@@ -66,12 +66,17 @@ def _agencies(state: State) -> Iterator[Finding]:
             usable = [key for key in list_keys(conn, agency.id) if key.state(now()) == "active"]
             profiles = inbox.list_profiles(conn, agency.id)
             hints = []
-            if not usable:
+            if not usable and not _has_another_way(agency, authorities):
                 hints.append(f"It cannot log in; give it a key: dropslot key add {agency.slug} KEY.pub")
             if not profiles:
                 hints.append(f"Nothing takes its files: dropslot profile add {agency.slug} NAME --template odyssey-ecr")
             sentence = f"{len(usable)} key(s), {len(profiles)} profile(s)" + ("" if agency.enabled else ", disabled")
             yield Finding(f"agency {agency.slug}", not hints or not agency.enabled, sentence, " ".join(hints))
+
+
+def _has_another_way(agency: Agency, authorities: list[Authority]) -> bool:
+    """Whether it may log in without a key of its own: with a password, or a certificate."""
+    return bool(agency.password_hash) or any(one.agency_id in (None, agency.id) for one in authorities)
 
 
 def _spool(state: State) -> Finding:

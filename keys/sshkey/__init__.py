@@ -2,7 +2,7 @@
 
 from keys.sshkey.certificate import Certificate, check_certificate, read_certificate
 from keys.sshkey.forms import known_hosts_line, sshfp_record, winscp_fingerprint
-from keys.sshkey.pair import KINDS, generate
+from keys.sshkey.pair import KINDS, as_ppk, generate
 from keys.sshkey.text import parse_public
 from keys.sshkey.wire import PublicKey, read_blob
 
@@ -10,6 +10,7 @@ __all__ = [
     "KINDS",
     "Certificate",
     "PublicKey",
+    "as_ppk",
     "check_certificate",
     "generate",
     "known_hosts_line",

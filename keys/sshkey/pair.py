@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ecdsa
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_ssh_private_key,
 )
 
 from keys.errors import KeysError
@@ -62,3 +63,9 @@ def generate(
         return write_ppk(private, public, public.comment, passphrase), public
     lock = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.reveal())
     return Secret(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, lock)), public
+
+
+def as_ppk(private: Secret, public: PublicKey) -> Secret:
+    """PuTTY's file for a pair that `generate` made in OpenSSH's form and without a passphrase."""
+    pair = cast(PrivateKey, load_ssh_private_key(private.reveal(), None))
+    return write_ppk(pair, public, public.comment, None)

@@ -17,7 +17,7 @@ from server.settings import Settings
 from server.sizes import say_size
 from server.state import open_state
 
-app = typer.Typer(help="Add, edit, list, show, enable and disable agencies.", no_args_is_help=True)
+app = typer.Typer(help="Add, edit, list, show, enable, disable and connect agencies.", no_args_is_help=True)
 app.command("password")(password.password)
 
 Slug = Annotated[str, typer.Argument(help="The agency's login name, such as gwinnett-courts.")]

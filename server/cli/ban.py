@@ -39,8 +39,10 @@ def add(
 ) -> None:
     """Ban an address; its open sessions stay. All processes know within two seconds."""
     settings, name, seconds = _prepared(context), _name(address), _seconds(length)
-    if contains(parse_networks(settings.never_ban), address):
-        raise AppError(Code.CONFLICT, f"{address} is in never_ban.", "Take it out of DROPSLOT_NEVER_BAN first.")
+    if contains(parse_networks(settings.never_ban), _bare(address)):
+        raise AppError(Code.CONFLICT, f"{address} is never banned.", "Take it out of DROPSLOT_NEVER_BAN first.")
+    if contains(parse_networks(settings.proxy_networks), _bare(address)):
+        raise AppError(Code.CONFLICT, f"{address} is a load balancer's.", "Ban the client behind it.")
     with open_defence(settings) as defence:
         ban = defence.add(name, seconds)
     print_one(_document(ban), as_json, f"{name} is banned until {_moment(ban.until):%Y-%m-%d %H:%M:%SZ}.")
@@ -70,9 +72,14 @@ def _prepared(context: typer.Context) -> Settings:
     return settings
 
 
+def _bare(address: str) -> str:
+    """`ban list` shows a /64, which may be given back as it is."""
+    return address.removesuffix("/64") if ":" in address else address
+
+
 def _name(address: str) -> str:
-    """What the address is counted as; `ban list` shows a /64, which may be given back as it is."""
-    text = address.removesuffix("/64") if ":" in address else address
+    """What the address is counted as."""
+    text = _bare(address)
     try:
         ipaddress.ip_address(text)
     except ValueError as error:

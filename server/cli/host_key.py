@@ -19,7 +19,9 @@ app = typer.Typer(help="List, rotate, activate and retire the server's own keys.
 
 COLUMNS = ("id", "algorithm", "fingerprint", "state", "created_at", "active_from")
 Host = Annotated[str | None, typer.Option(help="The name clients connect to.", show_default="this machine's name")]
-Port = Annotated[int | None, typer.Option(help="The port clients connect to.", show_default="the door's port")]
+Port = Annotated[
+    int | None, typer.Option(help="The port clients connect to.", min=1, max=65535, show_default="the door's")
+]
 
 
 @app.command("list")

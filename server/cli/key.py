@@ -20,7 +20,7 @@ from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
 from server.state import open_state
 
-app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys.", no_args_is_help=True)
+app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys; trust authorities.", no_args_is_help=True)
 app.add_typer(authority.app, name="authority")
 app.command("audit")(key_audit.audit)
 
@@ -131,6 +131,8 @@ def edit(
     as_json: Json = False,
 ) -> None:
     """Give a key another label, first day or expiry (`never` takes a bound away); open sessions keep to it."""
+    if not label and not_before is None and expires is None:
+        raise AppError(Code.INVALID, "What shall change?", "Give --label, --not-before or --expires.")
     with open_state(context.obj) as state, state.database.writing() as conn:
         edited = change_key(conn, agency, key, label, TermWish(not_before, expires))
     print_one(_document(edited), as_json, f"Key {edited.fingerprint} is '{edited.label}'{_term(edited)}.")

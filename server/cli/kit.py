@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from keys.sshkey import PublicKey
+from keys.sshkey import PublicKey, as_ppk
 from keys.store import ensure_host_keys
 from server.agencies import find_agency
 from server.cli.output import Json, print_one
@@ -31,7 +31,9 @@ def connect_kit(
     host: Annotated[
         str | None, typer.Option(help="The server's name as the court knows it.", show_default="this machine's")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="The port the court connects to.", show_default="the door's")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port the court connects to.", min=1, max=65535, show_default="the door's")
+    ] = None,
     new_key: Annotated[
         bool, typer.Option("--with-new-key", help="Make a key pair too; its private half is in the folder only.")
     ] = False,
@@ -44,7 +46,7 @@ def connect_kit(
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)
-            court = Court(slug, agency.name, host or socket.getfqdn(), port or _door_port(settings), known, new_key)
+            court = Court(slug, agency.name, host or _own_name(), port or _door_port(settings), known, new_key)
             kit = write_kit(court)
             _make_folder(place)
             pair = _make_pair(conn, slug) if new_key else {}
@@ -56,8 +58,16 @@ def connect_kit(
 def _sentence(place: Path, court: Court) -> str:
     told = f"What {court.slug} needs to connect to {court.host}:{court.port} is in {place}; begin with README.txt."
     if court.with_key:
-        told += f" It has a private key ({court.slug}_key): hand the folder over safely, and delete it here."
+        told += f" It has a private key ({court.slug}_key and .ppk): hand the folder over safely, and delete it here."
     return told
+
+
+def _own_name() -> str:
+    """This machine's name in the network. Raises `AppError` invalid if it has none that a court could use."""
+    name = socket.getfqdn()
+    if name.partition(".")[0] == "localhost":
+        raise AppError(Code.INVALID, "This machine does not know its own name.", "Say it: --host sftp.example.gov")
+    return name
 
 
 def _door_port(settings: Settings) -> int:
@@ -75,9 +85,13 @@ def _host_keys(state: State) -> list[PublicKey]:
 
 
 def _make_pair(conn: Connection, slug: str) -> Mapping[str, bytes]:
-    """A new key of the agency, enrolled, as the files of its two halves."""
+    """A new key of the agency, enrolled, as the files of its two halves; the private one as PuTTY wants it too."""
     private, key = make_key(conn, slug, LABEL)
-    return {f"{slug}_key": private.reveal(), f"{slug}_key.pub": f"{key.public.openssh()}\n".encode()}
+    halves = {"": private.reveal(), ".ppk": as_ppk(private, key.public).reveal()}
+    return {
+        **{f"{slug}_key{ending}": half for ending, half in halves.items()},
+        f"{slug}_key.pub": f"{key.public.openssh()}\n".encode(),
+    }
 
 
 def _make_folder(place: Path) -> None:

@@ -25,7 +25,7 @@ def serve(
         int | None, typer.Option(help="Port of the SFTP door (0: the system chooses).  [2022]")
     ] = None,
     sftp_host: Annotated[str | None, typer.Option(help="Address to listen on.  [0.0.0.0]")] = None,
-    sftp_processes: Annotated[int | None, typer.Option(help="SFTP processes that share the port.  [1]")] = None,
+    sftp_processes: Annotated[int | None, typer.Option(help="SFTP processes (else: one per core).")] = None,
     policy: Annotated[Policy | None, typer.Option(help="Which algorithms the door offers.  [2025-03]")] = None,
     workers: Annotated[int | None, typer.Option(help="Ingest workers.  [1]")] = None,
     sweep_every: Annotated[float | None, typer.Option(help="Seconds between two sweeps.  [3600]")] = None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.sftp import checking, paths, refusals
+from server.sftp import checking, guard, paths, refusals, session
 from tests.acceptance.court import Court, ecr, ecr_row, need, run_quietly, wait_for
 from tests.server.services.test_kit import HOST_KEY, SWITCHES
 
@@ -84,6 +84,7 @@ def test_no_sentence_is_made_up() -> None:
 def test_the_common_refusals_are_told() -> None:
     patterns = [".*".join(map(re.escape, sentence.split("..."))) for sentence in told()]
     common = {sentence for _, sentence in refusals._SENTENCES.values()} | {refusals.LINKS, refusals.INTERNAL}
+    common |= {guard.BANNED, guard.TOO_FAST, session.TOO_MANY_STRANGERS}
     common |= {checking.TOO_LONG, checking.TOO_MANY, checking.SMALL_BLOCK, checking.UNKNOWN}
     common |= set(re.findall(r'SFTP\w+\("([^"]+)"\)', Path(paths.__file__).read_text()))
     assert [sentence for sentence in common if not any(re.fullmatch(one, sentence) for one in patterns)] == []

@@ -168,7 +168,7 @@ def test_an_operator_bans_by_hand(here: Court) -> None:
     ("arguments", "sentence"),
     [
         (["add", "court.example"], "is no address"),
-        (["add", "127.0.0.1"], "never_ban"),
+        (["add", "127.0.0.1"], "never banned"),
         (["add", "192.0.2.1", "--for", "soon"], "no length of time"),
         (["add", "192.0.2.1", "--for", "0m"], "no length of time"),
         (["lift", "192.0.2.99"], "is not banned"),

@@ -37,6 +37,26 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch,
     assert Settings() == settings
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    told = set(re.findall(r"`(?:DROPSLOT)?_([A-Z_]+)`", README.read_text().replace("`DROPSLOT_", "`_")))
-    assert {name.upper() for name in Settings.model_fields} <= told
+def told() -> dict[str, str]:
+    """The settings of the README's table with their defaults; a row may have several of both."""
+    rows = re.findall(r"^\| (`DROPSLOT_[^|]*) \| ([^|]*) \| [^|]* \|$", README.read_text(), re.MULTILINE)
+    defaults = {}
+    for cell, values in rows:
+        names = re.findall(r"`(?:DROPSLOT)?_([A-Z_]+)`", cell)
+        several = values.split(", ") if len(names) > 1 else [values]
+        defaults |= dict(zip(names, (one.strip("`") for one in several), strict=True))
+    return defaults
+
+
+def test_every_setting_is_in_the_readme_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DROPSLOT_{name.upper()}", raising=False)
+    defaults = {name.upper(): as_told(value) for name, value in Settings().model_dump().items()}
+    assert told() == {**defaults, "SFTP_PROCESSES": "one per core"}
+
+
+def as_told(value: object) -> str:
+    """A default as the table has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value) or "(none)"

@@ -5,10 +5,10 @@ The texts lie beside this module, with `{{word}}` where something is filled in. 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 
-from keys.sshkey import PublicKey
+from keys.sshkey import PublicKey, known_hosts_line, winscp_fingerprint
 from server.errors import AppError, Code
 
 UNIX_FILES = ("known_hosts", "sftp-batch.txt", "send-sftp.sh")
@@ -16,17 +16,17 @@ WINDOWS_FILES = (
     *("README.txt", "host-keys.txt", "winscp-script.txt", "send-winscp.cmd"),
     *("psftp-batch.txt", "send-psftp.cmd"),
 )
-SSH_PORT = 22
-ED25519_BITS = 255  # as PuTTY and WinSCP count them; OpenSSH says 256
 
-KEY_IS_THERE = """The private key is in this folder: {{slug}}_key (for OpenSSH), with its public
-half {{slug}}_key.pub. The server knows it already. Keep this folder where only the
-account that sends can read it, and delete every other copy."""
+KEY_IS_THERE = """The private key is in this folder, twice: {{slug}}_key (for OpenSSH) and
+{{slug}}_key.ppk (for WinSCP and PuTTY), with its public half {{slug}}_key.pub. The
+server knows it already. Keep this folder where only the account that sends can
+read it, and delete every other copy."""
 KEY_IS_ELSEWHERE = """The private key is not in this folder. You have it already, as {{slug}}_key or
 under another name: put it into this folder, where only the account that sends
 can read it. If you have none yet, make one (ssh-keygen -t ed25519 -f {{slug}}_key,
 or PuTTYgen), keep it, and send only the public half (.pub) to the operator of
-the server."""
+the server. WinSCP and PuTTY want it as {{slug}}_key.ppk: open {{slug}}_key in
+PuTTYgen (Load), and press "Save private key"."""
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _MARK = re.compile(r"\{\{([a-z]+)\}\}")
@@ -56,15 +56,8 @@ def write_kit(court: Court) -> Mapping[str, bytes]:
 
 
 def known_hosts(court: Court) -> str:
-    """The lines of OpenSSH's known_hosts file (sshd(8)): a port other than 22 is part of the name."""
-    place = court.host if court.port == SSH_PORT else f"[{court.host}]:{court.port}"
-    return "".join(f"{place} {replace(key, comment='').openssh()}\n" for key in court.host_keys)
-
-
-def winscp_host_key(key: PublicKey) -> str:
-    """One key as WinSCP's `-hostkey` switch wants it: type, bits, fingerprint."""
-    bits = ED25519_BITS if key.algorithm == "ssh-ed25519" else key.bits
-    return f"{key.algorithm} {bits} {key.fingerprint}"
+    """The lines of OpenSSH's known_hosts file."""
+    return "".join(f"{known_hosts_line(key, court.host, court.port)}\n" for key in court.host_keys)
 
 
 def _check(court: Court) -> None:
@@ -85,7 +78,7 @@ def _fill_in(court: Court) -> dict[str, str]:
         "shown": shown,
         "port": str(court.port),
         "address": f"{shown}:{court.port}",
-        "winscp": ";".join(map(winscp_host_key, court.host_keys)),
+        "winscp": ";".join(map(winscp_fingerprint, court.host_keys)),
         "psftp": " ".join(f"-hostkey {key.fingerprint}" for key in court.host_keys),
         "openssh": "\n".join(f"  {key.algorithm:<20} {key.fingerprint}" for key in court.host_keys),
         "key": (KEY_IS_THERE if court.with_key else KEY_IS_ELSEWHERE).replace("{{slug}}", court.slug),

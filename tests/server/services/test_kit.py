@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from keys.sshkey import PublicKey, generate
+from keys.sshkey import PublicKey, generate, winscp_fingerprint
 from server.errors import AppError
-from server.services.kit import UNIX_FILES, WINDOWS_FILES, Court, known_hosts, winscp_host_key, write_kit
+from server.services.kit import UNIX_FILES, WINDOWS_FILES, Court, known_hosts, write_kit
 from tests.acceptance.court import need
 
 KINDS = ("ed25519", "ecdsa-nistp256", "rsa-3072")
@@ -69,7 +69,7 @@ def test_a_host_key_as_puttygen_shows_it(host_keys: Sequence[PublicKey], tmp_pat
         file = tmp_path / "key.pub"
         file.write_text(key.openssh() + "\n")
         shown = subprocess.run([need("puttygen"), "-l", file], capture_output=True, text=True, check=True).stdout
-        assert shown.startswith(winscp_host_key(key))
+        assert shown.startswith(winscp_fingerprint(key))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_everything_is_filled_in_and_nothing_is_secret(court: Court, with_key: b
         assert "\r" not in text.replace("\r\n", "")
         if name != "README.txt":
             assert "{{" not in text
-    readme = kit["README.txt"].decode()
+    readme = " ".join(kit["README.txt"].decode().split())
     assert ("The server knows it already" in readme) == with_key
     assert "Gwinnett County {{slug}}. It has" in readme
 

@@ -126,8 +126,9 @@ class Target:
         journal = Journal(self._settings.spool / "receiving", durable=False)
         log = structlog.wrap_logger(structlog.ReturnLogger())
         reception = Reception(journal, spool, 0, 0)
-        announcer: Any = Nobody()
-        self._desk = Desk(self._settings, announcer, reception, announcer, ThreadPoolExecutor(1), log)
+        nobody: Any = Nobody()
+        pool = ThreadPoolExecutor(1)
+        self._desk = Desk(self._settings, nobody, reception, nobody, pool, guard=nobody, slots=nobody, log=log)
         self._log = log
 
     def hear(self, data: bytes) -> None:

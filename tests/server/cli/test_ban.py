@@ -1,0 +1,27 @@
+"""`dropslot ban`: what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli.program import app
+from server.errors import AppError
+
+NETWORKS = {"DROPSLOT_NEVER_BAN": "2001:db8::/32 10.1.0.0/16", "DROPSLOT_PROXY_NETWORKS": "10.9.0.0/16"}
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("10.1.2.3", "never banned"),
+        ("2001:db8:0:7::1", "never banned"),
+        ("2001:db8:0:7::/64", "never banned"),
+        ("10.9.0.1", "load balancer"),
+        ("10.2.0.0/16", "no address"),
+    ],
+)
+def test_an_address_that_would_not_stay_out_is_not_banned(tmp_path: Path, address: str, sentence: str) -> None:
+    done = CliRunner(env=NETWORKS).invoke(app, ["--data", str(tmp_path), "ban", "add", address])
+    assert isinstance(done.exception, AppError)
+    assert sentence in str(done.exception)
