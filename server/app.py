@@ -23,22 +23,13 @@ from pathlib import Path
 
 import uvloop
 
-from keys.secret import Secret
-from keys.store import Use, ensure_host_keys
+from keys.store import ensure_host_keys
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
-from server.intake.usage import Quota
 from server.logs import Log, open_log
-from server.networks import parse_networks
-from server.services.credential import Credential, KeyProof, PasswordProof
-from server.services.host_keys import HostKeys
-from server.services.keyring import KeyRing
-from server.services.passwords import Passwords
-from server.services.uses import Uses
 from server.settings import Settings, environment
-from server.sftp import Account, Door
 from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
 
@@ -100,6 +91,9 @@ def run_sftp(settings: Settings, child: Child) -> None:
 
 
 async def _open_door(state: State, log: Log, child: Child) -> None:
+    from server.gatekeeper import Gatekeeper  # asyncssh and all ciphers: the other roles do without
+    from server.sftp import Door
+
     settings = state.settings
     asked = _stop_signals(child.lifeline_fd)
     registrar = Registrar(state.database, state.queue, log)
@@ -142,56 +136,6 @@ def run_scheduler(settings: Settings, child: Child) -> None:
         rounds = Rounds(state, log)
         tell_ready(child.ready_fd)
         rounds.walk(stopping)
-
-
-class Gatekeeper:
-    """The door's question "who is this?" answered from the database."""
-
-    def __init__(self, state: State, log: Log) -> None:
-        self._keys = KeyRing(state.database)
-        self._passwords = Passwords(state.database)
-        self._uses = Uses(state.database, log)
-        self._host_keys = HostKeys(state.database, state.cipher)
-        self._settings = state.settings
-
-    async def admit(self, username: str, credential: Credential) -> Account | None:
-        """The account of that user name and proof, or None."""
-        admission = await self._keys.admit(username, credential)
-        if admission is None:
-            return None
-        agency = admission.agency
-        networks, quota = parse_networks(agency.networks or ""), Quota(agency.quota_bytes, agency.quota_files)
-        return Account(agency.id, agency.slug, self._settings.home(agency.slug), networks, admission.until, quota)
-
-    async def knows(self, username: str) -> bool:
-        """Whether there is an agency of that name."""
-        return await self._keys.knows(username)
-
-    def takes_password(self, username: str) -> bool:
-        """Whether that agency has a password."""
-        return self._keys.takes_password(username)
-
-    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
-        """What the password proves, if it is the agency's."""
-        return await self._passwords.prove(username, password)
-
-    def used(self, username: str, credential: Credential, address: str, client: str) -> None:
-        """Remember when a key was last used."""
-        if isinstance(credential, KeyProof):
-            self._uses.note(credential.fingerprint, Use(now(), address, client))
-
-    async def host_keys(self) -> list[bytes]:
-        """The private host keys as they are now."""
-        return await asyncio.to_thread(self._host_keys.read)
-
-    async def finish(self) -> None:
-        """Write what is only remembered."""
-        self._passwords.close()
-        await self._uses.finish()
-
-    async def stamp(self) -> object:
-        """Changes when any admission may have changed."""
-        return await self._keys.stamp()
 
 
 def load_host_keys(state: State) -> list[bytes]:

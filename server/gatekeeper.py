@@ -1,0 +1,67 @@
+"""Who may come in through the door, answered from the database; and what the door needs of the keys besides."""
+
+import asyncio
+
+from keys.secret import Secret
+from keys.store import Use
+from server.clock import now
+from server.intake.usage import Quota
+from server.logs import Log
+from server.networks import parse_networks
+from server.services.credential import Credential, KeyProof, PasswordProof
+from server.services.host_keys import HostKeys
+from server.services.keyring import KeyRing
+from server.services.passwords import Passwords
+from server.services.uses import Uses
+from server.sftp import Account
+from server.state import State
+
+
+class Gatekeeper:
+    """The door's question "who is this?" answered from the database."""
+
+    def __init__(self, state: State, log: Log) -> None:
+        self._keys = KeyRing(state.database)
+        self._passwords = Passwords(state.database)
+        self._uses = Uses(state.database, log)
+        self._host_keys = HostKeys(state.database, state.cipher)
+        self._settings = state.settings
+
+    async def admit(self, username: str, credential: Credential) -> Account | None:
+        """The account of that user name and proof, or None."""
+        admission = await self._keys.admit(username, credential)
+        if admission is None:
+            return None
+        agency = admission.agency
+        networks, quota = parse_networks(agency.networks or ""), Quota(agency.quota_bytes, agency.quota_files)
+        return Account(agency.id, agency.slug, self._settings.home(agency.slug), networks, admission.until, quota)
+
+    async def knows(self, username: str) -> bool:
+        """Whether there is an agency of that name."""
+        return await self._keys.knows(username)
+
+    def takes_password(self, username: str) -> bool:
+        """Whether that agency has a password."""
+        return self._keys.takes_password(username)
+
+    async def prove_password(self, username: str, password: Secret) -> PasswordProof | None:
+        """What the password proves, if it is the agency's."""
+        return await self._passwords.prove(username, password)
+
+    def used(self, username: str, credential: Credential, address: str, client: str) -> None:
+        """Remember when a key was last used."""
+        if isinstance(credential, KeyProof):
+            self._uses.note(credential.fingerprint, Use(now(), address, client))
+
+    async def host_keys(self) -> list[bytes]:
+        """The private host keys as they are now."""
+        return await asyncio.to_thread(self._host_keys.read)
+
+    async def finish(self) -> None:
+        """Write what is only remembered."""
+        self._passwords.close()
+        await self._uses.finish()
+
+    async def stamp(self) -> object:
+        """Changes when any admission may have changed."""
+        return await self._keys.stamp()
