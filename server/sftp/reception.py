@@ -215,7 +215,8 @@ class Reception:
             return Outcome(Judgement(Verdict.PARTIAL, FULL), error=error)
         finally:
             self._uploads.pop(upload.token, None)
-            os.close(upload.fd)
+            fd, upload.fd = upload.fd, -1  # that number is somebody else's file soon
+            os.close(fd)
 
     def _conclude(self, jail: Jail, upload: Upload) -> Outcome:
         if not upload.torn and not upload.failure:

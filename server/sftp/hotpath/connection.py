@@ -21,6 +21,8 @@ DATA_HEADER = 10
 SHORTEST_BODY = 6
 LEAST_PADDING = 4
 LOOK_AGAIN = 0.01
+# In seconds. So long others wait at most for requests of one connection that are already here, and for one more.
+TURN = 0.01
 
 _UINT32 = struct.Struct(">I")
 _ONE_NUMBER = 5 + 4 + 4
@@ -31,6 +33,9 @@ class Batch(Protocol):
 
     def end_batch(self) -> None:
         """Write what was gathered, and answer."""
+
+    def go_on(self) -> None:
+        """Deal with what had to wait."""
 
 
 class HotConnection(Line):
@@ -48,6 +53,9 @@ class HotConnection(Line):
         self._tail = b""
         self._leaving: list[bytes] | None = None
         self._fd = -1
+        self.resting = False
+        self._turn_ends = 0.0
+        self._waiting: list[Batch] = []
 
     # Receiving
 
@@ -101,6 +109,7 @@ class HotConnection(Line):
         return (
             self._auth_complete
             and self._kex is None
+            and self._transport is not None  # or it is over, and what comes now is nobody's
             and not self._inpbuf
             and self._decompressor is None
             and self._recv_handler == self._recv_pkthdr
@@ -174,14 +183,35 @@ class HotConnection(Line):
         if self._leaving is not None:
             return False
         self._leaving = []
+        self._turn_ends = time.monotonic() + TURN
         return True
 
     def end_batch(self) -> None:
         """Let everybody finish, and send what was collected."""
-        while self.finishing:
-            self.finishing.pop().end_batch()
-        self.flush()
-        self._leaving = None
+        try:
+            while self.finishing:
+                self.finishing.pop().end_batch()
+            self.flush()
+        finally:
+            self._leaving = None
+
+    def has_had_its_turn(self) -> bool:
+        """Whether this batch has taken so long that the other connections come first."""
+        if not self.resting and time.monotonic() > self._turn_ends:
+            self.resting = True
+            self._loop.call_soon(self._take_turn)
+        return self.resting
+
+    def wait_for_turn(self, batch: Batch) -> None:
+        """Have it go on when the others have had theirs."""
+        if batch not in self._waiting:
+            self._waiting.append(batch)
+
+    def _take_turn(self) -> None:
+        self.resting = False
+        waiting, self._waiting = self._waiting, []
+        for batch in waiting:
+            batch.go_on()
 
     @property
     def collected(self) -> int:
@@ -205,10 +235,10 @@ class HotConnection(Line):
         if not transport.get_write_buffer_size():
             try:
                 written = os.write(self._fd, view)
-            except BlockingIOError:
-                written = 0
-            except OSError:
+            except ConnectionError:
                 return  # the transport's reader is told of it, and ends the connection
+            except OSError:
+                written = 0  # it is full, or the transport finds out what is wrong
         if written < len(view):
             transport.write(bytes(view[written:]))
             if not self.choked and transport.get_write_buffer_size() > UNSENT:
@@ -236,6 +266,11 @@ class HotConnection(Line):
             self._transport.write(b"".join(self._leaving))
             self._leaving.clear()
         super()._force_close(exc)
+
+    @property
+    def is_rekeying(self) -> bool:
+        """Whether what is sent now would be kept until a key exchange is over, for which the client may take ages."""
+        return not self._kex_complete
 
     def may_seal(self) -> bool:
         """Whether a packet may be sealed and sent right now: no key exchange is due or going on."""
@@ -301,6 +336,9 @@ class HotConnection(Line):
 
     def _unchoke(self) -> None:
         self.choked = False
+        self._tell_channels()
+
+    def _tell_channels(self) -> None:
         for channel in list(self._channels.values()):
             if isinstance(channel, HotChannel):
                 channel.go_on()
@@ -310,6 +348,7 @@ class HotConnection(Line):
         super().send_newkeys(k, h)
         self._send_encryption = seal_like(self._send_encryption, sending=True)
         self._next_recv_encryption = seal_like(self._next_recv_encryption, sending=False)
+        self._loop.call_soon(self._tell_channels)
 
     async def reload_config(self) -> None:
         """Nothing: no configuration file is read, so no user has options of his own, and this is a third of a login."""

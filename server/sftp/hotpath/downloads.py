@@ -1,7 +1,8 @@
 """READ requests: kept in order, and answered as fast as the client takes the answers.
 
-An answer is never short but at the end of the file: OpenSSH's client asks for less from then on (sftp-client.c). So one
-is sent when the client's window holds all of it, or else, if its window never will, in the way of all other answers.
+An answer is never short but at the end of the file: OpenSSH's client asks for less from then on (sftp-client.c). One
+that the client's window does not hold is sent in the way of all other answers, a part now and the rest when there is
+room: to wait for that room would be to wait for ever for a client that widens its window when it is used up.
 """
 
 import asyncio
@@ -56,6 +57,7 @@ class Downloads:
         self._slow: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._dropped = False
 
     def __len__(self) -> int:
         """How many are not answered."""
@@ -63,11 +65,14 @@ class Downloads:
 
     def add(self, read: Read) -> None:
         """Another one."""
+        if self._dropped:
+            return
         self._queue.append(read)
         self._idle.clear()
 
     def drop(self) -> None:
-        """Nobody is left to answer."""
+        """Nobody is left to answer, now or later."""
+        self._dropped = True
         self._queue.clear()
         self._note_idle()
 
@@ -77,22 +82,24 @@ class Downloads:
 
     def go_on(self) -> None:
         """Answer as many as the client takes now."""
-        while self._queue and self._slow is None and self._takes(self._queue[0]):
-            read = self._queue.popleft()
-            try:
-                self._answer_one(read)
-            except SFTPError as error:
-                self._answer(read.number, error)
-            if self._wire.collected > UNSENT:
-                self._wire.flush()  # so that it is noticed when the client does not take it
-        self._layouts.send()
+        try:
+            while self._queue and self._slow is None and self._takes_more():
+                read = self._queue.popleft()
+                try:
+                    self._answer_one(read)
+                except SFTPError as error:
+                    self._answer(read.number, error)
+                if self._wire.collected > UNSENT:
+                    self._wire.flush()  # so that it is noticed when the client does not take it
+                self._wire.has_had_its_turn()
+        finally:
+            self._layouts.send()  # whatever happened: what is sealed is counted, and the buffer is not ours for long
         self._note_idle()
 
-    def _takes(self, read: Read) -> bool:
-        channel, size = self._channel, REPLY.size + min(read.size, MOST_READ)
-        if self._wire.choked or channel.unsent:
-            return False
-        return channel.room >= size or channel.widest < size
+    def _takes_more(self) -> bool:
+        wire, channel = self._wire, self._channel
+        held = wire.choked or wire.resting or wire.is_rekeying
+        return not held and not channel.unsent and channel.room > 0
 
     def _answer_one(self, read: Read) -> None:
         handle = self._find(read.handle)
