@@ -104,7 +104,7 @@ class Downloads:
     def _answer_one(self, read: Read) -> None:
         handle = self._find(read.handle)
         if not isinstance(handle, Readable):
-            raise SFTPInvalidHandle("That handle is not an open file.")
+            raise SFTPInvalidHandle("Invalid file handle")  # as asyncssh says it
         if not self._read_in_place(handle, read):
             # Everything that was sealed must leave before what is sealed next.
             self._layouts.send()
