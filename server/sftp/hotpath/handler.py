@@ -239,7 +239,10 @@ class HotHandler(Handler):
     def _begin_request(self, request: memoryview) -> None:
         _, kind, number = _HEAD.unpack_from(request)
         if kind == FXP_WRITE and not self._put_together:
-            self._begin_write(request)
+            if self._downloads:
+                self._begin(self._after_reads(bytes(request)))
+            else:
+                self._begin_write(request)
         elif self._uploads and not self._server.writes_at_once():
             self._begin(self._after_writes(bytes(request)))
         elif kind == FXP_READ and len(request) == _TRANSFER.size and request[12] == 4:
@@ -278,6 +281,12 @@ class HotHandler(Handler):
     async def _after_writes(self, request: bytes) -> None:
         """The disk is slow: what was gathered is written in a thread, and only then this request begun."""
         await self._uploads.write_in_thread()
+        self._begun = None
+        self._begin_request(memoryview(request))
+
+    async def _after_reads(self, request: bytes) -> None:
+        """What was asked for before a WRITE is what was there before it."""
+        await self._downloads.wait()
         self._begun = None
         self._begin_request(memoryview(request))
 
