@@ -1,8 +1,8 @@
 """READ requests: kept in order, and answered as fast as the client takes the answers.
 
-An answer is never short but at the end of the file: OpenSSH's client asks for less from then on (sftp-client.c). One
-that the client's window does not hold is sent in the way of all other answers, a part now and the rest when there is
-room: to wait for that room would be to wait for ever for a client that widens its window when it is used up.
+An answer is never short but at the end of the file: OpenSSH's client asks for less from then on (sftp-client.c). So one
+is sent when the client's window holds all of it, for which most clients see in time. From whoever does not, since its
+window is small or is widened only when it is used up, all the others are sent as far as they go, and the rest later.
 """
 
 import asyncio
@@ -34,6 +34,9 @@ class Read:
     size: int
 
 
+MOMENT = 0.02
+
+
 class Downloads:
     """The READs of one channel that are not answered yet."""
 
@@ -58,6 +61,8 @@ class Downloads:
         self._idle = asyncio.Event()
         self._idle.set()
         self._dropped = False
+        self._stuck: Read | None = None
+        self._goes_in_parts = False
 
     def __len__(self) -> int:
         """How many are not answered."""
@@ -83,7 +88,7 @@ class Downloads:
     def go_on(self) -> None:
         """Answer as many as the client takes now."""
         try:
-            while self._queue and self._slow is None and self._takes_more():
+            while self._queue and self._slow is None and self._takes(self._queue[0]):
                 read = self._queue.popleft()
                 try:
                     self._answer_one(read)
@@ -96,10 +101,24 @@ class Downloads:
             self._layouts.send()  # whatever happened: what is sealed is counted, and the buffer is not ours for long
         self._note_idle()
 
-    def _takes_more(self) -> bool:
+    def _takes(self, read: Read) -> bool:
         wire, channel = self._wire, self._channel
         held = wire.choked or wire.resting or wire.is_rekeying
-        return not held and not channel.unsent and channel.room > 0
+        if held or channel.unsent or not channel.room:
+            return False
+        if self._goes_in_parts or channel.room >= REPLY.size + min(read.size, MOST_READ):
+            return True
+        if self._stuck is None:
+            self._stuck = read
+            asyncio.get_running_loop().call_later(MOMENT, self._look_again)
+        return False
+
+    def _look_again(self) -> None:
+        """A moment ago an answer did not fit; if it still does not, no more of them wait until they do."""
+        stuck, self._stuck = self._stuck, None
+        if self._queue and self._queue[0] is stuck and self._channel.room:
+            self._goes_in_parts = True
+            self._tell()
 
     def _answer_one(self, read: Read) -> None:
         handle = self._find(read.handle)
