@@ -57,7 +57,12 @@ class Channel(SSHServerStreamSession[bytes]):
     def _make_handler(self, files: Files) -> Handler:
         streams, touch = self._streams(), self._connection.touch
         if isinstance(self._chan, HotChannel):
-            return HotHandler(files, *streams, touch, self._take_early)
+            handler = HotHandler(files, *streams, touch, cast(Any, self._conn), self._take_early)
+            if self._eof_received:  # all that it sends is here already, and nobody will say so again
+                handler.no_more_input()
+            if self._connection_lost:
+                handler.lost(self._exception)
+            return handler
         return Handler(files, *streams, touch)
 
     def subsystem_requested(self, subsystem: str) -> bool:
@@ -93,8 +98,8 @@ class Channel(SSHServerStreamSession[bytes]):
         log = connection.log.bind(agency=account.slug)
         sender = Sender(account.slug, connection.id, connection.client)
         files = Files(cast(Any, self._chan), desk, jail, sender, log, partial(connection.meter, account))
-        self._handler = self._make_handler(files)
         try:
+            self._handler = self._make_handler(files)
             await self._handler.run()
         finally:
             jail.close()  # also when the client left before its first request

@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from server.intake.journal import BusyError
@@ -111,7 +112,8 @@ class Desk:
         """Now and then, send what was written to the disk, in a thread that nobody waits for."""
         if upload.received - upload.sent_to_disk >= EVERY and self.settings.durability == "fsync":
             upload.sent_to_disk = upload.received
-            self._pool.submit(start_writeback, os.dup(upload.fd))
+            with suppress(OSError):  # no descriptor is left for it: then CLOSE takes longer, and that is all
+                self._pool.submit(start_writeback, os.dup(upload.fd))
 
     @property
     def disk_is_slow(self) -> bool:

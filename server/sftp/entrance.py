@@ -9,6 +9,7 @@ since the loop reads from one socket at a time. A thousand idle sessions need no
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -20,6 +21,9 @@ from server.sftp.proxy import NotProxy, Peer, read_header
 # asyncssh cuts each packet off the front of what is left, so much at once takes it the square of that in time. A client
 # that has not even logged in could stop the server for minutes with a mebibyte of tiny packets.
 MOUTHFUL = 16 * 1024
+# libuv reads up to 32 times from one socket before it looks at the next, if there is always more. After so many seconds
+# with one client the others come first.
+TURN = 0.005
 
 
 class Porter:
@@ -81,6 +85,8 @@ class Entrance(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._header: bytearray | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._is_full = False
+        self._rests = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected, or a load balancer for one."""
@@ -140,12 +146,27 @@ class Entrance(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """It has put `nbytes` there."""
+        began = time.monotonic()
         if self._hot:
             self._hot.buffer_received(nbytes)
         elif self._wire:
             self._wire.data_received(bytes(self._buffer[:nbytes]))
         elif self._header is not None:
             self._read_header(bytes(self._buffer[:nbytes]))
+        if time.monotonic() - began > TURN and not self._rests:
+            self._rests = True
+            self._read_or_wait()
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._rests = False
+        self._read_or_wait()
+
+    def _read_or_wait(self) -> None:
+        if self._transport and (self._is_full or self._rests):
+            self._transport.pause_reading()
+        elif self._transport:
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         """The client sends no more."""
@@ -160,14 +181,16 @@ class Entrance(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The client does not take our answers; so we do not take its questions, or they would fill the memory."""
-        if self._wire and self._transport:
-            self._transport.pause_reading()
+        if self._wire:
+            self._is_full = True
+            self._read_or_wait()
             self._wire.pause_writing()
 
     def resume_writing(self) -> None:
         """It takes them again."""
-        if self._wire and self._transport:
-            self._transport.resume_reading()
+        if self._wire:
+            self._is_full = False
+            self._read_or_wait()
             self._wire.resume_writing()
 
 

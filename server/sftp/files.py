@@ -95,7 +95,8 @@ class Files(Tree):
         if isinstance(file_obj, Upload) and file_obj.begun:
             await self._close_upload(file_obj)
         elif isinstance(file_obj, Upload | Reading):
-            os.close(file_obj.fd)
+            fd, file_obj.fd = file_obj.fd, -1  # that number is somebody else's file soon
+            os.close(fd)
             self._desk.sent[self._sender.session] += file_obj.sent
             self._log.info("CLOSE", path=str(file_obj.path), bytes_out=file_obj.sent)
 

@@ -21,7 +21,7 @@ import asyncssh
 from asyncssh import SFTPFailure, SFTPLimits
 from asyncssh.constants import FXP_OPENDIR, FXP_WRITE
 from asyncssh.packet import SSHPacket
-from asyncssh.sftp import SFTPInvalidHandle, SFTPServerHandler
+from asyncssh.sftp import SFTPBadMessage, SFTPInvalidHandle, SFTPServerHandler
 
 from server.sftp.extensions import ANNOUNCED, ANSWERS, RETURN_TYPES, Answer
 from server.sftp.files import MOST_HANDLES, Files
@@ -68,6 +68,14 @@ class Handler(SFTPServerHandler):
         super().__init__(files, reader, writer, VERSION)
         self._touch = touch
 
+    async def recv_packet(self) -> SSHPacket:
+        """The next request, without its length. asyncssh would hold 4 MiB of it; we announce less, as OpenSSH."""
+        assert self._reader is not None  # noqa: S101  asyncssh asks only as long as it is there
+        length = int.from_bytes(await self._reader.readexactly(4), "big")
+        if length > MOST_PACKET:
+            raise SFTPBadMessage("That packet is too long.")
+        return SSHPacket(await self._reader.readexactly(length))
+
     async def _cleanup(self, exc: Exception | None) -> None:
         reason = "the connection was lost" if exc else "the session ended before the file was closed"
         for handle in self._file_handles.values():
@@ -92,10 +100,14 @@ class Handler(SFTPServerHandler):
             await writer.drain()
         except (OSError, asyncssh.Error):
             return
-        # A client may open a huge window and not read from its socket: then the channel never pauses us.
-        transport = getattr(writer.channel.get_connection(), "_transport", None)
-        while transport and not transport.is_closing() and transport.get_write_buffer_size() > UNSENT_BYTES:  # noqa: ASYNC110  nothing tells when it has shrunk
-            await asyncio.sleep(UNSENT_PAUSE)
+        # A client may open a huge window and not read from its socket: then the channel never pauses us. Or it begins a
+        # key exchange and does not end it: then asyncssh keeps whatever we say.
+        connection = cast(Any, writer.channel.get_connection())
+        transport = getattr(connection, "_transport", None)
+        while transport and not transport.is_closing():
+            if connection._kex_complete and transport.get_write_buffer_size() <= UNSENT_BYTES:
+                break
+            await asyncio.sleep(UNSENT_PAUSE)  # nothing tells when it has shrunk
 
     async def _process_write(self, packet: SSHPacket) -> int:
         handle = packet.get_string()

@@ -2,9 +2,10 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import asyncssh
+from asyncssh.constants import DEFAULT_LANG, MSG_CHANNEL_OPEN
 from asyncssh.packet import SSHPacket
 from asyncssh.public_key import SSHOpenSSHCertificate
 
@@ -12,6 +13,9 @@ from server.settings import Policy
 from server.sftp.algorithms import refuse_weak_signatures
 
 LENGTH_BYTES = 4  # before each string on the wire
+MOST_DEFERRED = 4096
+LEAST_PACKET = 256  # RFC 4253 section 6.1 asks for 32768 of everybody
+CRUMBS = f"This server sends packets of {LEAST_PACKET} bytes and more."
 
 
 class Witness(Protocol):
@@ -32,6 +36,27 @@ class SSHConnection(asyncssh.SSHServerConnection):
     """One SSH connection of the door; its owner is a `Witness`."""
 
     _proved = False
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: Any = None) -> None:
+        """Send a packet. In a key exchange it is kept; a client that asks on and on without ending that is left."""
+        super().send_packet(pkttype, *args, handler=handler)
+        if len(self._deferred_packets) > MOST_DEFERRED:
+            self._force_close(asyncssh.ProtocolError("Key exchange not finished"))
+
+    def _process_channel_open(self, _pkttype: int, _pktid: int, packet: SSHPacket) -> None:
+        """Open a channel, but to nobody who takes it in crumbs: one answer in packets of a byte is minutes of work."""
+        asked = SSHPacket(packet.get_remaining_payload())
+        asked.get_string()
+        number, _window, most = asked.get_uint32(), asked.get_uint32(), asked.get_uint32()
+        if most < LEAST_PACKET:
+            self.send_channel_open_failure(number, asyncssh.OPEN_RESOURCE_SHORTAGE, CRUMBS, DEFAULT_LANG)
+            return
+        super()._process_channel_open(_pkttype, _pktid, packet)
+
+    _packet_handlers = {  # noqa: RUF012  asyncssh's own form
+        **asyncssh.SSHServerConnection._packet_handlers,
+        MSG_CHANNEL_OPEN: cast(Any, _process_channel_open),
+    }
 
     async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
         """Tell the owner first: asyncssh tells it nothing of what cannot be read as a key, which must count as well."""

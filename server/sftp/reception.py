@@ -220,7 +220,8 @@ class Reception:
             self._uploads.pop(upload.token, None)
             if upload.allowance:
                 upload.allowance.settle(os.fstat(upload.fd).st_size)
-            os.close(upload.fd)
+            fd, upload.fd = upload.fd, -1  # that number is somebody else's file soon
+            os.close(fd)
 
     def _conclude(self, jail: Jail, upload: Upload) -> Outcome:
         if not upload.torn and not upload.failure:

@@ -32,7 +32,6 @@ class HotChannel(SSHServerChannel[bytes]):
         loop = asyncio.get_running_loop()
         super().__init__(connection, loop, False, False, False, 0, 0, None, "strict", window, max_pktsize)
         self.sink: Sink | None = None
-        self.widest = 0
 
     @property
     def is_hot(self) -> bool:
@@ -57,7 +56,6 @@ class HotChannel(SSHServerChannel[bytes]):
 
     def go_on(self) -> None:
         """Let the sink send what waits."""
-        self.widest = max(self.widest, self._send_window)
         if self.sink is not None:
             self.sink.go_on()
 
@@ -95,7 +93,6 @@ class HotChannel(SSHServerChannel[bytes]):
         """Give all data to `sink` from now on; what has come before and nobody has read."""
         early = b"".join(data for data, _ in self._recv_buf)
         self._recv_buf.clear()
-        self.widest = self._send_window
         self.sink = sink
         return early
 

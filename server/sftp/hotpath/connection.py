@@ -25,6 +25,8 @@ LOOK_AGAIN = 0.01
 WORTH_A_KEY_EXCHANGE = 4 * 1024 * 1024
 FAST = (b"aes256-gcm@openssh.com", b"aes128-gcm@openssh.com")
 HAVE_TRIED = b"SSH-2.0-OpenSSH_"
+# In seconds. So long others wait at most for requests of one connection that are already here, and for one more.
+TURN = 0.01
 
 _UINT32 = struct.Struct(">I")
 _ONE_NUMBER = 5 + 4 + 4
@@ -35,6 +37,9 @@ class Batch(Protocol):
 
     def end_batch(self) -> None:
         """Write what was gathered, and answer."""
+
+    def go_on(self) -> None:
+        """Deal with what had to wait."""
 
 
 class HotConnection(Line):
@@ -54,6 +59,9 @@ class HotConnection(Line):
         self._fd = -1
         self._taken = 0
         self._hurries = True
+        self.resting = False
+        self._turn_ends = 0.0
+        self._waiting: list[Batch] = []
 
     # Receiving
 
@@ -108,6 +116,7 @@ class HotConnection(Line):
         return (
             self._auth_complete
             and self._kex is None
+            and self._transport is not None  # or it is over, and what comes now is nobody's
             and not self._inpbuf
             and self._decompressor is None
             and self._recv_handler == self._recv_pkthdr
@@ -181,17 +190,38 @@ class HotConnection(Line):
         if self._leaving is not None:
             return False
         self._leaving = []
+        self._turn_ends = time.monotonic() + TURN
         return True
 
     def end_batch(self) -> None:
         """Let everybody finish, and send what was collected."""
-        while self.finishing:
-            self.finishing.pop().end_batch()
-        if self._hurries and self._taken + self._rekey_bytes_sent > WORTH_A_KEY_EXCHANGE:
-            self._hurries = False
-            self._change_cipher()
-        self.flush()
-        self._leaving = None
+        try:
+            while self.finishing:
+                self.finishing.pop().end_batch()
+            if self._hurries and self._taken + self._rekey_bytes_sent > WORTH_A_KEY_EXCHANGE:
+                self._hurries = False
+                self._change_cipher()
+            self.flush()
+        finally:
+            self._leaving = None
+
+    def has_had_its_turn(self) -> bool:
+        """Whether this batch has taken so long that the other connections come first."""
+        if not self.resting and time.monotonic() > self._turn_ends:
+            self.resting = True
+            self._loop.call_soon(self._take_turn)
+        return self.resting
+
+    def wait_for_turn(self, batch: Batch) -> None:
+        """Have it go on when the others have had theirs."""
+        if batch not in self._waiting:
+            self._waiting.append(batch)
+
+    def _take_turn(self) -> None:
+        self.resting = False
+        waiting, self._waiting = self._waiting, []
+        for batch in waiting:
+            batch.go_on()
 
     def _change_cipher(self) -> None:
         """Exchange keys anew, with AES-GCM alone in our list, if the client has it and took another cipher.
@@ -231,10 +261,10 @@ class HotConnection(Line):
         if not transport.get_write_buffer_size():
             try:
                 written = os.write(self._fd, view)
-            except BlockingIOError:
-                written = 0
-            except OSError:
+            except ConnectionError:
                 return  # the transport's reader is told of it, and ends the connection
+            except OSError:
+                written = 0  # it is full, or the transport finds out what is wrong
         if written < len(view):
             transport.write(bytes(view[written:]))
             if not self.choked and transport.get_write_buffer_size() > UNSENT:
@@ -262,6 +292,11 @@ class HotConnection(Line):
             self._transport.write(b"".join(self._leaving))
             self._leaving.clear()
         super()._force_close(exc)
+
+    @property
+    def is_rekeying(self) -> bool:
+        """Whether what is sent now would be kept until a key exchange is over, for which the client may take ages."""
+        return not self._kex_complete
 
     def may_seal(self) -> bool:
         """Whether a packet may be sealed and sent right now: no key exchange is due or going on."""
@@ -327,6 +362,9 @@ class HotConnection(Line):
 
     def _unchoke(self) -> None:
         self.choked = False
+        self._tell_channels()
+
+    def _tell_channels(self) -> None:
         for channel in list(self._channels.values()):
             if isinstance(channel, HotChannel):
                 channel.go_on()
@@ -336,6 +374,7 @@ class HotConnection(Line):
         super().send_newkeys(k, h)
         self._send_encryption = seal_like(self._send_encryption, sending=True)
         self._next_recv_encryption = seal_like(self._next_recv_encryption, sending=False)
+        self._loop.call_soon(self._tell_channels)
 
     async def reload_config(self) -> None:
         """Nothing: no configuration file is read, so no user has options of his own, and this is a third of a login."""

@@ -1,7 +1,8 @@
 """READ requests: kept in order, and answered as fast as the client takes the answers.
 
 An answer is never short but at the end of the file: OpenSSH's client asks for less from then on (sftp-client.c). So one
-is sent when the client's window holds all of it, or else, if its window never will, in the way of all other answers.
+is sent when the client's window holds all of it, for which most clients see in time. From whoever does not, since its
+window is small or is widened only when it is used up, all the others are sent as far as they go, and the rest later.
 """
 
 import asyncio
@@ -33,6 +34,9 @@ class Read:
     size: int
 
 
+MOMENT = 0.02
+
+
 class Downloads:
     """The READs of one channel that are not answered yet."""
 
@@ -56,6 +60,9 @@ class Downloads:
         self._slow: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._dropped = False
+        self._stuck: Read | None = None
+        self._goes_in_parts = False
 
     def __len__(self) -> int:
         """How many are not answered."""
@@ -63,11 +70,14 @@ class Downloads:
 
     def add(self, read: Read) -> None:
         """Another one."""
+        if self._dropped:
+            return
         self._queue.append(read)
         self._idle.clear()
 
     def drop(self) -> None:
-        """Nobody is left to answer."""
+        """Nobody is left to answer, now or later."""
+        self._dropped = True
         self._queue.clear()
         self._note_idle()
 
@@ -77,27 +87,43 @@ class Downloads:
 
     def go_on(self) -> None:
         """Answer as many as the client takes now."""
-        while self._queue and self._slow is None and self._takes(self._queue[0]):
-            read = self._queue.popleft()
-            try:
-                self._answer_one(read)
-            except SFTPError as error:
-                self._answer(read.number, error)
-            if self._wire.collected > UNSENT:
-                self._wire.flush()  # so that it is noticed when the client does not take it
-        self._layouts.send()
+        try:
+            while self._queue and self._slow is None and self._takes(self._queue[0]):
+                read = self._queue.popleft()
+                try:
+                    self._answer_one(read)
+                except SFTPError as error:
+                    self._answer(read.number, error)
+                if self._wire.collected > UNSENT:
+                    self._wire.flush()  # so that it is noticed when the client does not take it
+                self._wire.has_had_its_turn()
+        finally:
+            self._layouts.send()  # whatever happened: what is sealed is counted, and the buffer is not ours for long
         self._note_idle()
 
     def _takes(self, read: Read) -> bool:
-        channel, size = self._channel, REPLY.size + min(read.size, MOST_READ)
-        if self._wire.choked or channel.unsent:
+        wire, channel = self._wire, self._channel
+        held = wire.choked or wire.resting or wire.is_rekeying
+        if held or channel.unsent or not channel.room:
             return False
-        return channel.room >= size or channel.widest < size
+        if self._goes_in_parts or channel.room >= REPLY.size + min(read.size, MOST_READ):
+            return True
+        if self._stuck is None:
+            self._stuck = read
+            asyncio.get_running_loop().call_later(MOMENT, self._look_again)
+        return False
+
+    def _look_again(self) -> None:
+        """A moment ago an answer did not fit; if it still does not, no more of them wait until they do."""
+        stuck, self._stuck = self._stuck, None
+        if self._queue and self._queue[0] is stuck and self._channel.room:
+            self._goes_in_parts = True
+            self._tell()
 
     def _answer_one(self, read: Read) -> None:
         handle = self._find(read.handle)
         if not isinstance(handle, Readable):
-            raise SFTPInvalidHandle("That handle is not an open file.")
+            raise SFTPInvalidHandle("Invalid file handle")  # as asyncssh says it
         if not self._read_in_place(handle, read):
             # Everything that was sealed must leave before what is sealed next.
             self._layouts.send()

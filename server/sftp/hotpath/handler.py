@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncssh
 from asyncssh.constants import FX_OK, FXP_DATA, FXP_READ, FXP_STATUS, FXP_WRITE
 from asyncssh.packet import SSHPacket
-from asyncssh.sftp import MAX_SFTP_PACKET_LEN, SFTPBadMessage, SFTPError
+from asyncssh.sftp import SFTPBadMessage, SFTPError
 
 from server.sftp.files import Files
-from server.sftp.handler import VERSION, Handler
+from server.sftp.handler import MOST_PACKET, VERSION, Handler
 from server.sftp.hotpath.downloads import Downloads, Read
 from server.sftp.hotpath.eager import Begun, begin
 from server.sftp.hotpath.uploads import Gathering
@@ -51,11 +51,12 @@ class HotHandler(Handler):
         reader: "SSHReader[bytes]",
         writer: "SSHWriter[bytes]",
         touch: Callable[[], None],
+        wire: "HotConnection",
         take_early: Callable[[], bytes],
     ) -> None:
         super().__init__(files, reader, writer, touch)
         self._channel = cast("HotChannel", writer.channel)
-        self._wire = cast("HotConnection", self._channel.get_connection())
+        self._wire = wire
         self._uploads = Gathering(files, self._answer)
         self._downloads = Downloads(files, self._wire, self._channel, self._file_handles.get, self._answer, self.go_on)
         self._take_early = take_early
@@ -75,7 +76,8 @@ class HotHandler(Handler):
 
     async def recv_packets(self) -> None:
         """Go on with whatever had to wait, until the session ends."""
-        self._arriving += self._channel.attach(self) + self._take_early()
+        late = self._channel.attach(self)
+        self._arriving += self._take_early() + late
         self._resume()
         try:
             while True:
@@ -99,6 +101,7 @@ class HotHandler(Handler):
 
     async def _cleanup(self, exc: Exception | None) -> None:
         self._channel.sink = None
+        self._break(exc or EOFError())  # from here on handles close, and their descriptors may become another file's
         self._downloads.drop()
         await self._downloads.wait()  # a thread may still read from a handle that is about to be closed
         await super()._cleanup(exc)
@@ -131,6 +134,8 @@ class HotHandler(Handler):
         """The client takes more than before, or a thread has read something."""
         if self._downloads or self._replies or self._waits:
             self._resume()
+        elif not self._held and not self._channel.is_closing():
+            self._channel.open_window()
 
     @property
     def _waits(self) -> bool:
@@ -141,6 +146,7 @@ class HotHandler(Handler):
         """Deal with the input that waits, as far as it may go on, and with the READs."""
         outermost = self._wire.begin_batch()
         try:
+            self._touch()
             self._join_batch()
             if self._arriving:
                 self._backlog.append(memoryview(self._arriving))
@@ -164,6 +170,7 @@ class HotHandler(Handler):
         """Nothing more is begun; the session's task ends the session."""
         self._broken = self._broken or error
         self._backlog.clear()
+        self._arriving = bytearray()
         self._wake.set()
 
     def _join_batch(self) -> None:
@@ -174,9 +181,12 @@ class HotHandler(Handler):
     @property
     def _held(self) -> bool:
         """Whether no request may be begun now: one is at work, or the client does not take the answers."""
-        if self._begun or self._gone:
-            return self._begun is not None
-        unsent = self._wire.choked or self._channel.unsent > UNSENT_REPLIES
+        wire = self._wire
+        if self._begun or wire.resting:
+            return True
+        if self._gone:
+            return False
+        unsent = wire.choked or wire.is_rekeying or self._channel.unsent > UNSENT_REPLIES
         return unsent or len(self._downloads) >= MOST_READS
 
     def _parse(self, data: memoryview) -> int:
@@ -221,7 +231,7 @@ class HotHandler(Handler):
         if len(head) < SHORTEST:
             return SHORTEST
         length, kind = _UINT32.unpack_from(head)[0], head[4]
-        if not SHORTEST <= length <= MAX_SFTP_PACKET_LEN:
+        if not SHORTEST <= length <= MOST_PACKET:
             raise SFTPBadMessage("Bad packet length")
         whole = int(length) + 4
         return min(whole, _TRANSFER.size) if kind == FXP_WRITE and not self._put_together else whole
@@ -229,7 +239,10 @@ class HotHandler(Handler):
     def _begin_request(self, request: memoryview) -> None:
         _, kind, number = _HEAD.unpack_from(request)
         if kind == FXP_WRITE and not self._put_together:
-            self._begin_write(request)
+            if self._downloads:
+                self._begin(self._after_reads(bytes(request)))
+            else:
+                self._begin_write(request)
         elif self._uploads and not self._server.writes_at_once():
             self._begin(self._after_writes(bytes(request)))
         elif kind == FXP_READ and len(request) == _TRANSFER.size and request[12] == 4:
@@ -246,6 +259,7 @@ class HotHandler(Handler):
         if begun := begin(work):
             self._begun = begun
             self._wake.set()
+        self._wire.has_had_its_turn()
 
     def _begin_write(self, request: memoryview) -> None:
         """Gather the payload of a WRITE; one that is wrong, or the first to its file, is done as any other request."""
@@ -267,6 +281,12 @@ class HotHandler(Handler):
     async def _after_writes(self, request: bytes) -> None:
         """The disk is slow: what was gathered is written in a thread, and only then this request begun."""
         await self._uploads.write_in_thread()
+        self._begun = None
+        self._begin_request(memoryview(request))
+
+    async def _after_reads(self, request: bytes) -> None:
+        """What was asked for before a WRITE is what was there before it."""
+        await self._downloads.wait()
         self._begun = None
         self._begin_request(memoryview(request))
 
@@ -295,7 +315,9 @@ class HotHandler(Handler):
         self._send_replies()
         if self._gone and not self._downloads:
             self._wake.set()
-        if not self._held:
+        if self._wire.resting:
+            self._wire.wait_for_turn(self)
+        elif not self._held:
             if self._waits:
                 self._resume()
             elif not self._channel.is_closing():

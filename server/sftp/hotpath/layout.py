@@ -23,6 +23,7 @@ REPLY = struct.Struct(">IBII")
 # SSH: length, padding length, type, channel, length of the data
 _DATA = struct.Struct(">IBBII")
 MOST_LAYOUTS = 64
+MOST_PACKETS = 16  # of a layout that is kept
 LONGEST_PADDING = 32
 
 
@@ -68,7 +69,8 @@ class Layouts:
             layout = self._plan(size, packet_size)
             if len(self._known) >= MOST_LAYOUTS:
                 self._known.clear()
-            self._known[key] = layout
+            if len(layout.packets) <= MOST_PACKETS:
+                self._known[key] = layout
         return layout if layout.end <= len(self._view) else None
 
     def _plan(self, size: int, packet_size: int) -> Layout:

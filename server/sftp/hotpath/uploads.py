@@ -38,7 +38,7 @@ class Gathering:
 
     def begin(self, number: int, upload: Upload, offset: int, size: int) -> None:
         """A WRITE of that id begins; `left` bytes of its payload are still to come."""
-        if not self.continues(upload, offset):
+        if self._failure or not self.continues(upload, offset):
             self.write()
         self._upload, self._end = upload, offset
         self._number, self._at, self.left, self._failure = number, offset, size, None

@@ -17,6 +17,7 @@ OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED =
 
 F_READ, F_WRITE, F_APPEND, F_CREAT, F_TRUNC, F_EXCL = 1, 2, 4, 8, 16, 32
 NEW = F_WRITE | F_CREAT | F_TRUNC
+MOST = 256 * 1024  # of one WRITE
 
 
 def text(value: str | bytes) -> bytes:
@@ -154,7 +155,9 @@ class RawClient:
 
     def put(self, path: str | bytes, data: bytes, flags: int = NEW, size: int | None = None) -> None:
         handle = self.open(path, flags, size)
-        self.write(handle, 0, data)
+        asked = [self.send_write(handle, at, data[at : at + MOST]) for at in range(0, len(data) or 1, MOST)]
+        for request in asked:
+            self.ok(request)
         self.close(handle)
 
     def hang_up(self) -> None:

@@ -24,7 +24,7 @@ WAYS = {
     "small": ("-B", "32768"),
     "odd": ("-B", "200001", "-R", "200"),
     "tiny": ("-B", "1000", "-R", "7"),
-    "rekeying": ("-o", "RekeyLimit=1M"),
+    "rekeying": ("-o", "RekeyLimit=32K"),
 }
 SIZE = 3_000_017
 
