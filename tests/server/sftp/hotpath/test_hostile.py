@@ -5,6 +5,7 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import paramiko
@@ -274,7 +275,8 @@ def test_no_request_is_longer_than_was_announced(door: RunningDoor) -> None:
     with door.raw() as client:
         handle = client.open("/upload/a.bin")
         client.write(handle, 0, bytes(MOST))
-        client.send_write(handle, MOST, bytes(MOST + 1024))
+        with suppress(OSError):  # it may end the channel before it has all
+            client.send_write(handle, MOST, bytes(MOST + 1024))
         assert client.channel.recv(100) == b"", "it took more than it says"
 
 
