@@ -11,7 +11,8 @@ from tests.acceptance.court import Court, Dropslot, need, run_quietly, wait_for
 
 
 def host_keys(dropslot: Dropslot) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = dropslot.json("host-key", "list", "--host", "127.0.0.1", "--port", str(dropslot.port or 2022))
+    port = str(dropslot.port or 2022)
+    rows: list[dict[str, Any]] = dropslot.json("host-key", "list", "--host", "127.0.0.1", "--port", port)
     return rows
 
 
