@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import struct
 import subprocess
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from server.sftp.checking import MOST_BYTES
 from tests.server.sftp.conftest import RunningDoor, need, wait_until
 from tests.server.sftp.rawclient import EXTENDED, FAILURE, NO_SUCH_FILE, STATUS, RawClient, Refused, attributes, text
 
-CONTENT = os.urandom(100_000)
+CONTENT = random.Random(3).randbytes(100_000)  # the same in each process: test names are made of it
 EXTENDED_REPLY = 201
 
 ANNOUNCED = {
