@@ -44,6 +44,7 @@ class Guard:
         self._proxies = parse_networks(settings.proxy_networks)
         self._spared = (*parse_networks(settings.never_ban), *self._proxies)
         self._banned: dict[str, float] = {}
+        self._stopping = False
         self._pending: list[tuple[str, Fault]] = []
         self._spoken_of = _Lately(SILENCE)
         self._bursts = _Lately(ONE_BURST)
@@ -97,6 +98,9 @@ class Guard:
     async def stop(self) -> None:
         """Tell the others the last, and let go."""
         if self._keeper:
+            self._stopping = (
+                True  # a cancellation in the moment of waking is lost (asyncio.wait_for before Python 3.12)
+            )
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
@@ -106,7 +110,7 @@ class Guard:
         self._rates.close()
 
     async def _keep(self) -> None:
-        while True:
+        while not self._stopping:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
             await asyncio.sleep(SHORTEST_PAUSE)

@@ -99,8 +99,14 @@ def requests_with(path: bytes) -> Iterator[tuple[int, bytes]]:
     yield EXTENDED, text("lsetstat@openssh.com") + here + attributes(size=0)
 
 
+def what_is_kept(file: Path) -> tuple[int, ...]:
+    """All that tells whether a file was touched, but for when it was last read: this test reads it too."""
+    status = file.stat()
+    return status.st_mode, status.st_ino, status.st_nlink, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def test_two_slashes_lead_nowhere_in_any_request(holes: RunningDoor, canary: Path) -> None:
-    before = canary.stat()
+    before = what_is_kept(canary)
     with holes.raw() as client:
         client.put("/upload/own.csv", b"own")
         for path, prefix in itertools.product((canary, canary.parent), (b"/", b"//", b"./../../..", b"/upload//")):
@@ -109,7 +115,7 @@ def test_two_slashes_lead_nowhere_in_any_request(holes: RunningDoor, canary: Pat
                 assert SECRET not in answer
                 assert answer[:4] != b"\0\0\0\0" or kind in (REALPATH, EXTENDED), f"{kind} of {path} was done"
     assert canary.read_bytes() == SECRET
-    assert canary.stat() == before
+    assert what_is_kept(canary) == before
     assert os.listdir(canary.parent) == ["secret.csv"]
 
 

@@ -360,3 +360,11 @@ def test_a_session_ends_when_its_address_is_not_allowed_any_more(door: RunningDo
     assert here.names("/") == ["download", "upload"]
     assert [line["source_ip"] for line in door.events.named("EXPELLED")] == [ATTACKER]
     here.client.close()
+
+
+def test_a_guard_that_is_woken_as_it_stops_stops(open_door: Callable[..., RunningDoor]) -> None:
+    for _ in range(5):
+        door = open_door(never_ban="")
+        assert door._loop
+        door._loop.call_soon_threadsafe(door._door._guard._wake.set)
+        door.drain()
