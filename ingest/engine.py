@@ -28,6 +28,7 @@ from ingest import skip
 from ingest.answer import Upload
 from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
 from ingest.check import WORDS
+from ingest.databases import writing
 from ingest.errors import IngestError
 from ingest.inbox.arrivals import find_arrival, latest_success, settle
 from ingest.inbox.profiles import profile_by_id
@@ -78,6 +79,11 @@ class _Reading:
     known: Known
     places: Ints
     tally: Tally
+
+
+def records_of(agency_id: str) -> str:
+    """The lock (`ingest.databases.writing`) of an agency's records: whoever changes any must hold it."""
+    return f"records of {agency_id}"
 
 
 class _StaleIndexError(Exception):
@@ -206,7 +212,7 @@ def _process(engine: Engine, task: _Task) -> Upload:
 def _run(engine: Engine, task: _Task, layout: Layout, index: SkipIndex | None) -> Upload:
     with _staging(engine, layout) as stage:
         reading = _read_all(layout, stage) if index is None else _read_changes(layout, stage, index)
-        stage.conn.commit()
+        stage.close()
         return _merge(stage.conn, task, stage, reading, index)
 
 
@@ -266,7 +272,7 @@ def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index
     fresh = tally.good
     good = len(reading.known) + len(fresh)
     remembered = tally.remembered(reading.known, reading.places)
-    with _writing(conn):
+    with writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
         if arrival.state in SETTLED:
             return _recorded(conn, arrival)
@@ -317,7 +323,7 @@ def _detail(upload: Upload) -> str:
 
 def _close(engine: Engine, upload: Upload, detail: str) -> Upload:
     """Record an upload that changes no record."""
-    with engine.connect() as conn, _writing(conn):
+    with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
         return _recorded(conn, arrival) if arrival.state in SETTLED else _record(conn, upload, detail)
 
@@ -327,11 +333,3 @@ def _record(conn: Connection, upload: Upload, detail: str) -> Upload:
     record_upload(conn, upload)
     settle(conn, upload.arrival_id, ArrivalState(upload.status), upload.id, upload.sha256, detail)
     return upload
-
-
-@contextmanager
-def _writing(conn: Connection) -> Iterator[None]:
-    """A transaction that holds the write lock from its beginning, so that what it reads stays true."""
-    conn.execution_options(sqlite_begin="IMMEDIATE")
-    with conn.begin():
-        yield

@@ -58,6 +58,10 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else read_instant(value)
 
 
+# SQLite numbers the rows of a column that is called INTEGER by itself, and any of its integers has 64 bits.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
 def _id() -> Column[Any]:
     return Column("id", String(36), primary_key=True)
 
@@ -168,7 +172,7 @@ row_errors = Table(
 clients = Table(
     "clients",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _agency(),
     Column("identity", Text, nullable=False),
     Column("reference", Text),
@@ -188,9 +192,9 @@ clients = Table(
 contacts = Table(
     "contacts",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _agency(),
-    Column("client_id", Integer, ForeignKey("clients.id"), nullable=False),
+    Column("client_id", Number, ForeignKey("clients.id"), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("value", Text, nullable=False),
     *_touched(),
@@ -200,7 +204,7 @@ contacts = Table(
 cases = Table(
     "cases",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _agency(),
     Column("number", Text, nullable=False),
     Column("style", Text),
@@ -215,10 +219,10 @@ cases = Table(
 case_parties = Table(
     "case_parties",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _agency(),
-    Column("case_id", Integer, ForeignKey("cases.id"), nullable=False),
-    Column("client_id", Integer, ForeignKey("clients.id"), nullable=False),
+    Column("case_id", Number, ForeignKey("cases.id"), nullable=False),
+    Column("client_id", Number, ForeignKey("clients.id"), nullable=False),
     Column("role", Text),
     *_touched(),
     UniqueConstraint("case_id", "client_id"),
@@ -227,10 +231,10 @@ case_parties = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _agency(),
-    Column("client_id", Integer, ForeignKey("clients.id")),
-    Column("case_id", Integer, ForeignKey("cases.id")),
+    Column("client_id", Number, ForeignKey("clients.id")),
+    Column("case_id", Number, ForeignKey("cases.id")),
     Column("slot", Text, nullable=False, comment="what makes it this event among those of its client and case"),
     Column("reference", Text),
     Column("starts_at", Instant, nullable=False, comment="without a time: the beginning of the day"),

@@ -1,7 +1,4 @@
-"""From checked rows to records: first into temporary tables, then set by set into the real ones.
-
-The statements are SQL of SQLite that PostgreSQL takes too but for what `statements` keeps in one place.
-"""
+"""From checked rows to records: first into temporary tables, then set by set into the real ones."""
 
 from ingest.merge.records import Merged, keep_errors, merge_records
 from ingest.merge.stage import Stage

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, func, select, text
+from sqlalchemy import Connection, exists, select, text
 
+from ingest.databases import Merge, backend_of
 from ingest.merge import statements
 from ingest.merge.stage import Stage
 from ingest.record import CASES, CLIENTS, EVENTS, PARTIES
 from ingest.skip import forget
-from ingest.tables import metadata, uploads
+from ingest.tables import uploads
 
 SHARED = "*"
 
@@ -30,13 +31,12 @@ class _Run:
     def execute(self, sql: str) -> int:
         return self.conn.execute(text(sql), dict(self.names)).rowcount
 
-    def merge(self, table: str, sql: str) -> Merged:
-        """Execute a merge into `table`. New rows have ids above those of before: we are the only writer."""
-        ids = metadata.tables[table].c.id
-        before = self.conn.execute(select(func.coalesce(func.max(ids), 0))).scalar_one()
-        touched = self.execute(sql)
-        created = self.conn.execute(select(func.count()).where(ids > before)).scalar_one()
-        return Merged(created, touched - created)
+    def merge(self, merge: Merge) -> Merged:
+        return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
+
+    def find(self, table: str) -> None:
+        """Give every staged client or case the id of its record."""
+        self.execute(backend_of(self.conn).find(f"stage_{table}", table, statements.NATURAL[table]))
 
 
 def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -> dict[str, Merged]:
@@ -48,11 +48,11 @@ def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -
     columns = {table: list(names) for table, names in stage.columns.items()}
     merged = {}
     for entity in (CLIENTS, CASES):
-        merged[entity.table] = run.merge(entity.table, statements.merge_parents(entity, columns[entity.table]))
-        run.execute(statements.find_parents(entity))
-    merged[PARTIES.table] = run.merge(PARTIES.table, statements.merge_parties(columns[PARTIES.table]))
-    merged["contacts"] = run.merge("contacts", statements.merge_contacts())
-    merged[EVENTS.table] = run.merge(EVENTS.table, statements.merge_events(columns[EVENTS.table]))
+        merged[entity.table] = run.merge(statements.merge_parents(entity, columns[entity.table]))
+        run.find(entity.table)
+    merged[PARTIES.table] = run.merge(statements.merge_parties(columns[PARTIES.table]))
+    merged["contacts"] = run.merge(statements.merge_contacts())
+    merged[EVENTS.table] = run.merge(statements.merge_events(columns[EVENTS.table]))
     if _has_others(stage.conn, agency_id, template):
         _settle_ownership(run, agency_id, template)
     return merged

@@ -5,7 +5,6 @@ value that is not empty counts, column by column, which is what applying the row
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sqlalchemy import Connection
 
 from ingest.answer import RowError
 from ingest.check import Batch
+from ingest.databases import Fill, backend_of
 from ingest.keys import Keys
 from ingest.merge import statements
 from ingest.parse import Column
@@ -34,8 +34,10 @@ class Stage:
         self.conn, self.zone = conn, zone
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS)}
         self.errors = 0
-        statements.prepare(conn)
-        for sql in statements.create_stage({table: list(columns) for table, columns in self.columns.items()}):
+        self._backend = backend_of(conn)
+        self._backend.prepare_stage(conn)
+        columns = {table: list(names) for table, names in self.columns.items()}
+        for sql in statements.create_stage(columns, self._backend.key):
             conn.exec_driver_sql(sql)
 
     def add(self, batch: Batch, dirty: Mapping[str, Keys] | None = None) -> None:
@@ -51,40 +53,42 @@ class Stage:
         self._add_events(batch, dirty)
 
     def add_errors(self, errors: Sequence[RowError]) -> None:
-        """Stage row errors, in the order in which they are to be listed."""
-        rows = [
-            (position, e.row, e.column, e.value, e.code, e.message, e.severity, e.raw)
-            for position, e in enumerate(errors, self.errors)
-        ]
-        self.errors += len(rows)
-        self._insert(statements.insert_errors(), rows)
+        """Stage row errors, in the order in which they are to be listed. A NUL is kept as U+FFFD."""
+        if not errors:
+            return
+        positions = range(self.errors, self.errors + len(errors))
+        names = ("column", "value", "code", "message", "severity", "raw")
+        texts = [[str(getattr(error, name)).replace("\0", "\ufffd") for error in errors] for name in names]
+        self._fill(statements.stage_errors(), [list(positions), [error.row for error in errors], *texts])
+        self.errors += len(errors)
+
+    def close(self) -> None:
+        """All is staged: end the transaction in which it was."""
+        self._backend.survey(self.conn, statements.STAGES)
+        self.conn.commit()
 
     def _add_parents(self, batch: Batch, name: str, entity: Entity, dirty: Mapping[str, Keys] | None) -> None:
         fold = _Fold(getattr(batch, name), None)
         if not len(fold):
             return
-        flags = repeat(1) if dirty is None else is_in(fold.keys, dirty[name]).astype(int).tolist()
+        flags = [1] * len(fold) if dirty is None else is_in(fold.keys, dirty[name]).astype(int).tolist()
         identity = _identities(batch, fold) if entity is CLIENTS else fold.texts(batch.values["case.number"])
         columns = [fold.last(batch.values[field]) for field in self.columns[entity.table].values()]
-        self._insert(
-            statements.stage_parent(entity, list(self.columns[entity.table])),
-            list(zip(fold.keys.tolist(), flags, identity, *columns, strict=False)),
-        )
+        fill = statements.stage_parent(entity, list(self.columns[entity.table]))
+        self._fill(fill, [fold.keys.tolist(), flags, identity, *columns])
 
     def _add_parties(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
         fold = _Fold(batch.party, None if dirty is None else dirty["party"])
         columns = [fold.last(batch.values[field]) for field in self.columns[PARTIES.table].values()]
         parents = fold.take(batch.client).tolist(), fold.take(batch.case).tolist()
-        rows = list(zip(fold.keys.tolist(), *parents, *columns, strict=True))
-        self._insert(statements.stage_party(list(self.columns[PARTIES.table])), rows)
+        self._fill(statements.stage_party(list(self.columns[PARTIES.table])), [fold.keys.tolist(), *parents, *columns])
 
     def _add_contacts(self, batch: Batch) -> None:
         for kind in ("phone", "email"):
             fold = _Fold(getattr(batch, kind), None)
             if len(fold):
                 clients, texts = fold.take(batch.client).tolist(), fold.texts(batch.values[f"contact.{kind}"])
-                rows = list(zip(fold.keys.tolist(), clients, repeat(kind), texts, strict=False))
-                self._insert(statements.stage_contact(), rows)
+                self._fill(statements.stage_contact(), [fold.keys.tolist(), clients, [kind] * len(fold), texts])
 
     def _add_events(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
         fold = _Fold(batch.event, None if dirty is None else dirty["event"])
@@ -94,12 +98,12 @@ class Stage:
         columns = [fold.last(batch.values[field]) for field in self.columns[EVENTS.table].values()]
         parents = fold.take(batch.client).tolist(), fold.take(batch.case).tolist()
         slots = _slots(batch, fold, when[1], when[2])
-        rows = list(zip(fold.keys.tolist(), *parents, slots, *when, repeat(self.zone), *columns, strict=False))
-        self._insert(statements.stage_event(list(self.columns[EVENTS.table])), rows)
+        fill = statements.stage_event(list(self.columns[EVENTS.table]))
+        self._fill(fill, [fold.keys.tolist(), *parents, slots, *when, [self.zone] * len(fold), *columns])
 
-    def _insert(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        if rows:
-            self.conn.exec_driver_sql(sql, rows)
+    def _fill(self, fill: Fill, data: list[Sequence[Any]]) -> None:
+        if len(data[0]):
+            self._backend.fill(self.conn, fill, data)
 
 
 def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:

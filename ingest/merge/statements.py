@@ -1,149 +1,122 @@
-"""The SQL of staging and merging; all that differs between databases has its place here.
+"""The SQL of staging and merging, in words that every database takes; `ingest.databases` has the rest.
 
 Absent texts are NULL, never '', so `excluded.c <> coalesce(t.c, '')` reads: there is a value, and it is another one.
-A joined UPDATE ... FROM makes SQLite scan the big table for each staged row; INSERT ... SELECT ... ON CONFLICT does
-not, and also tells new rows from old ones by itself. LEFT JOINs keep SQLite from turning the loops around. Rows are
-inserted in the order of the index that they go into: with a million rows that is worth a third of the time.
+LEFT JOINs keep SQLite from turning the loops around.
 
 Only names of our own tables and columns are put into the text; values are bound.
 """
 # ruff: noqa: S608
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection
-
+from ingest.databases import Fill, Merge
 from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, Entity
 
 NATURAL = {CLIENTS.table: "identity", CASES.table: "number"}
-STAGE_MEMORY = 64 * 1024
-"""KiB."""
-_KEY = "key INTEGER PRIMARY KEY"  # on SQLite the row's own id, hence the cheapest of all indexes
 _MOVED = ("starts_at", "local_date", "local_time", "zone")
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
 
-def prepare(conn: Connection) -> None:
-    """Make a fresh connection keep temporary tables within bounded memory, and in files beyond. Before any statement.
-
-    Otherwise a file of a million rows would hold all that it says in memory.
-    """
-    if conn.dialect.name == "sqlite":
-        raw: Any = conn.connection.dbapi_connection  # beside SQLAlchemy, which would begin a transaction
-        raw.execute("PRAGMA temp_store = FILE").close()
-        raw.execute(f"PRAGMA temp.cache_size = -{STAGE_MEMORY}").close()
+STAGES = tuple(f"stage_{table}" for table in ("clients", "cases", "case_parties", "contacts", "events", "errors"))
+"""All temporary tables."""
 
 
-def create_stage(columns: Mapping[str, Sequence[str]]) -> list[str]:
-    """Temporary tables with the columns that the file fills; they live as long as the connection."""
+def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
+    """Temporary tables with the columns that the file fills; they live as long as the connection. `key` is a type."""
     bodies = {
-        "clients": ["dirty INTEGER", "identity TEXT", "id INTEGER"],
-        "cases": ["dirty INTEGER", "number TEXT", "id INTEGER"],
-        "case_parties": ["client INTEGER", "kase INTEGER", "id INTEGER"],
-        "contacts": ["client INTEGER", "kind TEXT", "value TEXT"],
-        "events": ["client INTEGER", "kase INTEGER", "id INTEGER", "slot TEXT", *(f"{name} TEXT" for name in _MOVED)],
+        "clients": ["dirty INTEGER", "identity TEXT", "id BIGINT"],
+        "cases": ["dirty INTEGER", "number TEXT", "id BIGINT"],
+        "case_parties": ["client BIGINT", "kase BIGINT", "id BIGINT"],
+        "contacts": ["client BIGINT", "kind TEXT", "value TEXT"],
+        "events": ["client BIGINT", "kase BIGINT", "id BIGINT", "slot TEXT", *(f"{name} TEXT" for name in _MOVED)],
     }
-    full = {table: [_KEY, *body, *(f"{c} TEXT" for c in columns.get(table, ()))] for table, body in bodies.items()}
+    full = {
+        table: [f"key {key}", *body, *(f"{c} TEXT" for c in columns.get(table, ()))] for table, body in bodies.items()
+    }
     tables = [f"CREATE TEMPORARY TABLE stage_{table} ({', '.join(body)})" for table, body in full.items()]
     errors = ["position INTEGER PRIMARY KEY", "row_number INTEGER", *(f"{name} TEXT" for name in _ERROR_COLUMNS[2:])]
     return [*tables, f"CREATE TEMPORARY TABLE stage_errors ({', '.join(errors)})"]
 
 
-def _stage(table: str, columns: Sequence[str], kept: Sequence[str], replaced: Sequence[str] = ()) -> str:
-    """Insert by key; a later chunk's values are laid over those of an earlier one."""
-    marks = ", ".join("?" * len(columns))
-    changes = [f"{c} = coalesce(excluded.{c}, {c})" for c in kept] + [f"{c} = excluded.{c}" for c in replaced]
-    then = f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING"
-    return f"INSERT INTO stage_{table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT (key) DO {then}"
-
-
-def stage_parent(entity: Entity, columns: Sequence[str]) -> str:
+def stage_parent(entity: Entity, columns: Sequence[str]) -> Fill:
     """A client or a case: key, dirty, natural key, columns."""
-    return _stage(entity.table, ["key", "dirty", NATURAL[entity.table], *columns], columns)
+    own = ("key", "dirty", NATURAL[entity.table])
+    return Fill(f"stage_{entity.table}", (*own, *columns), kept=tuple(columns))
 
 
-def stage_party(columns: Sequence[str]) -> str:
+def stage_party(columns: Sequence[str]) -> Fill:
     """A party: key, keys of client and case, columns."""
-    return _stage("case_parties", ["key", "client", "kase", *columns], columns)
+    return Fill("stage_case_parties", ("key", "client", "kase", *columns), kept=tuple(columns))
 
 
-def stage_contact() -> str:
+def stage_contact() -> Fill:
     """A contact: key, key of the client, kind, value."""
-    return _stage("contacts", ["key", "client", "kind", "value"], ())
+    return Fill("stage_contacts", ("key", "client", "kind", "value"))
 
 
-def stage_event(columns: Sequence[str]) -> str:
+def stage_event(columns: Sequence[str]) -> Fill:
     """An event: key, keys of client and case, slot, instant, local date and time, zone, columns."""
-    return _stage("events", ["key", "client", "kase", "slot", *_MOVED, *columns], columns, _MOVED)
+    own = ("key", "client", "kase", "slot", *_MOVED)
+    return Fill("stage_events", (*own, *columns), kept=tuple(columns), replaced=_MOVED)
 
 
-def insert_errors() -> str:
+def stage_errors() -> Fill:
     """A row error, as it will be kept."""
-    return f"INSERT INTO stage_errors ({', '.join(_ERROR_COLUMNS)}) VALUES ({', '.join('?' * len(_ERROR_COLUMNS))})"
+    return Fill("stage_errors", _ERROR_COLUMNS, key=None)
 
 
-def merge_parents(entity: Entity, columns: Sequence[str]) -> str:
+def merge_parents(entity: Entity, columns: Sequence[str]) -> Merge:
     """Clients or cases that are dirty; :agency, :template, :upload."""
     natural = NATURAL[entity.table]
     source = (
         f"SELECT :agency, {natural}, {_list(columns)}:template, :upload, :upload FROM stage_{entity.table} "
-        f"WHERE dirty = 1 ORDER BY {natural}"
+        "WHERE dirty = 1"
     )
-    return _merge(entity.table, [natural], columns, source, f"agency_id, {natural}")
+    return _merge(entity.table, (natural,), columns, source, natural, ("agency_id", natural))
 
 
-def find_parents(entity: Entity) -> str:
-    """Give every staged client or case the id of its record; :agency."""
-    natural = NATURAL[entity.table]
-    stage = f"stage_{entity.table}"
-    found = f"SELECT t.id FROM {entity.table} t WHERE t.agency_id = :agency AND t.{natural} = {stage}.{natural}"
-    return f"UPDATE {stage} SET id = ({found})"
-
-
-def merge_parties(columns: Sequence[str]) -> str:
+def merge_parties(columns: Sequence[str]) -> Merge:
     """Parties, all of them dirty."""
     source = (
         f"SELECT :agency, k.id, c.id, {_list(columns, 's.')}:template, :upload, :upload FROM stage_case_parties s "
-        "LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
-        "WHERE true ORDER BY k.id"
+        "LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase WHERE true"
     )
-    return _merge("case_parties", ["case_id", "client_id"], columns, source, "case_id, client_id")
+    own = ("case_id", "client_id")
+    return _merge("case_parties", own, columns, source, "k.id", own)
 
 
-def merge_contacts() -> str:
+def merge_contacts() -> Merge:
     """Contacts; there is nothing in them to change."""
     source = (
         "SELECT :agency, c.id, s.kind, s.value, :template, :upload, :upload FROM stage_contacts s "
-        "LEFT JOIN stage_clients c ON c.key = s.client WHERE true ORDER BY c.id"
+        "LEFT JOIN stage_clients c ON c.key = s.client WHERE true"
     )
-    return _merge("contacts", ["client_id", "kind", "value"], (), source, "client_id, kind, value")
+    own = ("client_id", "kind", "value")
+    return _merge("contacts", own, (), source, "c.id", own)
 
 
-def merge_events(columns: Sequence[str]) -> str:
+def merge_events(columns: Sequence[str]) -> Merge:
     """Events, all of them dirty. Date, time, instant and zone go together."""
     source = (
         f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}:template, :upload, :upload "
         "FROM stage_events s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
-        "WHERE true ORDER BY c.id, k.id"
+        "WHERE true"
     )
-    conflict = "coalesce(client_id, 0), coalesce(case_id, 0), slot"
-    return _merge("events", ["client_id", "case_id", "slot"], columns, source, conflict, _MOVED)
+    match = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
+    return _merge("events", ("client_id", "case_id", "slot"), columns, source, "c.id, k.id", match, _MOVED)
 
 
 def _merge(
-    table: str, own: Sequence[str], columns: Sequence[str], source: str, conflict: str, moved: Sequence[str] = ()
-) -> str:
-    into = ["agency_id", *own, *moved, *columns, "template", "created_upload", "updated_upload"]
-    changes = [f"{c} = coalesce(excluded.{c}, {table}.{c})" for c in columns] + [f"{c} = excluded.{c}" for c in moved]
-    differs = [f"excluded.{c} <> coalesce({table}.{c}, '')" for c in columns]
-    differs += [f"coalesce(excluded.{c}, '') <> coalesce({table}.{c}, '')" for c in moved]
-    then = (
-        f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
-        if changes
-        else "NOTHING"
-    )
-    return f"INSERT INTO {table} ({', '.join(into)}) {source} ON CONFLICT ({conflict}) DO {then}"
+    table: str,
+    own: tuple[str, ...],
+    columns: Sequence[str],
+    source: str,
+    order: str,
+    match: tuple[str, ...],
+    moved: tuple[str, ...] = (),
+) -> Merge:
+    into = ("agency_id", *own, *moved, *columns, "template", "created_upload", "updated_upload")
+    return Merge(table, into, source, order, match, tuple(columns), moved)
 
 
 def _list(columns: Iterable[str], prefix: str = "") -> str:

@@ -1,6 +1,6 @@
 """The database: one engine, transactions that say what they want, migrations at start."""
 
-from server.db.engine import Database, open_database, translated
+from server.db.engine import CONTROL, JOBS, Database, open_database, translated
 from server.db.migrate import migrate
 
-__all__ = ["Database", "migrate", "open_database", "translated"]
+__all__ = ["CONTROL", "JOBS", "Database", "migrate", "open_database", "translated"]

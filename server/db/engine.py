@@ -1,30 +1,19 @@
-"""How a connection to the database is made, and how a transaction begins.
+"""How a connection to the database is made, and how a transaction begins; see `ingest.databases` for what differs."""
 
-SQLite's own driver would begin transactions by guessing from the statement, so it is told not to (`isolation_level`
-None) and each transaction begins here: `BEGIN` for reading, `BEGIN IMMEDIATE` for writing. A reader never waits for a
-writer (WAL), and a writer waits for another one up to `BUSY_SECONDS` instead of failing half-way.
-"""
-
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
 
+from ingest.databases import UnfitDatabaseError, backend_of, open_engine, trouble, writing
 from server.errors import AppError, Code
 
-BUSY_SECONDS = 60
-PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-65536",
-)
+CONTROL = "control"
+"""The lock of everything that has no other: agencies, keys, profiles, arrivals."""
+JOBS = "jobs"
+SCHEMA = "schema"
 
 
 class Database:
@@ -37,14 +26,21 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A connection for queries; sees one moment of the database, locks nobody out."""
         with translated(), self.engine.connect() as conn:
-            yield conn
+            yield conn.execution_options(**backend_of(conn).reading)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection in a write transaction, committed at the end of the block, rolled back by an exception."""
-        options = {"sqlite_begin": "IMMEDIATE"}
-        with translated(), self.engine.execution_options(**options).connect() as conn, conn.begin():
+    def writing(self, lock: str = CONTROL) -> Iterator[Connection]:
+        """A connection in a write transaction, committed at the end of the block, rolled back by an exception.
+
+        No other of the same `lock` runs at the same time, so what it reads stays true.
+        """
+        with translated(), self.engine.connect() as conn, writing(conn, lock):
             yield conn
+
+    def describe(self) -> str:
+        """The database's name and version."""
+        with self.reading() as conn:
+            return backend_of(conn).describe(conn)
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -52,27 +48,15 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Open the database at `url` without touching it yet."""
-    engine = create_engine(url, poolclass=QueuePool, pool_size=4, **_options())
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return Database(engine)
-
-
-def _options() -> dict[str, Any]:
-    # Parameters are cells of courts' files; they must not reach a log in the text of an exception.
-    return {"connect_args": {"timeout": BUSY_SECONDS}, "hide_parameters": True}
-
-
-def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None
-    for pragma in PRAGMAS:
-        connection.execute(pragma).close()
-
-
-def _begin(conn: Connection) -> None:
-    kind = conn.get_execution_options().get("sqlite_begin", "DEFERRED")
-    conn.exec_driver_sql(f"BEGIN {kind}")
+    """Open the database at `url` without touching it yet. Raises `AppError` invalid for what is no such address."""
+    try:
+        return Database(open_engine(url))
+    except (ArgumentError, ValueError) as error:  # their texts may quote the address, which may hold a password
+        raise AppError(
+            Code.INVALID,
+            "DROPSLOT_DATABASE is no address of a PostgreSQL database.",
+            "Write it as postgresql://USER:PASSWORD@HOST:5432/NAME, odd characters of the password as %XX.",
+        ) from error
 
 
 @contextmanager
@@ -80,18 +64,12 @@ def translated() -> Iterator[None]:
     """Turn what the driver says of a database that is away into `unavailable`; the rest is our bug and passes."""
     try:
         yield
+    except UnfitDatabaseError as error:
+        raise AppError(Code.INVALID, error.message, error.hint) from error
     except PoolTimeoutError as error:
         raise AppError(Code.UNAVAILABLE, "The database is too busy just now.") from error
     except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.OperationalError) and _away(str(error.orig)):
-            raise AppError(
-                Code.UNAVAILABLE,
-                f"The database cannot be used just now ({error.orig}).",
-                "Check free space and the owner of the data directory.",
-            ) from error
-        raise
-
-
-def _away(text: str) -> bool:
-    signs = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o error")
-    return any(sign in text.lower() for sign in signs)
+        found = trouble(error)
+        if found is None:
+            raise
+        raise AppError(Code.UNAVAILABLE, *found) from error

@@ -1,7 +1,8 @@
-"""The job queue for one machine: a table in the database.
+"""The job queue: a table in the database.
 
-Claiming is one conditional UPDATE in a write transaction, so two workers never get the same job. Finished jobs are
-deleted; what happened is kept by those who did the work.
+Adding and claiming happen under one lock, so two workers never get the same job, nor two jobs of one lane. A claim
+waits for nobody who holds a job's row just then (SKIP LOCKED; on SQLite there is nobody). Finished jobs are deleted;
+what happened is kept by those who did the work.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,11 +25,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 
+from ingest.databases import insert_missing
 from server.clock import new_id, now
-from server.db import Database
+from server.db import JOBS, Database
 from server.db.metadata import Instant, metadata
 from server.queue.port import Job
 
@@ -52,7 +53,7 @@ jobs = Table(
 
 
 class LocalQueue:
-    """`JobQueue` on the embedded database; `clock` can be set by tests."""
+    """`JobQueue` on a table; `clock` can be set by tests."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = now) -> None:
         self._database = database
@@ -66,7 +67,7 @@ class LocalQueue:
             if conn.execute(known).first() is not None:
                 return False
         try:
-            with self._database.writing() as conn:
+            with self._database.writing(JOBS) as conn:
                 conn.execute(insert(jobs).values(row))
         except IntegrityError:
             return False
@@ -82,8 +83,8 @@ class LocalQueue:
         rows = [_new(task, subject, wanted[subject], due, id_) for subject, id_ in zip(wanted, ids, strict=True)]
         added = [row for row in rows if row["subject"] not in known]
         if added:
-            with self._database.writing() as conn:
-                conn.execute(insert_or(jobs).on_conflict_do_nothing(), added)
+            with self._database.writing(JOBS) as conn:
+                insert_missing(conn, jobs, added)
         return [str(row["subject"]) for row in added]
 
     def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
@@ -101,8 +102,9 @@ class LocalQueue:
             if conn.execute(oldest).first() is None:
                 return None
         taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease)}
-        statement = update(jobs).where(jobs.c.id == oldest.scalar_subquery())
-        with self._database.writing() as conn:
+        free = oldest.with_for_update(skip_locked=True, of=jobs)
+        statement = update(jobs).where(jobs.c.id == free.scalar_subquery())
+        with self._database.writing(JOBS) as conn:
             row = conn.execute(statement.values(**taken, attempts=jobs.c.attempts + 1).returning(*_JOB)).one_or_none()
         return _job(row) if row else None
 
@@ -112,7 +114,7 @@ class LocalQueue:
 
     def finish(self, job: Job) -> None:
         """See `JobQueue.finish`."""
-        with self._database.writing() as conn:
+        with self._database.writing(JOBS) as conn:
             conn.execute(delete(jobs).where(*_mine(job)))
 
     def retry(self, job: Job, delay: float, reason: str) -> None:
@@ -127,14 +129,14 @@ class LocalQueue:
     def release(self, worker: str) -> int:
         """See `JobQueue.release`."""
         held = and_(jobs.c.worker == worker, jobs.c.state == "running")
-        with self._database.writing() as conn:
+        with self._database.writing(JOBS) as conn:
             given = update(jobs).where(held).values(state="queued", worker=None, lease_until=None)
             return conn.execute(given).rowcount
 
     def revive(self, subject: str) -> bool:
         """See `JobQueue.revive`."""
         parked = and_(jobs.c.subject == subject, jobs.c.state == "dead")
-        with self._database.writing() as conn:
+        with self._database.writing(JOBS) as conn:
             queued = update(jobs).where(parked).values(state="queued", attempts=0, due_at=self._clock(), reason="")
             return conn.execute(queued).rowcount > 0
 
@@ -145,7 +147,7 @@ class LocalQueue:
             return [(_job(row), row.reason) for row in conn.execute(parked)]
 
     def _set(self, job: Job, **values: Any) -> bool:
-        with self._database.writing() as conn:
+        with self._database.writing(JOBS) as conn:
             return conn.execute(update(jobs).where(*_mine(job)).values(**values)).rowcount == 1
 
 

@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -75,7 +77,7 @@ def upgrade() -> None:
 
     op.create_table(
         "cases",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("agency_id", sa.String(length=36), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("style", sa.Text(), nullable=True),
@@ -91,7 +93,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "clients",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("agency_id", sa.String(length=36), nullable=False),
         sa.Column("identity", sa.Text(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=True),
@@ -147,10 +149,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "case_parties",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("agency_id", sa.String(length=36), nullable=False),
-        sa.Column("case_id", sa.Integer(), nullable=False),
-        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("case_id", NUMBER, nullable=False),
+        sa.Column("client_id", NUMBER, nullable=False),
         sa.Column("role", sa.Text(), nullable=True),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("created_upload", sa.String(length=36), nullable=False),
@@ -162,9 +164,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "contacts",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("agency_id", sa.String(length=36), nullable=False),
-        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("client_id", NUMBER, nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("template", sa.Text(), nullable=False),
@@ -176,10 +178,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("agency_id", sa.String(length=36), nullable=False),
-        sa.Column("client_id", sa.Integer(), nullable=True),
-        sa.Column("case_id", sa.Integer(), nullable=True),
+        sa.Column("client_id", NUMBER, nullable=True),
+        sa.Column("case_id", NUMBER, nullable=True),
         sa.Column(
             "slot", sa.Text(), nullable=False, comment="what makes it this event among those of its client and case"
         ),

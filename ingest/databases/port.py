@@ -1,0 +1,97 @@
+"""What is asked of a database in another way on SQLite than on PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from sqlalchemy import URL, Connection, Engine, Executable, Table
+
+
+class UnfitDatabaseError(Exception):
+    """There is a database, but dropslot cannot keep its tables in it; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How rows go into a temporary table: by `key`, if it has one, and there once.
+
+    Where the key is known, a value of `kept` columns replaces the one before unless it is NULL, a value of `replaced`
+    columns in any case.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    key: str | None = "key"
+    kept: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What is staged for `table`, and how it goes in.
+
+    `source` is a SELECT whose columns are `into`, in that order, `order` what its rows are sorted by. `match` are the
+    expressions over columns of `into` that make a record itself; the table has a unique index of them. A record that
+    is there takes over the `kept` columns that are not NULL and all `moved` ones, and, if one of them differs,
+    `updated_upload`. In texts, NULL stands for nothing, '' never does.
+    """
+
+    table: str
+    into: tuple[str, ...]
+    source: str
+    order: str
+    match: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """One kind of database. Only names of our own tables and columns are put into SQL; values are bound."""
+
+    key: str
+    """The type of a temporary table's 64-bit key."""
+    reading: Mapping[str, Any]
+    """SQLAlchemy's execution options for a connection that only reads, and sees one moment of the database."""
+    writing: Mapping[str, Any]
+    """The same for one that writes."""
+
+    def engine(self, url: URL) -> Engine:
+        """An engine that is fit for many threads. Connecting may raise UnfitDatabaseError."""
+
+    def hold(self, conn: Connection, lock: str) -> None:
+        """At the beginning of a transaction: wait for the lock of that name and hold it to the end."""
+
+    def settle_in(self, conn: Connection) -> None:
+        """Let this transaction take its time: it changes the tables themselves."""
+
+    def describe(self, conn: Connection) -> str:
+        """The database's name and version."""
+
+    def trouble(self, error: BaseException) -> tuple[str, str] | None:
+        """A sentence and a hint if this error of the driver means that the database is away or full, or None."""
+
+    def insert(self, table: Table) -> Executable:
+        """An INSERT that leaves out rows whose place is taken."""
+
+    def prepare_stage(self, conn: Connection) -> None:
+        """Make a fresh connection keep temporary tables within bounded memory. Before any statement."""
+
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+        """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""
+
+    def survey(self, conn: Connection, tables: Sequence[str]) -> None:
+        """Temporary tables are filled: count them, if the database needs it to find its way."""
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
+        """Do it, with the values of its source's parameters; how many records were created, and updated."""
+
+    def find(self, stage: str, table: str, natural: str) -> str:
+        """An UPDATE that gives rows of `stage` the id of the record with their natural key; :agency."""
+
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})

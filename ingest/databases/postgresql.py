@@ -1,0 +1,224 @@
+"""PostgreSQL: many writers at a time, each behind the lock of what it changes.
+
+A transaction runs at READ COMMITTED and takes an advisory lock first; so each of its statements sees all that holders
+of the same lock have done before. Merges of two agencies do not wait for each other. A reader sees one moment of the
+database (REPEATABLE READ), as on SQLite.
+
+Rows are loaded by COPY. The merge is an UPDATE of what differs and an INSERT of what is missing, each by one join:
+ON CONFLICT would write to every row that it finds unchanged, and use up an id for it.
+"""
+# ruff: noqa: S608
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, cast
+
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+
+from ingest.databases.port import Fill, Merge, UnfitDatabaseError
+from ingest.databases.refusals import explain
+
+OLDEST = 15
+STAGE_MEMORY = 64
+"""MiB."""
+_CONNECT: Mapping[str, Any] = MappingProxyType(
+    {
+        "application_name": "dropslot",
+        "client_encoding": "utf8",
+        "connect_timeout": 5,
+        # A peer that has gone without a word is found out within a minute, at either end.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+)
+_SESSION: Mapping[str, str] = MappingProxyType(
+    {
+        "lock_timeout": "60s",
+        "statement_timeout": "5min",
+        "idle_in_transaction_session_timeout": "1h",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+        "jit": "off",  # it costs more than our statements take
+    }
+)
+_HOLD = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', '5min', true), pg_advisory_xact_lock(:key)"
+)  # whoever hangs while it holds a lock loses it
+
+
+class PostgreSQL:
+    """`Backend` for a server of version `OLDEST` or newer."""
+
+    key = "BIGINT PRIMARY KEY"
+    reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+    writing: Mapping[str, Any] = MappingProxyType({})
+
+    def engine(self, url: URL) -> Engine:
+        """See `Backend`."""
+        settings = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+        given = url.query.get("options", "")
+        options = {**_CONNECT, "options": f"{settings} {given if isinstance(given, str) else ' '.join(given)}".strip()}
+        wanted = {name: value for name, value in options.items() if name == "options" or name not in url.query}
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
+            connect_args=wanted,
+            pool_size=2,
+            max_overflow=6,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+        event.listen(engine, "do_connect", _connect)
+        return engine
+
+    def hold(self, conn: Connection, lock: str) -> None:
+        """See `Backend`."""
+        conn.execute(_HOLD, {"key": _number(lock)})
+
+    def settle_in(self, conn: Connection) -> None:
+        """See `Backend`."""
+        conn.execute(
+            text("SELECT set_config('lock_timeout', '10min', true), set_config('statement_timeout', '0', true)")
+        )
+
+    def describe(self, conn: Connection) -> str:
+        """See `Backend`."""
+        version = conn.execute(text("SHOW server_version")).scalar_one()
+        return f"PostgreSQL {version.split()[0]}"
+
+    def trouble(self, error: BaseException) -> tuple[str, str] | None:
+        """See `Backend`."""
+        return explain(error)
+
+    def insert(self, table: Table) -> Executable:
+        """See `Backend`."""
+        return insert(table).on_conflict_do_nothing()
+
+    def prepare_stage(self, conn: Connection) -> None:
+        """See `Backend`. A big file's merge may take longer than other statements."""
+        settings = {"temp_buffers": f"{STAGE_MEMORY}MB", "work_mem": f"{STAGE_MEMORY}MB", "statement_timeout": "0"}
+        for name, value in settings.items():
+            conn.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
+        conn.commit()
+
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+        """See `Backend`. The first rows go straight in; later ones by way of a table beside it."""
+        if not fill.key or conn.exec_driver_sql(f"SELECT NOT EXISTS (SELECT FROM {fill.table})").scalar_one():
+            _copy(conn, fill.table, fill.columns, data)
+            return
+        beside, columns = f"{fill.table}_more", ", ".join(fill.columns)
+        changes = [f"{c} = coalesce(excluded.{c}, {fill.table}.{c})" for c in fill.kept]
+        changes += [f"{c} = excluded.{c}" for c in fill.replaced]
+        then = f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING"
+        conn.exec_driver_sql(f"CREATE TEMPORARY TABLE {beside} (LIKE {fill.table})")
+        _copy(conn, beside, fill.columns, data)
+        conn.exec_driver_sql(
+            f"INSERT INTO {fill.table} ({columns}) SELECT {columns} FROM {beside} ON CONFLICT ({fill.key}) DO {then}"
+        )
+        conn.exec_driver_sql(f"DROP TABLE {beside}")
+
+    def survey(self, conn: Connection, tables: Sequence[str]) -> None:
+        """See `Backend`. No autovacuum ever sees a temporary table."""
+        conn.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
+        """See `Backend`."""
+        updated = conn.execute(text(_update(merge)), dict(names)).rowcount if merge.kept or merge.moved else 0
+        created = conn.execute(text(_insert(merge)), dict(names)).rowcount
+        return created, updated
+
+    def find(self, stage: str, table: str, natural: str) -> str:
+        """See `Backend`."""
+        return (
+            f"UPDATE {stage} s SET id = t.id FROM {table} t WHERE t.agency_id = :agency AND t.{natural} = s.{natural}"
+        )
+
+
+def _update(merge: Merge) -> str:
+    changes = [f"{c} = coalesce(s.{c}, t.{c})" for c in merge.kept] + [f"{c} = s.{c}" for c in merge.moved]
+    differs = [f"s.{c} <> coalesce(t.{c}, '')" for c in merge.kept]
+    differs += [f"coalesce(s.{c}, '') <> coalesce(t.{c}, '')" for c in merge.moved]
+    return (
+        f"UPDATE {merge.table} t SET {', '.join(changes)}, updated_upload = s.updated_upload "
+        f"FROM ({merge.source}) s ({', '.join(merge.into)}) WHERE {_same(merge)} AND ({' OR '.join(differs)})"
+    )
+
+
+def _insert(merge: Merge) -> str:
+    into = ", ".join(merge.into)
+    return (
+        f"INSERT INTO {merge.table} ({into}) SELECT {into} FROM ({merge.source} ORDER BY {merge.order}) s ({into}) "
+        f"WHERE NOT EXISTS (SELECT FROM {merge.table} t WHERE {_same(merge)})"
+    )
+
+
+def _same(merge: Merge) -> str:
+    """The record `t` is the one that `s` speaks of."""
+    sides = [(_of(expression, "t"), _of(expression, "s")) for expression in merge.match]
+    return " AND ".join(f"{there} = {here}" for there, here in sides)
+
+
+def _of(expression: str, name: str) -> str:
+    """A column, or coalesce(column, ...), of that table."""
+    column = expression.removeprefix("coalesce(")
+    return f"{name}.{column}" if column == expression else f"coalesce({name}.{column}"
+
+
+def _copy(conn: Connection, table: str, columns: Sequence[str], data: Sequence[Sequence[object]]) -> None:
+    """Load columns into a temporary table, in the transaction that has begun on `conn`."""
+    raw = cast(Any, conn.connection.dbapi_connection)
+    written = _as_csv(columns, data)
+    try:
+        with raw.cursor() as cursor:
+            if written is None:
+                with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+                    for row in zip(*data, strict=True):
+                        copy.write_row(row)
+            else:
+                with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT csv)") as copy:
+                    copy.write(written)
+    except conn.dialect.loaded_dbapi.Error as error:  # SQLAlchemy does not see it, so nobody would know it
+        raise DBAPIError.instance("COPY", None, error, conn.dialect.loaded_dbapi.Error, hide_parameters=True) from error
+
+
+def _as_csv(columns: Sequence[str], data: Sequence[Sequence[object]]) -> memoryview | None:
+    r"""The rows as CSV, or None if a line might be taken for the end (`\.` alone; see PostgreSQL's COPY)."""
+    import pyarrow as pa  # not above: only a worker needs it, and it takes a while
+    from pyarrow import csv
+
+    types = [pa.int64() if isinstance(column[0], int) else pa.string() for column in data]
+    arrays = [pa.array(column, type_) for column, type_ in zip(data, types, strict=True)]
+    table = pa.table(arrays, names=list(columns))
+    sink = io.BytesIO()
+    csv.write_csv(table, sink, csv.WriteOptions(include_header=False, quoting_style="needed"))
+    return None if b"\n\\." in sink.getbuffer() else sink.getbuffer()
+
+
+def _number(lock: str) -> int:
+    """The 64 bits by which PostgreSQL knows the lock."""
+    return int.from_bytes(hashlib.sha256(f"dropslot {lock}".encode()).digest()[:8], "big", signed=True)
+
+
+def _connect(dialect: Dialect, _record: Any, args: list[Any], options: dict[str, Any]) -> Any:
+    """Connect, and look whether the server is one that we can work with. Raises UnfitDatabaseError."""
+    connection: Any = dialect.connect(*args, **options)
+    major = connection.info.server_version // 10_000
+    encoding = connection.info.parameter_status("server_encoding")
+    if major >= OLDEST and encoding == "UTF8":
+        return connection
+    connection.close()
+    if major < OLDEST:
+        raise UnfitDatabaseError(
+            f"The database server is PostgreSQL {major}, and dropslot needs {OLDEST} or newer.", "Upgrade the server."
+        )
+    raise UnfitDatabaseError(
+        f"The database's encoding is {encoding}, and dropslot needs UTF8.",
+        "Make another one: createdb -T template0 -E UTF8 -l C NAME",
+    )
