@@ -24,6 +24,8 @@ from ingest.record import CASES, CLIENTS, DATE_FIELDS, EVENTS
 from ingest.template import Template
 
 VALUE_SHOWN = 200
+NUMBER_LENGTH = 500
+"""Characters of a case number, which is a natural key: PostgreSQL's indexes hold no more than 2704 bytes."""
 _SENTENCES = MappingProxyType(
     {
         "too_few_columns": "The row has fewer columns than {others}.",
@@ -32,6 +34,7 @@ _SENTENCES = MappingProxyType(
         "nul_byte": "The row holds a NUL byte; export it again.",
         "bad_encoding": "The row holds bytes that are no UTF-8, unlike the rest of the file.",
         "too_long": "The cell is longer than {cell:,} characters.",
+        "number_too_long": "The case number is longer than {number:,} characters.",
         "missing_required": "The cell is empty, and the template needs it.",
         "lost_characters": "The cell holds characters that were lost (shown as \ufffd); write them anew.",
         "bad_date": "The cell holds no date that exists, written like {date}.",
@@ -50,6 +53,7 @@ WORDS = MappingProxyType(
         "nul_byte": "a NUL byte",
         "bad_encoding": "bytes that are no UTF-8",
         "too_long": "a cell that is too long",
+        "number_too_long": "a case number that is too long",
         "missing_required": "an empty cell that the template needs",
         "lost_characters": "lost characters",
         "bad_date": "no date where one is needed",
@@ -121,6 +125,7 @@ class _Faults:
         template = self.rules.template
         sentence = _SENTENCES[code].format(
             cell=self.rules.limits.cell,
+            number=NUMBER_LENGTH,
             date=_shown(template.date_formats),
             time=_shown(template.time_formats),
             others="the header" if template.header else "the other rows",
@@ -183,6 +188,11 @@ def _refuse_long(field: str, column: Column, faults: _Faults) -> None:
     long = np.array([len(value) > longest for value in column.values] + [False], dtype=bool)
     if long.any():
         faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
+    if field == "case.number":
+        odd = [NUMBER_LENGTH < len(value) <= longest for value in column.values]
+        if any(odd):
+            rows = np.flatnonzero(np.array([*odd, False], dtype=bool)[column.codes]).tolist()
+            faults.add(rows, field, "number_too_long", column)
 
 
 def _refuse_lost(field: str, column: Column, faults: _Faults) -> None:

@@ -42,7 +42,7 @@ from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
 from ingest.template import TemplateVersion, load_template
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 

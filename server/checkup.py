@@ -33,6 +33,7 @@ def examine(state: State) -> list[Finding]:
     """All findings, in the order in which a file meets their subjects."""
     return [
         Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}"),
+        Finding("database", True, state.database.describe()),
         _disk(state),
         *_host_keys(state),
         *_agencies(state),

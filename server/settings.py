@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.networks import parse_networks
@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DROPSLOT_", frozen=True, extra="ignore")
 
     data: Path = Field(Path("dropslot-data"), description="data directory")
+    database: SecretStr = Field(SecretStr(""), description="PostgreSQL's address, with its password; empty: SQLite")
+    database_file: str = Field("", description="file that holds that address instead")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
 
     sftp_host: str = Field("0.0.0.0", description="address the SFTP door listens on")  # noqa: S104  a server's default
@@ -77,8 +79,14 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy's address of the embedded database."""
-        return f"sqlite:///{self.data / 'dropslot.db'}"
+        """The database's address, which may hold a password: it must not be shown.
+
+        Raises OSError if the file that holds it cannot be read, ValueError if it holds no text.
+        """
+        given = self.database.get_secret_value().strip()
+        if self.database_file and not given:
+            given = Path(self.database_file).read_text().strip()
+        return given or f"sqlite:///{self.data / 'dropslot.db'}"
 
     @property
     def spool(self) -> Path:
@@ -115,5 +123,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
     A working directory may hold folders named like our packages, so no child looks for modules there.
     """
-    given = {f"DROPSLOT_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    given = {f"DROPSLOT_{name.upper()}": _plain(value) for name, value in settings.model_dump().items()}
     return {**os.environ, **given, "PYTHONSAFEPATH": "1"}
+
+
+def _plain(value: object) -> str:
+    """What a child reads as the same value; the environment is shown to nobody but our own user."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

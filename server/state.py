@@ -46,7 +46,7 @@ def open_state(settings: Settings) -> Iterator[State]:
     Raises `AppError` unavailable with what to do if the directory or the database cannot be used.
     """
     prepare_folders(settings.data)
-    database = open_database(settings.database_url)
+    database = open_database(_database_url(settings))
     try:
         migrate(database, settings.data / "run" / "migrate.lock")
         durable = settings.durability == "fsync"
@@ -60,6 +60,18 @@ def open_state(settings: Settings) -> Iterator[State]:
         )
     finally:
         database.close()
+
+
+def _database_url(settings: Settings) -> str:
+    try:
+        return settings.database_url
+    except (OSError, ValueError) as error:
+        why = (error.strerror or "unknown").lower() if isinstance(error, OSError) else "it is not text"
+        raise AppError(
+            Code.UNAVAILABLE,
+            f"{settings.database_file} cannot be read: {why}.",
+            "DROPSLOT_DATABASE_FILE names the file that holds the database's address.",
+        ) from error
 
 
 def prepare_folders(data: Path) -> None:

@@ -33,11 +33,17 @@ def backend_of(place: Connection | Engine) -> Backend:
 
 
 def _named(name: str) -> Backend:
-    return PostgreSQL() if name == "postgresql" else SQLite()
+    kinds: Mapping[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL(), "postgres": PostgreSQL()}
+    if name not in kinds:
+        raise ValueError("there is no backend for this kind of database")
+    return kinds[name]
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for the database at `url` (`sqlite:///FILE`, `postgresql://...`), which is not touched yet."""
+    """An engine for the database at `url` (`sqlite:///FILE`, `postgresql://...`), which is not touched yet.
+
+    Raises ArgumentError (SQLAlchemy's) or ValueError for what is no such address; their texts may quote it.
+    """
     address = make_url(url)
     return _named(address.get_backend_name()).engine(address)
 

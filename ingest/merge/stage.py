@@ -4,6 +4,7 @@ They belong to the connection, so filling them locks nobody out. Rows of one rec
 value that is not empty counts, column by column, which is what applying the rows one after the other would give.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, Entity
 from ingest.skip import is_in
 
 Ints = NDArray[np.int64]
+LONGEST_KEY = 500
+"""Characters; an entry of PostgreSQL's index has at most 2704 bytes."""
 
 
 class Stage:
@@ -161,9 +164,17 @@ def _identities(batch: Batch, fold: _Fold) -> list[str]:
     parts = ("last_name", "first_name", "middle_name", "suffix")
     names = zip(*(texts(f"client.{part}") for part in parts), strict=True)
     return [
-        f"#{reference}" if reference else f"{_named(*name)}\x1f{number}"
+        _bounded(f"#{reference}" if reference else f"{_named(*name)}\x1f{number}")
         for reference, name, number in zip(texts("client.reference"), names, texts("case.number"), strict=True)
     ]
+
+
+def _bounded(key: str) -> str:
+    """The natural key itself; its beginning and its SHA-256 if it is longer than PostgreSQL's indexes may hold."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{key[: LONGEST_KEY - len(digest) - 1]}\x1f{digest}"
 
 
 def _named(last: str | None, first: str | None, middle: str | None, suffix: str | None) -> str:
@@ -177,6 +188,6 @@ def _slots(batch: Batch, fold: _Fold, days: list[str | None], times: list[str | 
     types = fold.texts(batch.values["event.type"]) if "event.type" in batch.values else nothing
     references = fold.texts(batch.values["event.reference"]) if "event.reference" in batch.values else nothing
     return [
-        f"#{reference}" if reference else f"{day}{f'T{time}' if time else ''}{f'|{kind}' if kind else ''}"
+        _bounded(f"#{reference}" if reference else f"{day}{f'T{time}' if time else ''}{f'|{kind}' if kind else ''}")
         for reference, day, time, kind in zip(references, days, times, types, strict=True)
     ]

@@ -1,7 +1,7 @@
 """A running dropslot for all tests that only need a court of their own, and one apart for those that break it."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,10 @@ def make_court(dropslot: Dropslot, folder: Path, slug: str) -> Court:
     return court
 
 
-def _installation(data: Path) -> Iterator[Dropslot]:
+def _installation(data: Path, database: str = "") -> Iterator[Dropslot]:
     installation = Dropslot(data)
+    if not database.startswith("sqlite"):
+        installation.environment["DROPSLOT_DATABASE"] = database
     try:
         yield installation
     finally:
@@ -50,9 +52,9 @@ def court(shared: Dropslot, tmp_path: Path, numbers: Iterator[int]) -> Court:
 
 
 @pytest.fixture
-def dropslot(tmp_path: Path) -> Iterator[Dropslot]:
+def dropslot(tmp_path: Path, database_at: Callable[[Path], str]) -> Iterator[Dropslot]:
     """A fresh installation, not started."""
-    yield from _installation(tmp_path / "data")
+    yield from _installation(tmp_path / "data", database_at(tmp_path))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def _stable(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if not name.endswith(("_at", "id")) or name == "starts_at"}
 
 
+@pytest.mark.both_databases
 def test_the_worker_is_killed_while_it_ingests(lone_court: Court) -> None:
     court = lone_court
     file = court.folder / "big.txt"
@@ -49,6 +50,7 @@ def test_the_worker_is_killed_while_it_ingests(lone_court: Court) -> None:
         assert calm == killed[kind]
 
 
+@pytest.mark.both_databases
 @pytest.mark.timeout(300)  # it starts six servers
 def test_everything_is_killed_after_the_file_was_accepted(lone_court: Court) -> None:
     """Five nights on one server, each with a file of its own and a kill a little later."""

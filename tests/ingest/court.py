@@ -1,4 +1,4 @@
-"""A court for tests: a real SQLite database, one agency, and files pushed through the engine."""
+"""A court for tests: a real database, one agency, and files pushed through the engine."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,22 +27,30 @@ DUMPS = {
     "cases": "SELECT number, style, type, status, location, file_date, created_upload, updated_upload FROM cases "
     "ORDER BY number",
     "contacts": "SELECT c.identity, t.kind, t.value, t.created_upload FROM contacts t "
-    "JOIN clients c ON c.id = t.client_id ORDER BY 1, 2, 3",
+    "JOIN clients c ON c.id = t.client_id ORDER BY 1 NULLS FIRST, 2 NULLS FIRST, 3",
     "case_parties": "SELECT k.number, c.identity, t.role, t.created_upload, t.updated_upload FROM case_parties t "
     "JOIN clients c ON c.id = t.client_id JOIN cases k ON k.id = t.case_id ORDER BY 1, 2",
     "events": "SELECT c.identity, k.number, t.slot, t.reference, t.starts_at, t.local_date, t.local_time, t.zone, "
     "t.type, t.status, t.location, t.judge, t.room, t.notes, t.created_upload, t.updated_upload FROM events t "
-    "LEFT JOIN clients c ON c.id = t.client_id LEFT JOIN cases k ON k.id = t.case_id ORDER BY 1, 2, 3",
+    "LEFT JOIN clients c ON c.id = t.client_id LEFT JOIN cases k ON k.id = t.case_id "
+    "ORDER BY 1 NULLS FIRST, 2 NULLS FIRST, 3",
 }
 
 
 class Court:
     """An agency whose clock moves on one day with each file."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None, skipping: bool = True) -> None:
-        self.folder, self.limits, self.skipping = folder, limits or Limits(), skipping
+    def __init__(
+        self,
+        folder: Path,
+        url: str = "",
+        limits: Limits | None = None,
+        skipping: bool = True,
+        agency: str = "agency",
+    ) -> None:
+        self.folder, self.limits, self.skipping, self.agency = folder, limits or Limits(), skipping, agency
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = open_database(f"sqlite:///{folder / 'court.db'}")
+        self.database = open_database(url or f"sqlite:///{folder / 'dropslot.db'}")
         self.at = BEGIN
         self.uploads: list[str] = []
         with self.database.writing() as conn:
@@ -53,18 +61,18 @@ class Court:
 
     def template(self, toml: str, directory: str, **options: Any) -> None:
         with self.database.writing() as conn:
-            version = inbox.add_template(conn, "agency", toml, self.at)
-            inbox.add_profile(conn, "agency", version.name, version.name, at=self.at, directory=directory, **options)
+            version = inbox.add_template(conn, self.agency, toml, self.at)
+            inbox.add_profile(conn, self.agency, version.name, version.name, at=self.at, directory=directory, **options)
 
     def profile(self, template: str = "odyssey-ecr", **options: Any) -> None:
         with self.database.writing() as conn:
-            inbox.add_profile(conn, "agency", "daily", template, at=self.at, **options)
+            inbox.add_profile(conn, self.agency, "daily", template, at=self.at, **options)
 
     def receive(self, content: bytes, path: str = "/upload/ecr.txt") -> tuple[Arrival, Path]:
         self.at += timedelta(days=1)
         source = self.folder / f"{self.at:%Y%m%d}.data"
         source.write_bytes(content)
-        received = Received(new_id(self.at), "agency", path, len(content), "sftp", None, self.at)
+        received = Received(new_id(self.at), self.agency, path, len(content), "sftp", None, self.at)
         with self.database.writing() as conn:
             return inbox.register(conn, received), source
 

@@ -1,7 +1,6 @@
 """What bad files get: one clear sentence, a failed upload, and nothing changed. No bytes at all give a traceback."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -112,13 +111,6 @@ def test_bad_rows_are_answered_again_the_next_night(court: Court) -> None:
     assert second.skipped == 20
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Court:
-    court = Court(tmp_path_factory.mktemp("any"))
-    court.profile()
-    return court
-
-
 anything = st.one_of(
     st.binary(max_size=300),
     st.binary(max_size=120).map(lambda tail: HEADER.encode() + b"\n" + tail),
@@ -129,7 +121,7 @@ anything = st.one_of(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=anything)
-def test_any_bytes_are_answered(shared: Court, content: bytes, tmp_path: Path) -> None:
-    upload = shared.push(content, f"/upload/{len(shared.uploads)}")
+def test_any_bytes_are_answered(court: Court, content: bytes) -> None:
+    upload = court.push(content, f"/upload/{len(court.uploads)}")
     assert upload.status in {"processed", "partially_processed", "failed"}
-    assert receipt_text(upload, shared.errors(upload))
+    assert receipt_text(upload, court.errors(upload))

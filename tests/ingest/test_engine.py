@@ -17,16 +17,11 @@ from ingest.engine import ingest
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.sample import write_ecr
+from tests.ingest.conftest import CourtAt
 from tests.ingest.court import ZONE, Court, codes, ecr, row
 from tests.ingest.reference import Reference
 
 SMALL = Limits(chunk=7, block=512)
-
-
-def court_at(folder: Path, **options: Any) -> Court:
-    court = Court(folder, **options)
-    court.profile()
-    return court
 
 
 def report(folder: Path, rows: int, seed: int, day: int = 1, **options: Any) -> bytes:
@@ -47,7 +42,7 @@ def shape(dump: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, .
 
 
 @pytest.mark.parametrize(("delimiter", "seed"), [("|", 1), (",", 2)])
-def test_it_does_what_a_loop_over_the_rows_does(tmp_path: Path, delimiter: str, seed: int) -> None:
+def test_it_does_what_a_loop_over_the_rows_does(tmp_path: Path, delimiter: str, seed: int, court_at: CourtAt) -> None:
     court, reference = court_at(tmp_path / "court"), Reference(ZONE, delimiter)
     for day in (1, 2):
         content = report(tmp_path, 1500, seed, day, bad=0.05, delimiter=delimiter)
@@ -57,7 +52,7 @@ def test_it_does_what_a_loop_over_the_rows_does(tmp_path: Path, delimiter: str, 
         assert codes(court.errors(upload)) == reference.errors
 
 
-def test_skipping_changes_nothing_but_the_time(tmp_path: Path) -> None:
+def test_skipping_changes_nothing_but_the_time(tmp_path: Path, court_at: CourtAt) -> None:
     skipping, plain = court_at(tmp_path / "a"), court_at(tmp_path / "b", skipping=False)
     for day in (1, 2, 2, 1):
         content = report(tmp_path, 800, 5, day, bad=0.03)
@@ -89,7 +84,11 @@ rows = st.lists(
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=rows, changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3), data=st.data())
 def test_skipping_is_exact_when_rows_contradict_each_other(
-    tmp_path_factory: pytest.TempPathFactory, first: list[str], changes: list[Any], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list[str],
+    changes: list[Any],
+    data: st.DataObject,
+    court_at: CourtAt,
 ) -> None:
     folder = tmp_path_factory.mktemp("exact")
     skipping, plain = court_at(folder / "a", limits=SMALL), court_at(folder / "b", skipping=False)
@@ -138,7 +137,7 @@ def test_a_change_by_another_template_is_overwritten_again(court: Court) -> None
 
 
 @pytest.mark.parametrize("limits", [SMALL, Limits(chunk=100, block=4096), Limits()])
-def test_chunks_leave_no_trace(tmp_path: Path, limits: Limits) -> None:
+def test_chunks_leave_no_trace(tmp_path: Path, limits: Limits, court_at: CourtAt) -> None:
     one, other = court_at(tmp_path / "a", limits=limits), court_at(tmp_path / "b")
     content = report(tmp_path, 400, 9, bad=0.1)
     first, second = one.push(content), other.push(content)
@@ -177,8 +176,8 @@ def test_a_duplicate_is_one_for_the_same_profile_and_template_version(court: Cou
     assert court.dump()["cases"][0][1] == "Style"
 
 
-def test_a_profile_may_take_each_name_once(tmp_path: Path) -> None:
-    court = Court(tmp_path)
+def test_a_profile_may_take_each_name_once(tmp_path: Path, bare_court_at: CourtAt) -> None:
+    court = bare_court_at(tmp_path)
     court.profile(skip_same_name=True)
     assert court.push(ecr(row())).status == "processed"
     assert court.push(ecr(row("2"))).status == "duplicate"
@@ -244,13 +243,14 @@ def test_an_index_that_has_been_replaced_meanwhile_is_not_trusted(court: Court) 
     assert sum(e[9] == "Cancelled" for e in court.dump()["events"]) == 1
 
 
+@pytest.mark.sqlite_only
 def test_staging_locks_nobody_out(court: Court) -> None:
     arrival, source = court.receive(ecr(row()))
     written = []
 
     def write(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("INSERT INTO stage_events"):
-            other = sqlite3.connect(court.folder / "court.db", timeout=0, isolation_level=None)
+            other = sqlite3.connect(court.folder / "dropslot.db", timeout=0, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             other.execute("UPDATE arrivals SET session = 'x'")
             other.execute("COMMIT")
@@ -297,7 +297,7 @@ def test_a_word_for_nothing_is_no_reference(court: Court, nothing: str) -> None:
     assert [client[:2] for client in court.dump()["clients"]] == [("pine\x1fbo\x1fCR-1", None)]
 
 
-def test_byte_order_marks_inside_a_file_make_no_second_record(tmp_path: Path) -> None:
+def test_byte_order_marks_inside_a_file_make_no_second_record(tmp_path: Path, court_at: CourtAt) -> None:
     dumps = []
     for name, limits in (("a", SMALL), ("b", Limits())):
         court = court_at(tmp_path / name, limits=limits)
@@ -318,7 +318,7 @@ def test_hearings_between_two_stray_quotes_are_kept(court: Court) -> None:
     assert len(court.dump()["events"]) == 8
 
 
-def test_a_chunk_has_bounded_bytes(tmp_path: Path) -> None:
+def test_a_chunk_has_bounded_bytes(tmp_path: Path, court_at: CourtAt) -> None:
     court = court_at(tmp_path, limits=Limits(chunk_bytes=200))
     assert court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(20)))).counts["events"].created == 20
     court.close()

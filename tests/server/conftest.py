@@ -1,17 +1,20 @@
 """Real stores in a fresh data directory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from server.settings import Settings
 from server.state import State, open_state
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", quiet_time=0, durability="flush")
+def settings(tmp_path: Path, database_at: Callable[[Path], str]) -> Settings:
+    url = database_at(tmp_path / "data")
+    database = "" if url.startswith("sqlite") else url
+    return Settings(data=tmp_path / "data", database=SecretStr(database), quiet_time=0, durability="flush")
 
 
 @pytest.fixture

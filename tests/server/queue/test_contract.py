@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,8 +32,8 @@ class Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path / 'queue.db'}")
+def database(database_at: Callable[[Path], str], tmp_path: Path) -> Iterator[Database]:
+    database = open_database(database_at(tmp_path))
     metadata.create_all(database.engine)
     yield database
     database.close()
@@ -172,6 +173,43 @@ def test_what_a_dead_worker_held_is_released(queue: JobQueue) -> None:
     job = queue.claim("c", 60)
     assert job is not None
     assert job.subject == "x"
+
+
+def test_many_workers_take_each_job_once_and_one_of_a_lane_at_a_time(database: Database) -> None:
+    queue = LocalQueue(database)
+    subjects = [f"{lane}{number}" for number in range(12) for lane in "abc"]
+    for subject in subjects:
+        queue.enqueue("ingest", subject, lane=subject[0])
+    done: list[str] = []
+    running: list[str] = []
+    overlaps: list[str] = []
+    guard = threading.Lock()
+
+    def work(name: str) -> None:
+        until = time.monotonic() + 60
+        while len(done) < len(subjects) and time.monotonic() < until:
+            job = queue.claim(name, 60)
+            if job is None:
+                time.sleep(0.002)
+                continue
+            with guard:
+                overlaps.extend(other for other in running if other == job.subject[0])
+                running.append(job.subject[0])
+            time.sleep(0.002)
+            with guard:
+                running.remove(job.subject[0])
+                done.append(job.subject)
+            queue.finish(job)
+
+    threads = [threading.Thread(target=work, args=(f"worker-{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == sorted(subjects)
+    assert overlaps == []
+    for lane in "abc":
+        assert [subject for subject in done if subject[0] == lane] == [f"{lane}{number}" for number in range(12)]
 
 
 WORKER = """

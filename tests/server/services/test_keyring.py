@@ -1,7 +1,6 @@
 """Who may come in, asked afresh each time, and remembered while the database is away."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,7 +60,7 @@ def test_a_revoked_key_and_a_disabled_agency_are_out_at_once(state: State, key: 
 def test_a_known_key_still_opens_while_the_database_is_away(state: State, key: StoredKey) -> None:
     ring = KeyRing(state.database)
     assert ask(ring, "gwinnett", key.fingerprint) == "gwinnett"
-    away = sqlite3.OperationalError("unable to open database file")
+    away = state.database.engine.dialect.loaded_dbapi.OperationalError("unable to open database file")
     with patch.object(state.database.engine.dialect, "do_execute", side_effect=away):
         assert ask(ring, "gwinnett", key.fingerprint) == "gwinnett"
         assert ask(ring, "fulton", key.fingerprint) is None
@@ -86,7 +85,7 @@ def admit(ring: KeyRing, credential: Credential, username: str = "gwinnett") -> 
 
 @contextmanager
 def database_away(state: State) -> Iterator[None]:
-    away = sqlite3.OperationalError("unable to open database file")
+    away = state.database.engine.dialect.loaded_dbapi.OperationalError("unable to open database file")
     with patch.object(state.database.engine.dialect, "do_execute", side_effect=away):
         yield
 

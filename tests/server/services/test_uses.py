@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from unittest.mock import patch
@@ -59,7 +58,7 @@ def test_what_cannot_be_written_now_is_written_later(
 ) -> None:
     monkeypatch.setattr(uses, "WRITE_EVERY", 0.05)
     use = Use(now(), "2001:db8::7", "SSH-2.0-OpenSSH")
-    away = sqlite3.OperationalError("unable to open database file")
+    away = state.database.engine.dialect.loaded_dbapi.OperationalError("unable to open database file")
 
     async def scene(ledger: Uses) -> None:
         with patch.object(state.database.engine.dialect, "do_execute", side_effect=away) as tried:

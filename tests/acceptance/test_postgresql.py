@@ -1,0 +1,94 @@
+"""The whole of it on PostgreSQL: the main job, several workers, and a database that goes away and comes back."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.db import migrate, open_database
+from tests import postgres
+from tests.acceptance import test_main_job as main_job
+from tests.acceptance.conftest import make_court
+from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, wait_for
+
+PLAYS = (
+    main_job.test_a_pushed_file_becomes_records_and_a_receipt,
+    main_job.test_a_clerk_mends_the_error_file_and_sends_it_back,
+    main_job.test_the_same_file_again_is_a_duplicate_and_changes_nothing,
+    main_job.test_an_unmatched_file_is_taken_once_there_is_a_profile_for_it,
+    main_job.test_an_unmatched_file_that_its_court_renames_is_taken,
+    main_job.test_a_file_copied_in_by_hand_is_found_once,
+    main_job.test_ingest_from_the_command_line,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[postgres.Server]:
+    """A database server that may be stopped."""
+    with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture
+def installation(server: postgres.Server, tmp_path: Path) -> Iterator[Dropslot]:
+    """An installation on it, not started, whose user needs a password."""
+    server.run("CREATE ROLE guarded LOGIN PASSWORD 'a/secret'")
+    server.run("CREATE DATABASE courts OWNER guarded")
+    made = Dropslot(tmp_path / "data")
+    made.environment["DROPSLOT_DATABASE"] = f"postgresql://guarded:a%2Fsecret@127.0.0.1:{server.port}/courts"
+    yield made
+    if made.process is not None:
+        made.kill()
+
+
+def test_the_main_job(installation: Dropslot, tmp_path: Path) -> None:
+    installation.start("--workers", "2")
+    for number, play in enumerate(PLAYS):
+        play(make_court(installation, tmp_path / f"court-{number}", f"court-{number}"))
+    said = installation.run("doctor", check=False).stdout
+    assert "database: PostgreSQL 1" in said
+    assert installation.stop() == 0
+    assert not (installation.data / "dropslot.db").exists()
+    assert "Traceback" not in installation.log()
+    assert "secret" not in installation.log() + said
+
+
+def test_many_courts_at_once_and_two_workers(installation: Dropslot, tmp_path: Path) -> None:
+    courts = [make_court(installation, tmp_path / f"court-{i}", f"court-{i}") for i in range(4)]
+    installation.start("--workers", "2")
+    for night in range(3):
+        for court in courts:
+            court.push(f"ecr-{night}.txt", ecr(*(ecr_row(i) for i in range(night, night + 200))))
+    for court in courts:
+        assert [upload["status"] for upload in court.settled(3)] == ["processed"] * 3
+        assert [upload["file"] for upload in court.uploads()] == ["ecr-2.txt", "ecr-1.txt", "ecr-0.txt"], "in order"
+        assert len(court.records("clients")) == 202
+
+
+def test_what_comes_while_the_database_is_away_is_kept(
+    installation: Dropslot, server: postgres.Server, tmp_path: Path
+) -> None:
+    court: Court = make_court(installation, tmp_path / "court", "gwinnett")
+    installation.environment["DROPSLOT_SWEEP_EVERY"] = "1"
+    installation.start()
+    court.push("first.txt", ecr(ecr_row(1)))
+    court.settled(1)
+    server.stop()
+    court.push("second.txt", ecr(ecr_row(2)))
+    refused = installation.run("arrival", "list", check=False)
+    assert (refused.returncode, "does not answer" in refused.stderr) == (1, True)
+    wait_for(lambda: "registration put off" in installation.log(), "the door to notice")
+    time.sleep(1)
+    server.start()
+    assert {upload["file"] for upload in court.settled(2)} == {"first.txt", "second.txt"}
+    assert len(court.records("clients")) == 2
+    assert "Traceback" not in installation.log()
+
+
+def test_two_machines_that_start_at_once_migrate_once(server: postgres.Server, tmp_path: Path) -> None:
+    server.run("CREATE DATABASE courts")
+    databases = [open_database(server.url("courts")) for _ in range(2)]
+    assert [migrate(database, tmp_path / f"lock-{i}") for i, database in enumerate(databases)] == [True, False]
+    for database in databases:
+        database.close()
