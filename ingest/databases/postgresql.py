@@ -46,6 +46,7 @@ _SESSION: Mapping[str, str] = MappingProxyType(
         "tcp_keepalives_idle": "30",
         "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
+        "client_connection_check_interval": "5s",  # a merge whose worker was killed ends, and lets go of its lock
         "jit": "off",  # it costs more than our statements take
     }
 )
@@ -103,8 +104,9 @@ class PostgreSQL:
 
     def prepare_stage(self, conn: Connection) -> None:
         """See `Backend`. A big file's merge may take longer than other statements."""
-        settings = {"temp_buffers": f"{STAGE_MEMORY}MB", "work_mem": f"{STAGE_MEMORY}MB", "statement_timeout": "0"}
-        for name, value in settings.items():
+        memory = f"{STAGE_MEMORY}MB"
+        settings = {"temp_buffers": memory, "work_mem": memory, "default_statistics_target": "10"}
+        for name, value in (settings | {"statement_timeout": "0"}).items():
             conn.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
         conn.commit()
 
@@ -188,7 +190,7 @@ def _copy(conn: Connection, table: str, columns: Sequence[str], data: Sequence[S
         raise DBAPIError.instance("COPY", None, error, conn.dialect.loaded_dbapi.Error, hide_parameters=True) from error
 
 
-def _as_csv(columns: Sequence[str], data: Sequence[Sequence[object]]) -> memoryview | None:
+def _as_csv(columns: Sequence[str], data: Sequence[Sequence[object]]) -> bytes | None:
     r"""The rows as CSV, or None if a line might be taken for the end (`\.` alone; see PostgreSQL's COPY)."""
     import pyarrow as pa  # not above: only a worker needs it, and it takes a while
     from pyarrow import csv
@@ -198,7 +200,8 @@ def _as_csv(columns: Sequence[str], data: Sequence[Sequence[object]]) -> memoryv
     table = pa.table(arrays, names=list(columns))
     sink = io.BytesIO()
     csv.write_csv(table, sink, csv.WriteOptions(include_header=False, quoting_style="needed"))
-    return None if b"\n\\." in sink.getbuffer() else sink.getbuffer()
+    written = sink.getvalue()
+    return None if b"\n\\." in written else written
 
 
 def _number(lock: str) -> int:

@@ -87,11 +87,16 @@ class Stage:
         self._fill(statements.stage_party(list(self.columns[PARTIES.table])), [fold.keys.tolist(), *parents, *columns])
 
     def _add_contacts(self, batch: Batch) -> None:
+        columns: list[list[Any]] = [[], [], [], []]
         for kind in ("phone", "email"):
             fold = _Fold(getattr(batch, kind), None)
             if len(fold):
                 clients, texts = fold.take(batch.client).tolist(), fold.texts(batch.values[f"contact.{kind}"])
-                self._fill(statements.stage_contact(), [fold.keys.tolist(), clients, [kind] * len(fold), texts])
+                for column, values in zip(
+                    columns, (fold.keys.tolist(), clients, [kind] * len(fold), texts), strict=True
+                ):
+                    column += values
+        self._fill(statements.stage_contact(), columns)
 
     def _add_events(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
         fold = _Fold(batch.event, None if dirty is None else dirty["event"])

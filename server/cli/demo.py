@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from ingest import inbox
 from ingest.answer import Upload
@@ -85,8 +86,9 @@ def demo(
 
 
 def _settings(given: Settings, sftp_port: int | None) -> Settings:
-    data = given.data.absolute()
-    return Settings(data=data) if sftp_port is None else Settings(data=data, sftp_port=sftp_port)
+    """A demonstration has nothing to seek in the operator's PostgreSQL."""
+    flags: dict[str, Any] = {} if sftp_port is None else {"sftp_port": sftp_port}
+    return Settings(data=given.data.absolute(), database=SecretStr(""), database_file="", **flags)
 
 
 def _provision(state: State, stage: Stage) -> None:
