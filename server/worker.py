@@ -39,14 +39,19 @@ STUCK = "The file is safe here but could not be processed. The operators of this
 def work(state: State, log: Log, name: str, stopping: threading.Event) -> None:
     """Run jobs until `stopping` is set; the job at hand is finished first.
 
-    `name` must be one worker's alone, over its restarts: what it held when it died is given back at once.
+    `name` must be one worker's alone, over its restarts: what it held when it died, or when the database went away, is
+    given back at once.
     """
-    state.queue.release(name)
+    holding = True
     while not stopping.is_set():
         try:
+            if holding:
+                state.queue.release(name)
+                holding = False
             busy = work_once(state, log, name)
         except AppError as error:  # the database is away: nothing is lost, look again later
             log.error("worker waits", code=error.code, reason=error.message)
+            holding = True
             busy = stopping.wait(FIRST_WAIT)
         if not busy:
             stopping.wait(LOOK_EVERY)

@@ -109,7 +109,7 @@ class Stage:
         fill = statements.stage_event(list(self.columns[EVENTS.table]))
         self._fill(fill, [fold.keys.tolist(), *parents, slots, *when, [self.zone] * len(fold), *columns])
 
-    def _fill(self, fill: Fill, data: list[Sequence[Any]]) -> None:
+    def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
         if len(data[0]):
             self._backend.fill(self.conn, fill, data)
 

@@ -81,7 +81,8 @@ def test_what_comes_while_the_database_is_away_is_kept(
     wait_for(lambda: "registration put off" in installation.log(), "the door to notice")
     time.sleep(1)
     server.start()
-    assert {upload["file"] for upload in court.settled(2)} == {"first.txt", "second.txt"}
+    # Well before the lease ends that the worker may have had when the database went.
+    assert {upload["file"] for upload in court.settled(2, 40)} == {"first.txt", "second.txt"}
     assert len(court.records("clients")) == 2
     assert "Traceback" not in installation.log()
 
