@@ -1,5 +1,6 @@
 """A real PostgreSQL for tests: a server of this test process's own, on loopback, and a database for each test."""
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -74,7 +75,9 @@ class Server:
             options = [f"-c{option}" for option in (*UNSAFE, *SMALL, f"port={self.port}")]
             command = [str(programs() / "postgres"), "-D", str(self.folder / "data"), *options]
             with (self.folder / "log").open("ab") as log:
-                self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_user())
+                self.process = subprocess.Popen(
+                    command, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_die_with_us, **_as_user()
+                )
             if self._answers():
                 return
             self.port = 0  # somebody took it first
@@ -138,6 +141,11 @@ def _user() -> pwd.struct_passwd | None:
 def _as_user() -> dict[str, Any]:
     user = _user()
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+
+
+def _die_with_us() -> None:
+    """Whoever kills the tests leaves no server behind (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 def free_port() -> int:

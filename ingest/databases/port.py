@@ -85,7 +85,7 @@ class Backend(Protocol):
         """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
-        """Temporary tables are filled: count them, if the database needs it to find its way."""
+        """Temporary tables have changed: look them over, if the database needs it to choose how to join them."""
 
     def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
         """Do it, with the values of its source's parameters; how many records were created, and updated."""

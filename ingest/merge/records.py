@@ -36,7 +36,9 @@ class _Run:
 
     def find(self, table: str) -> None:
         """Give every staged client or case the id of its record."""
-        self.execute(backend_of(self.conn).find(f"stage_{table}", table, statements.NATURAL[table]))
+        backend, stage = backend_of(self.conn), f"stage_{table}"
+        self.execute(backend.find(stage, table, statements.NATURAL[table]))
+        backend.survey(self.conn, [stage])
 
 
 def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -> dict[str, Merged]:
