@@ -11,8 +11,6 @@ from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import DBAPIError
 
 from ingest.databases.port import Backend, Fill, Merge, UnfitDatabaseError
-from ingest.databases.postgresql import PostgreSQL
-from ingest.databases.sqlite import SQLite
 
 __all__ = [
     "Backend",
@@ -33,10 +31,15 @@ def backend_of(place: Connection | Engine) -> Backend:
 
 
 def _named(name: str) -> Backend:
-    kinds: Mapping[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL(), "postgres": PostgreSQL()}
-    if name not in kinds:
-        raise ValueError("there is no backend for this kind of database")
-    return kinds[name]
+    if name == "sqlite":
+        from ingest.databases.sqlite import SQLite  # not above: every command would load what is not used
+
+        return SQLite()
+    if name in ("postgresql", "postgres"):
+        from ingest.databases.postgresql import PostgreSQL
+
+        return PostgreSQL()
+    raise ValueError("there is no backend for this kind of database")
 
 
 def open_engine(url: str) -> Engine:

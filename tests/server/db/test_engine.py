@@ -171,6 +171,17 @@ def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
         assert conn.execute(text("SELECT count(*) FROM numbers")).scalar_one() == 1
 
 
+def test_what_the_address_asks_of_the_connection_counts(postgres_server: postgres.Server) -> None:
+    wanted = "?application_name=mine&options=-c%20work_mem%3D5MB&connect_timeout=7"
+    database = open_database(postgres_server.url("postgres") + wanted)
+    with database.reading() as conn:
+        shown = [
+            conn.execute(text(f"SHOW {name}")).scalar() for name in ("application_name", "work_mem", "lock_timeout")
+        ]
+    assert shown == ["mine", "5MB", "1min"]
+    database.close()
+
+
 def test_locks_of_other_names_do_not_wait(postgres_server: postgres.Server) -> None:
     name = postgres_server.create()
     database = open_database(postgres_server.url(name))
