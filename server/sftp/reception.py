@@ -34,7 +34,7 @@ from server.sftp.depth import check_depth
 from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.quota import beginning, freeing
-from server.sftp.settling import follow
+from server.sftp.settling import follow, follow_tree
 from server.sftp.staging import copy_content, is_locked, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
 
@@ -295,7 +295,8 @@ class Reception:
     ) -> Outcome | None:
         """Rename, and take the file if that is what completes it; what came of it, or None if nothing did.
 
-        A directory takes along what is noted of the files below it, and nobody begins or ends one meanwhile.
+        A directory takes along what is noted of the files below it, accepted a moment ago or not yet whole, and nobody
+        begins or ends one meanwhile.
         """
         if old == new:
             jail.rename(old, new, replacing)
@@ -308,6 +309,7 @@ class Reception:
                 check_depth(jail, old, new)
                 with self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
+                follow_tree(self._spool, jail, sender.agency, old, new)
                 return None
             replaced = jail.find(new) if meter and replacing and new.area == UPLOAD else None
             with freeing(meter, replaced), self._journal.moving(sender.agency, str(old), str(new)) as entry:

@@ -1,4 +1,7 @@
-"""Files that are renamed within their settle time, by whichever process: they arrive under their new names."""
+"""Files that are renamed within their settle time, by whichever process: they arrive under their new names.
+
+Whoever accepted one and waits to tell of it reads its manifest again then.
+"""
 
 from dataclasses import replace
 
@@ -14,3 +17,13 @@ def follow(spool: Spool, jail: Jail, path: AgencyPath) -> None:
     settling = spool.find_settling(status, now()) if status.st_nlink > 1 else None
     if settling:
         spool.renew(replace(settling, path=str(path)))
+
+
+def follow_tree(spool: Spool, jail: Jail, agency: str, old: AgencyPath, new: AgencyPath) -> None:
+    """As `follow`, for all files below the directory that has been renamed from `old` to `new`."""
+    for settling in list(spool.settling(now())):
+        if settling.agency == agency and settling.path.startswith(f"{old}/"):
+            path = AgencyPath((*new.parts, *settling.path.split("/")[1 + len(old.parts) :]))
+            status = jail.find(path)
+            if status and (status.st_dev, status.st_ino) == (settling.dev, settling.ino):
+                spool.renew(replace(settling, path=str(path)))

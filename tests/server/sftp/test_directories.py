@@ -81,3 +81,50 @@ def test_no_directory_is_made_while_one_above_it_is_moved(door: RunningDoor) -> 
             assert not door.uploaded("a/x").exists()
         client.ok(request)
         assert door.uploaded("a/x").is_dir()
+
+
+def test_what_settles_in_a_directory_that_another_process_moves_arrives_under_its_new_path(
+    two_doors: tuple[RunningDoor, RunningDoor],
+) -> None:
+    door, other = two_doors
+    with door.raw() as client, other.raw() as elsewhere:
+        for name in ("/upload/a", "/upload/a/x", "/upload/ab"):
+            client.mkdir(name)
+        for name in ("/upload/a/1.csv", "/upload/a/x/2.csv", "/upload/ab/3.csv"):
+            client.put(name, b"12345")
+        elsewhere.rename("/upload/a", "/upload/b")
+        elsewhere.rename("/upload/b", "/upload/ab/c")
+        moved = {"/upload/ab/c/1.csv", "/upload/ab/c/x/2.csv", "/upload/ab/3.csv"}
+        assert {manifest.path for manifest in door.spool.all()} == moved, "before RENAME is answered"
+        door.arrival(3)
+    assert {manifest.path for manifest in door.intake.arrived} == moved
+    other.drain()
+    assert other.intake.arrived == []
+
+
+def test_what_settles_in_a_directory_that_moves_arrives_under_its_new_path_and_can_be_taken_back(
+    two_doors: tuple[RunningDoor, RunningDoor],
+) -> None:
+    door, _ = two_doors
+    with door.raw() as client:
+        client.mkdir("/upload/a")
+        client.put("/upload/a/1.csv", b"12345")
+        client.put("/upload/a/2.csv", b"12345")
+        client.put("/upload/a/3.csv", b"12345")
+        client.rename("/upload/a", "/upload/b")
+        client.remove("/upload/b/2.csv")
+        client.rename("/upload/b/3.csv", "/upload/3.csv")
+        door.arrival(2)
+    door.drain()
+    assert {manifest.path for manifest in door.intake.arrived} == {"/upload/b/1.csv", "/upload/3.csv"}
+
+
+def test_what_replaced_a_settling_file_is_not_taken_for_it(two_doors: tuple[RunningDoor, RunningDoor]) -> None:
+    door, other = two_doors
+    with door.raw() as client, other.raw() as elsewhere:
+        client.mkdir("/upload/a")
+        client.put("/upload/a/1.csv", b"12345")
+        elsewhere.put("/upload/a/1.csv", b"1234567")
+        elsewhere.rename("/upload/a", "/upload/b")
+        first, second = sorted(door.spool.all(), key=lambda manifest: manifest.size)
+    assert (first.path, second.path) == ("/upload/a/1.csv", "/upload/b/1.csv")
