@@ -149,6 +149,8 @@ class HotConnection(Line):
             if after > end:
                 break
             seal.open(number, view, at, length)
+            if not LEAST_PADDING <= view[at + LENGTH] <= length - 2:  # RFC 4253 section 6
+                raise ProtocolError("Bad padding")
             if not self._deal(view, at + LENGTH, length):
                 self._replay(seal, view, at, length)
                 if not self._is_hot():
