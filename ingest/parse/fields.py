@@ -4,7 +4,11 @@ A field that begins with a quote runs to the next single quote; `""` inside it i
 delimiter is appended as it is. A quote anywhere else is data. So does Python's csv module.
 """
 
+from collections.abc import Sequence
+
 QUOTE = b'"'
+PADDING = " \x1a"
+"""What may stand beyond the last column of a fixed-width line: spaces, and the end of a file under DOS."""
 
 
 def split_record(record: bytes, delimiter: bytes, quoting: bool) -> list[bytes]:
@@ -17,6 +21,19 @@ def split_record(record: bytes, delimiter: bytes, quoting: bool) -> list[bytes]:
         cells.append(cell)
         if position > len(record):
             return cells
+
+
+def split_widths(record: str, widths: Sequence[int]) -> list[str]:
+    """The cells of a fixed-width record, without the spaces that pad them.
+
+    Spaces at the end of a line may be missing. Whatever stands beyond the last column is one cell more.
+    """
+    cells, start = [], 0
+    for width in widths:
+        cells.append(record[start : start + width].strip(" "))
+        start += width
+    beyond = record[start:].strip(PADDING)
+    return [*cells, beyond] if beyond else cells
 
 
 def _field(record: bytes, start: int, delimiter: bytes) -> tuple[bytes, int]:
