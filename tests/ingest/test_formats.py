@@ -9,9 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.answer import error_file
 from ingest.format import FileFormat
 from ingest.limits import Limits
+from ingest.sample import write_ecr
+from ingest.template import builtin_templates
+from tests.ingest.court import ZONE, Court, codes
+from tests.ingest.reference import Reference
 from tests.ingest.tables import as_csv, as_fixed, as_xlsx, packed, read
+from tests.ingest.test_engine import shape
 
 LIMITS = Limits()
 TINY = Limits(block=64)
@@ -153,3 +159,69 @@ def test_a_sheet_comes_back(
     assert found.refused == []
     lines = range(above + 2, above + 2 + len(table))
     assert found.rows == [(n, [""] * left + row) for n, row in zip(lines, shown, strict=True) if any(row)]
+
+
+WIDTHS = (8, 12, 12, 16, 18, 18, 28, 10, 10, 13, 28, 12, 16)
+
+
+def sent(path: Path, how: str, seed: int) -> bytes:
+    """A report in another format: real dates and times in a workbook where there are any."""
+    write_ecr(path, 300, seed, bad=0.05)
+    rows = [line.split("|") for line in path.read_text().splitlines()]
+    rows = [row[:13] + [""] * (13 - len(row)) for row in rows]  # rows of another width are no matter of these formats
+    if how == "fixed":
+        return as_fixed(rows, WIDTHS, "\r\n", trimmed=False).encode("cp1252")
+    if how == "utf-16.gz":
+        return packed("".join("\t".join(row) + "\r\n" for row in rows).encode("utf-16"), "gz")
+    values: list[list[Any]] = [list(row) for row in rows]
+    for row in values[1:]:
+        row[7:9] = [read_as(row[7], "%m/%d/%Y", datetime.date), read_as(row[8], "%I:%M %p", datetime.time)]
+        row[:] = [value or None for value in row]
+    as_xlsx(path, {"ECR": values})
+    return path.read_bytes()
+
+
+def read_as(text: str, form: str, part: Any) -> Any:
+    try:
+        return part(datetime.strptime(text, form))
+    except ValueError:
+        return text
+
+
+@pytest.mark.parametrize("how", ["fixed", "xlsx", "utf-16.gz"])
+def test_the_engine_does_with_every_format_what_a_loop_over_the_rows_does(tmp_path: Path, how: str) -> None:
+    court = Court(tmp_path / "court")
+    widths = WIDTHS if how == "fixed" else ()
+    said = f"[file]\nwidths = {list(widths)}\n" if widths else "[file]\n"
+    court.template(builtin_templates()["odyssey-ecr"].replace("[file]\n", said).replace("odyssey-ecr", "t"), "/t")
+    reference = Reference(ZONE, "\t", widths, "utf-16" if "utf" in how else "cp1252")
+    for seed in (1, 2):
+        content = sent(tmp_path / "sent", how, seed)
+        upload = court.push(content, f"/t/{seed}")
+        reference.ingest(content)
+        assert codes(court.errors(upload)) == reference.errors
+        assert shape(court.dump()) == reference.dump()
+        assert upload.rows == 300
+    court.close()
+
+
+@pytest.mark.parametrize("how", ["fixed", "xlsx", "utf-16.gz"])
+def test_the_error_file_of_every_format_is_taken_when_it_is_sent_again(tmp_path: Path, how: str) -> None:
+    court = Court(tmp_path / "court")
+    said = (
+        f"[file]\nwidths = {list(WIDTHS)}\n"
+        if how == "fixed"
+        else '[file]\nkind = "xlsx"\n'
+        if how == "xlsx"
+        else "[file]\n"
+    )
+    court.template(builtin_templates()["odyssey-ecr"].replace("[file]\n", said).replace("odyssey-ecr", "t"), "/t")
+    upload = court.push(sent(tmp_path / "sent", how, 3), "/t/1")
+    answer = error_file(upload, court.errors(upload))
+    assert upload.error_rows + upload.warning_rows > 5
+    assert answer.count(b"02/30/2026") > 0
+    again = court.push(answer.replace(b"02/30/2026", b"03/30/2026"), "/t/errors.csv")
+    assert again.error is None
+    assert again.rows == upload.error_rows + upload.warning_rows
+    assert again.error_rows + again.warning_rows == again.rows - answer.count(b"02/30/2026")
+    court.close()
