@@ -4,6 +4,7 @@ A few kilobytes can unfold to terabytes, so both the size and its ratio to the p
 read, whatever the archive says of itself; and the list of what is in an archive is measured before it is read.
 """
 
+import errno
 import gzip
 import struct
 import zipfile
@@ -135,6 +136,14 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise IngestError(
-            "damaged_archive", "The archive is cut off or damaged.", "Pack the file again, and send it again."
-        ) from error
+        raise _damaged() from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a place in front of the file's beginning
+            raise _damaged() from error
+        raise
+
+
+def _damaged() -> IngestError:
+    return IngestError(
+        "damaged_archive", "The archive is cut off or damaged.", "Pack the file again, and send it again."
+    )

@@ -79,6 +79,8 @@ def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits
     names, answered = header.names, is_answered(header.names)
     if not form.header and not answered:
         names = ("",) * (len(form.widths) or top.usual_width(SAMPLE, len(names)))
+    elif dialect.widths:
+        names = names[: len(dialect.widths)]
     rows = without_trailer(np.arange(header.place + (form.header or answered), len(records)), top, form.trailer)
     blank = records.blank - top.blank_before(header.place)
     return Outline(source.file, dialect, records, names, rows, blank, answered, source.sheet)

@@ -133,7 +133,7 @@ def _utf16(head: bytes, form: FileFormat) -> tuple[str, int]:
         return "utf-16-be", 2
     pairs = len(head) // 2
     even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
-    if pairs > 2 and 5 * max(even, odd) >= 2 * pairs and 20 * min(even, odd) <= pairs:
+    if pairs > 2 and 5 * max(even, odd) >= 2 * pairs and 4 * min(even, odd) <= max(even, odd):
         return ("utf-16-le" if odd > even else "utf-16-be"), 0
     if form.encoding == "utf-16" and head.strip() and not answered_by(head):
         raise IngestError("undecodable", "The file is not UTF-16.", 'Set encoding = "auto" in the template.')

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.limits import Limits
-from ingest.parse.fields import record_end, split_record
+from ingest.parse.fields import enclosed_cells, record_end, split_record
 from ingest.parse.foreign import refuse_foreign
 
 BOM = b"\xef\xbb\xbf"
@@ -209,19 +209,7 @@ def tell_quoting(file: BinaryIO, dialect: Dialect) -> bool:
     They do if at least as many cells are enclosed as RFC 4180 wants as there are quotes that stand elsewhere.
     """
     text = _quoted_lines(file, dialect)
-    separator, newline = re.escape(dialect.separator), re.escape(dialect.newline)
-    enclosed = re.compile(
-        b"(?:^|(?<="
-        + separator
-        + b")|(?<="
-        + newline
-        + b'))"(?:[^"]|"")*+"(?='
-        + separator
-        + b"|\r?"
-        + newline
-        + b"|\r?$)"
-    )
-    rest, cells = enclosed.subn(b"", text)
+    rest, cells = enclosed_cells(dialect.separator, dialect.newline).subn(b"", text)
     return cells >= rest.count(b'"')
 
 

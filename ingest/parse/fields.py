@@ -4,6 +4,7 @@ A field that begins with a quote runs to the next single quote; `""` inside it i
 delimiter is appended as it is. A quote anywhere else is data. So does Python's csv module.
 """
 
+import re
 from collections.abc import Sequence
 
 QUOTE = b'"'
@@ -23,6 +24,16 @@ def split_record(record: bytes, delimiter: bytes, quoting: bool) -> list[bytes]:
             return cells
 
 
+def split_alone(line: bytes, delimiter: bytes) -> list[bytes]:
+    """The cells of a line that may be a record by itself, or nothing where its quotes show that it is a part of one."""
+    if QUOTE not in line:
+        return line.split(delimiter)
+    line = line.removesuffix(b"\r")
+    cells = split_record(line, delimiter, True)
+    bare = enclosed_cells(delimiter, b"\n").sub(b"", line)
+    return [] if QUOTE in bare else cells
+
+
 def split_widths(record: str, widths: Sequence[int]) -> list[str]:
     """The cells of a fixed-width record, without the spaces that pad them.
 
@@ -34,6 +45,13 @@ def split_widths(record: str, widths: Sequence[int]) -> list[str]:
         start += width
     beyond = record[start:].strip(PADDING)
     return [*cells, beyond] if beyond else cells
+
+
+def enclosed_cells(delimiter: bytes, newline: bytes) -> re.Pattern[bytes]:
+    """What RFC 4180 takes for an enclosed cell, from quote to quote, between delimiters or line ends."""
+    separator, end = re.escape(delimiter), re.escape(newline)
+    begins = b"(?:^|(?<=" + separator + b")|(?<=" + end + b"))"
+    return re.compile(begins + b'"(?:[^"]|"")*+"(?=' + separator + b"|\r?" + end + b"|\r?$)")
 
 
 def _field(record: bytes, start: int, delimiter: bytes) -> tuple[bytes, int]:

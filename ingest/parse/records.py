@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.parse.dialect import BOM, Dialect
-from ingest.parse.fields import record_end
+from ingest.parse.fields import record_end, split_alone
 
 Ints = NDArray[np.int64]
 _HASH_KEY = "dropslot records"  # SipHash takes 16 bytes; changing it only makes every skip index stale
@@ -206,10 +206,10 @@ def _swallows(text: bytes, starts: Ints, ends: Ints, index: int, last: int, dial
     def is_row(line: int) -> bool:
         return text.count(dialect.separator, int(starts[line]), int(ends[line])) >= dialect.columns - 1
 
-    between = [line for line in range(index + 1, last) if text[starts[line] : ends[line]].strip()]
+    between = [whole for line in range(index + 1, last) if (whole := text[starts[line] : ends[line]]).strip()]
     if not between:
         return is_row(index) and is_row(last)
-    return 2 * sum(map(is_row, between)) > len(between)
+    return 2 * sum(len(split_alone(line, dialect.separator)) >= dialect.columns for line in between) > len(between)
 
 
 def _begins_with_mark(text: bytes, codes: NDArray[np.uint8], starts: Ints) -> NDArray[np.bool_]:

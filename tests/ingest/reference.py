@@ -122,10 +122,10 @@ class Reference:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, datetime | date | time):
-        return value.strftime(
-            "%Y-%m-%d" if type(value) is date else "%H:%M" if type(value) is time else "%Y-%m-%d %H:%M"
-        )
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M" if value.time() != time(0) else "%Y-%m-%d")
+    if isinstance(value, date | time):
+        return value.strftime("%Y-%m-%d" if isinstance(value, date) else "%H:%M")
     return "" if value is None else str(value)
 
 

@@ -6,10 +6,12 @@ import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import xlsxwriter
 
 from ingest.format import FileFormat
 from ingest.limits import Limits
@@ -72,8 +74,12 @@ def as_fixed(table: Sequence[Sequence[str]], widths: Sequence[int], ending: str,
     return "".join((line.rstrip(" ") if trimmed else line) + ending for line in lines)
 
 
-def as_xlsx(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
-    """A workbook; cells of None are not written at all."""
+def as_xlsx(path: Path, sheets: dict[str, Sequence[Sequence[Any]]], shared: bool = False) -> None:
+    """A workbook; cells of None are not written at all. Texts are `shared`, as Excel writes them, or in their cells."""
+    (_with_shared_texts if shared else _with_texts_in_cells)(path, sheets)
+
+
+def _with_texts_in_cells(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
     for name, rows in sheets.items():
@@ -86,6 +92,22 @@ def as_xlsx(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
                     if isinstance(value, str):
                         cell.data_type = "s"  # a text, whatever it looks like
     book.save(path)
+
+
+def _with_shared_texts(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
+    with xlsxwriter.Workbook(str(path)) as book:
+        forms = {datetime: "yyyy-mm-dd hh:mm:ss", date: "m/d/yyyy", time: "h:mm AM/PM"}
+        looks = {kind: book.add_format({"num_format": form}) for kind, form in forms.items()}
+        for name, rows in sheets.items():
+            sheet = book.add_worksheet(name)
+            for i, row in enumerate(rows):
+                for j, value in enumerate(row):
+                    if isinstance(value, str):
+                        sheet.write_string(i, j, value)
+                    elif type(value) in looks:
+                        sheet.write_datetime(i, j, value, looks[type(value)])
+                    elif value is not None:
+                        sheet.write(i, j, value)
 
 
 def packed(content: bytes, how: str, name: str = "report.txt") -> bytes:

@@ -62,6 +62,7 @@ def test_delimited_text_comes_back(
     cell = quoted.map(lambda text: text.encode(encoding, "ignore").decode(encoding))
     if not delimiter.isascii():
         cell = cell.map(lambda text: text.replace(delimiter, "").replace("\x1f", ""))
+    cell = cell.map(lambda text: text.replace(delimiter, "") if "\n" in text else text)  # a line of prose may be a row
     table = data.draw(st.lists(st.lists(cell, min_size=4, max_size=4), min_size=1, max_size=8))
     table = [row for row in table if any(text.strip(" \n\t") for text in row)] or [["a", "b", "c", "d"]]
     text, lines = as_csv([NAMES, *table], delimiter, ending, quoting)
@@ -144,15 +145,16 @@ values = st.one_of(
     left=st.integers(0, 2),
     archive=st.sampled_from(["", "gz", "zip"]),
     sheet=st.sampled_from([None, 2, "Hearings"]),
+    shared=st.booleans(),
 )
 def test_a_sheet_comes_back(
-    file: Path, table: Any, above: int, left: int, archive: str, sheet: str | int | None
+    file: Path, table: Any, above: int, left: int, archive: str, sheet: Any, shared: bool
 ) -> None:
     shown = [[text for _, text in row] for row in table]
     rows: list[list[Any]] = [*([["County Court"]] * above), [None] * left + NAMES]
     rows += [[None] * left + [value for value, _ in row] for row in table]
     others = {"Notes": [["nothing here"]]} if sheet else {}
-    as_xlsx(file, {**others, "Hearings": rows})
+    as_xlsx(file, {**others, "Hearings": rows}, shared)
     file.write_bytes(packed(file.read_bytes(), archive, "report.xlsx"))
     found = read(file, FileFormat(sheet=sheet), NAMES)
     assert found.names == [""] * left + NAMES
@@ -161,14 +163,14 @@ def test_a_sheet_comes_back(
     assert found.rows == [(n, [""] * left + row) for n, row in zip(lines, shown, strict=True) if any(row)]
 
 
-WIDTHS = (8, 12, 12, 16, 18, 18, 28, 10, 10, 13, 28, 12, 16)
+WIDTHS = (8, 12, 12, 18, 20, 20, 28, 12, 12, 14, 30, 14, 16)
 
 
 def sent(path: Path, how: str, seed: int) -> bytes:
     """A report in another format: real dates and times in a workbook where there are any."""
     write_ecr(path, 300, seed, bad=0.05)
     rows = [line.split("|") for line in path.read_text().splitlines()]
-    rows = [row[:13] + [""] * (13 - len(row)) for row in rows]  # rows of another width are no matter of these formats
+    rows = [row for row in rows if len(row) == 13]  # a row of another width cannot be, or is another matter
     if how == "fixed":
         return as_fixed(rows, WIDTHS, "\r\n", trimmed=False).encode("cp1252")
     if how == "utf-16.gz":
@@ -177,8 +179,13 @@ def sent(path: Path, how: str, seed: int) -> bytes:
     for row in values[1:]:
         row[7:9] = [read_as(row[7], "%m/%d/%Y", datetime.date), read_as(row[8], "%I:%M %p", datetime.time)]
         row[:] = [value or None for value in row]
-    as_xlsx(path, {"ECR": values})
+    as_xlsx(path, {"ECR": values}, shared=seed % 2 == 0)
     return path.read_bytes()
+
+
+def template(how: str) -> str:
+    said = {"fixed": f"widths = {list(WIDTHS)}", "xlsx": 'kind = "xlsx"'}.get(how, "")
+    return builtin_templates()["odyssey-ecr"].replace("[file]", f"[file]\n{said}").replace("odyssey-ecr", "t")
 
 
 def read_as(text: str, form: str, part: Any) -> Any:
@@ -192,8 +199,7 @@ def read_as(text: str, form: str, part: Any) -> Any:
 def test_the_engine_does_with_every_format_what_a_loop_over_the_rows_does(tmp_path: Path, how: str) -> None:
     court = Court(tmp_path / "court")
     widths = WIDTHS if how == "fixed" else ()
-    said = f"[file]\nwidths = {list(widths)}\n" if widths else "[file]\n"
-    court.template(builtin_templates()["odyssey-ecr"].replace("[file]\n", said).replace("odyssey-ecr", "t"), "/t")
+    court.template(template(how), "/t")
     reference = Reference(ZONE, "\t", widths, "utf-16" if "utf" in how else "cp1252")
     for seed in (1, 2):
         content = sent(tmp_path / "sent", how, seed)
@@ -201,21 +207,14 @@ def test_the_engine_does_with_every_format_what_a_loop_over_the_rows_does(tmp_pa
         reference.ingest(content)
         assert codes(court.errors(upload)) == reference.errors
         assert shape(court.dump()) == reference.dump()
-        assert upload.rows == 300
+        assert upload.rows > 280
     court.close()
 
 
 @pytest.mark.parametrize("how", ["fixed", "xlsx", "utf-16.gz"])
 def test_the_error_file_of_every_format_is_taken_when_it_is_sent_again(tmp_path: Path, how: str) -> None:
     court = Court(tmp_path / "court")
-    said = (
-        f"[file]\nwidths = {list(WIDTHS)}\n"
-        if how == "fixed"
-        else '[file]\nkind = "xlsx"\n'
-        if how == "xlsx"
-        else "[file]\n"
-    )
-    court.template(builtin_templates()["odyssey-ecr"].replace("[file]\n", said).replace("odyssey-ecr", "t"), "/t")
+    court.template(template(how), "/t")
     upload = court.push(sent(tmp_path / "sent", how, 3), "/t/1")
     answer = error_file(upload, court.errors(upload))
     assert upload.error_rows + upload.warning_rows > 5
