@@ -29,14 +29,15 @@ class Heading:
 
 
 class Top:
-    """The first records of a file."""
+    """The first records of a file; `answered` means that they are our error file, sent again."""
 
     def __init__(
         self, file: BinaryIO, records: Records, dialect: Dialect, form: FileFormat, sheet: Sheet | None
     ) -> None:
         self._file, self.records, self.dialect, self._form, self._sheet = file, records, dialect, form, sheet
-        skipped = max(form.skip_lines, (form.header_row or 1) - 1)
-        self._begin = 0 if dialect.answered else int(np.searchsorted(records.line, skipped + 1))
+        self.answered = bool(len(records)) and is_answered(self._cells(0))
+        skipped = 0 if self.answered else max(form.skip_lines, (form.header_row or 1) - 1)
+        self._begin = int(np.searchsorted(records.line, skipped + 1))
 
     def find_header(self, wanted: Collection[str]) -> Heading:
         """The first of the first rows that holds most of the `wanted` names; the very first if none holds any, or if
@@ -48,7 +49,7 @@ class Top:
             raise IngestError("binary", "The first line holds NUL bytes: the file is not text.", "Export it as CSV.")
         first = self._cells(places[0])
         depth = self._form.header_rows
-        if not self._form.header or is_answered(first):
+        if not self._form.header or self.answered:
             return Heading(places[0], tuple(first))
         if self._form.header_row or not wanted:
             return self._heading(places[:depth])
@@ -131,7 +132,7 @@ def without_trailer(rows: Ints, top: Top, pattern: str | None) -> Ints:
     """
     if len(rows) and top.text(int(rows[-1])) == "\x1a":
         rows = rows[:-1]
-    if pattern is None or top.dialect.answered:
+    if pattern is None or top.answered:
         return rows
     while len(rows) and top.is_blank(int(rows[-1])):
         rows = rows[:-1]
@@ -151,6 +152,20 @@ def without_trailer(rows: Ints, top: Top, pattern: str | None) -> Ints:
             "Send the whole file again.",
         )
     return rows
+
+
+def refuse_cut_off(records: Records, dialect: Dialect, size: int) -> None:
+    """Raise IngestError for a fixed-width file of `size` bytes of which only the last line, without a line end, is
+    shorter than all others, which are equally long."""
+    lengths = records.end - records.start
+    if not dialect.widths or len(lengths) < 3 or int(records.end[-1]) < size:
+        return
+    if (lengths[:-1] == lengths[0]).all() and lengths[-1] < lengths[0]:
+        raise IngestError(
+            "truncated",
+            "The last line is shorter than all others and has no end: the file is cut off.",
+            "Send the whole file again.",
+        )
 
 
 def _number(text: str) -> int:

@@ -10,9 +10,8 @@ import numpy as np
 
 from ingest.errors import IngestError
 from ingest.format import FileFormat
-from ingest.heading import Top, without_trailer
+from ingest.heading import Top, refuse_cut_off, without_trailer
 from ingest.limits import Limits
-from ingest.mapping import is_answered
 from ingest.parse import Dialect, Records, scan, sheet_dialect, tell_dialect, tell_quoting
 from ingest.parse.records import Ints
 from ingest.source import Source, open_source
@@ -74,9 +73,10 @@ def open_outline(
 def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits) -> Outline:
     dialect, form = _tell(source, wanted, width, limits)
     records = scan(source.file, dialect, form.encoding, limits)
+    refuse_cut_off(records, dialect, source.file.seek(0, 2))
     top = Top(source.file, records, dialect, form, source.sheet)
     header = top.find_header(wanted)
-    names, answered = header.names, is_answered(header.names)
+    names, answered = header.names, top.answered
     if not form.header and not answered:
         names = ("",) * (len(form.widths) or top.usual_width(SAMPLE, len(names)))
     elif dialect.widths:

@@ -18,6 +18,9 @@ from ingest.archive import open_archive, open_member, unfold
 from ingest.errors import IngestError
 from ingest.limits import Limits
 
+READY = b"ready to read a workbook\n"
+"""What the process that reads a workbook says when it has started."""
+
 _BOOK, _RELATIONS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 _SMALL = 8 * 1024 * 1024  # a list of sheets, with room to spare
 _LONGEST_TAG = 64 * 1024

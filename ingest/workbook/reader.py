@@ -1,6 +1,8 @@
 """The parent's side: start the process that reads the workbook, and believe nothing but its report."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,9 +10,10 @@ from typing import Any, BinaryIO
 
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.workbook.parts import damaged
+from ingest.workbook.parts import READY, damaged
 
 _ALLOWANCE = 60  # seconds that a process may wait for the disk and for others beyond its processor time
+_STOPPED = (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 _START = "from ingest.workbook.writer import main; main()"
 
 
@@ -31,7 +34,7 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
 
     Fields are separated by U+001F and records end with U+001E. Texts are as they are; numbers are without exponents
     and without `.0`; dates, times and both are `2026-03-16`, `09:00:00` and `2026-03-16 09:00:00`. Both files must be
-    real ones. Raises IngestError.
+    real ones. Raises IngestError; OSError if it is worth another try.
     """
     order = json.dumps({"sheet": sheet, "limits": vars(limits)})
     source.seek(0)
@@ -42,6 +45,7 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
             stdin=source,
             stdout=out,
             stderr=subprocess.PIPE,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},  # and no secret of ours
             timeout=limits.sheet_seconds + _ALLOWANCE,
             check=False,
         )
@@ -50,9 +54,11 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
     report = _report(done.stderr)
     if "error" in report:
         raise IngestError(*report["error"])
+    if READY not in done.stderr:
+        raise RuntimeError(f"the reader of workbooks does not start: status {done.returncode}")
+    if done.returncode in _STOPPED or b"No space left" in done.stderr:
+        raise OSError("the reader of workbooks was stopped, or the disk is full")
     if done.returncode or not report:
-        if b"No space left" in done.stderr:
-            raise OSError("no space left to write a sheet down")
         raise _too_large(limits) if done.returncode < 0 else damaged()
     out.seek(0)
     merged = tuple((a, b, c, d) for a, b, c, d in report["merged"])

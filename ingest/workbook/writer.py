@@ -18,7 +18,7 @@ import python_calamine as calamine
 
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.workbook.parts import damaged, encrypted, inspect
+from ingest.workbook.parts import READY, damaged, encrypted, inspect
 
 UNIT, RECORD = "\x1f", "\x1e"
 _FOREIGN = str.maketrans({UNIT: "\ufffd", RECORD: "\ufffd"})
@@ -35,6 +35,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits.sheet_memory, limits.sheet_memory))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.sheet_seconds, limits.sheet_seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.stderr.write(READY.decode())
+    sys.stderr.flush()
     try:
         report: dict[str, Any] = write_sheet(sys.stdin.buffer, sys.stdout.buffer, order["sheet"], limits)
     except IngestError as error:

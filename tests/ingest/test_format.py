@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from ingest.errors import IngestError
@@ -11,7 +12,7 @@ from ingest.format import FileFormat, read_format
 from ingest.limits import Limits
 from ingest.outline import open_outline
 from tests.ingest.court import HEADER, Court, ecr, row
-from tests.ingest.tables import as_xlsx
+from tests.ingest.tables import as_fixed, as_xlsx, read
 
 
 def test_nothing_need_be_said() -> None:
@@ -148,3 +149,43 @@ def test_quoting_is_told_from_the_quotes(tmp_path: Path, text: str, quoting: boo
     form = FileFormat(quoting=None)
     with open_outline(tmp_path / "x", form, ["a", "b"], 2, Limits()) as outline:
         assert outline.dialect.quoting is quoting
+
+
+def test_a_heading_that_is_merged_downwards_names_its_column(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for place, value in {"A1": "ID", "B1": "Defendant", "B2": "Last", "C2": "First", "A3": "1", "B3": "Alder"}.items():
+        sheet[place] = value
+    sheet.merge_cells("A1:A2")
+    sheet.merge_cells("B1:C1")
+    book.save(tmp_path / "x")
+    found = read(tmp_path / "x", FileFormat(), ["ID", "Last", "First"])
+    assert (found.names, found.rows) == (["ID", "Last", "First"], [(3, ["1", "Alder", ""])])
+
+
+def test_headings_of_two_lines_of_text_are_put_together(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("Report\nCase,Defendant,,\nNumber,Last,First,DOB\n1,Alder,Avery,x\n")
+    found = read(tmp_path / "x", FileFormat(header_rows=2), ["Case Number", "Defendant DOB"])
+    assert found.names == ["Case Number", "Defendant Last", "Defendant First", "Defendant DOB"]
+    assert found.rows == [(4, ["1", "Alder", "Avery", "x"])]
+
+
+def test_a_fixed_width_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    whole = as_fixed([["ID", "Case"], ["1", "CR-1"], ["2", "CR-2"], ["3", "CR-3"]], (4, 8), "\n", False)
+    form = FileFormat(kind="fixed", widths=(4, 8))
+    for content in (whole, whole[:-1], "\n".join(line.rstrip() for line in whole.splitlines())):
+        (tmp_path / "x").write_text(content)
+        assert len(read(tmp_path / "x", form, ["ID", "Case"]).rows) == 3
+    (tmp_path / "x").write_text(whole[:-7])
+    with pytest.raises(IngestError, match="cut off"):
+        read(tmp_path / "x", form, ["ID", "Case"])
+
+
+def test_an_error_file_that_was_saved_as_a_workbook_is_taken(court: Court, tmp_path: Path) -> None:
+    court.template(
+        'name = "t"\n[file]\nskip_lines = 2\ntrailer = "TRL"\n[columns]\ncase.number = "Case"\nclient.reference = "ID"',
+        "/t",
+    )
+    as_xlsx(tmp_path / "x", {"errors": [["row number", "reasons", "ID", "Case"], ["7", "it was bad", "1", "CR-1"]]})
+    assert court.push((tmp_path / "x").read_bytes(), "/t/a.xlsx").status == "processed"
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1"]
