@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.parse.dialect import BOM, Dialect
-from ingest.parse.fields import record_end, split_alone
+from ingest.parse.fields import enclosed_cells, record_end, split_alone
 
 Ints = NDArray[np.int64]
 _HASH_KEY = "dropslot records"  # SipHash takes 16 bytes; changing it only makes every skip index stale
@@ -203,8 +203,11 @@ def _swallows(text: bytes, starts: Ints, ends: Ints, index: int, last: int, dial
     if dialect.columns < _TELLING:
         return False
 
+    enclosed = enclosed_cells(dialect.separator, dialect.newline)
+
     def is_row(line: int) -> bool:
-        return text.count(dialect.separator, int(starts[line]), int(ends[line])) >= dialect.columns - 1
+        bare = enclosed.sub(b"", text[int(starts[line]) : int(ends[line])])
+        return bare.count(dialect.separator) >= dialect.columns - 1
 
     between = [whole for line in range(index + 1, last) if (whole := text[starts[line] : ends[line]]).strip()]
     if not between:

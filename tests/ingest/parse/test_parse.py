@@ -245,6 +245,13 @@ def test_two_stray_quotes_in_neighbouring_rows_hide_nothing(file: Path) -> None:
     assert [cells[0] for _, cells in rows] == ["a", "2", "3"]
 
 
+def test_two_notes_of_one_row_are_not_two_stray_quotes(file: Path) -> None:
+    file.write_text('a|b|c|d\n"x\ny"|b|c|"x\ny"\n|"|"|"\n;"|"||"\n1|b|c|d\n')
+    rows, refused = parse(file, WIDE, 4)
+    assert refused == []
+    assert rows[1:] == [(2, ["x\ny", "b", "c", "x\ny"]), (5, ["", "|", "\n;", "||"]), (7, ["1", "b", "c", "d"])]
+
+
 def test_a_note_of_several_lines_is_one_cell(file: Path) -> None:
     note = "Dear clerk,\n\nthis | and | these | things,\nplease.\nYours"
     file.write_text(f'a|b|c|d\n1|"{note}"|c|d\n"{note}"|b|c|d\n1|b|c|"{note}"\n')
