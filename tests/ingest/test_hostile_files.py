@@ -16,7 +16,7 @@ from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.limits import Limits
 from tests.ingest.tables import as_xlsx, read
-from tests.ingest.test_samples import FOLDER, NAMES
+from tests.ingest.test_format_samples import FOLDER, NAMES
 
 SMALL = Limits(unpacked_freely=1 << 20, sheet_memory=512 << 20, sheet_seconds=20)
 BILLION = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>"""
