@@ -190,15 +190,19 @@ def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
 def _process(engine: Engine, task: _Task) -> Upload:
     work = task.work
     template = load_template(task.version.text)
-    layout = lay_out(work.source, template, work.zone, work.region, work.limits)
-    plan = layout.rules.plan
+    with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
+        return _process_rows(engine, task, layout)
+
+
+def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
+    work, plan, shown = task.work, layout.rules.plan, layout.dialect.shown
     upload = replace(
         task.upload,
         rows=len(layout.rows) + layout.blank,
         header=plan.header,
-        delimiter=layout.dialect.delimiter,
-        quoting=layout.dialect.quoting,
-        notes=plan.notes,
+        delimiter=shown.delimiter,
+        quoting=shown.quoting,
+        notes=plan.notes + layout.notes,
     )
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
     with engine.connect() as conn:

@@ -1,10 +1,12 @@
 """How one file lies on disk: its dialect, its records, and which column of it is which field."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import phonenumbers
@@ -12,39 +14,41 @@ import phonenumbers
 from ingest.check import Batch, Rules, check
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.mapping import is_answered, map_columns
-from ingest.parse import Dialect, Kind, Records, decode, read_cells, scan, split_record, tell_dialect
+from ingest.mapping import map_columns
+from ingest.outline import Outline, open_outline
+from ingest.parse import Dialect, Records, read_cells
 from ingest.parse.records import Ints
 from ingest.skip import stamp
 from ingest.template import Template
 
-SAMPLE = 100
-"""Records by which the width of a file without a header is told."""
+SHEET_DATE, SHEET_TIME = "%Y-%m-%d", "%H:%M:%S"
+"""How real dates and times of a workbook are written down; they are read so whatever formats the template has."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """A file, split. `rows` are the places of its rows, under the header, among `records`; `blank` more were empty.
 
-    `meaning` is one text for all that decides what a row of this file means, whatever the other rows are.
+    `meaning` is one text for all that decides what a row of this file means, whatever the other rows are. `notes` are
+    sentences for the receipt.
     """
 
-    source: Path
+    file: BinaryIO
     dialect: Dialect
     records: Records
     rules: Rules
     rows: Ints
     blank: int
     meaning: str
+    notes: tuple[str, ...] = ()
 
     def batches(self, rows: Ints) -> Iterator[Batch]:
         """These rows, read and checked, a chunk at a time."""
         rules = self.rules
         wanted = set(rules.plan.columns.values())
-        with self.source.open("rb") as file:
-            for part in self._chunks(rows):
-                cells = read_cells(file, self.records, part, self.dialect, rules.plan.width, wanted)
-                yield check(cells, self.records, rules)
+        for part in self._chunks(rows):
+            cells = read_cells(self.file, self.records, part, self.dialect, rules.plan.width, wanted)
+            yield check(cells, self.records, rules)
 
     def _chunks(self, rows: Ints) -> Iterator[Ints]:
         """The rows, as many at a time as the limits allow, and at least one."""
@@ -58,33 +62,55 @@ class Layout:
             begin = end
 
 
-def lay_out(source: Path, template: Template, zone: str, region: str, limits: Limits) -> Layout:
-    """Tell how the file at `source` is written, split it, and find the template's columns.
+@contextmanager
+def lay_out(path: Path, template: Template, zone: str, region: str, limits: Limits) -> Iterator[Layout]:
+    """Tell how the file at `path` is written, split it, and find the template's columns; it stays open meanwhile.
 
     Raises IngestError for a file that cannot be used as a whole.
     """
-    with source.open("rb") as file:
-        head = file.read(limits.record + 1)
     positions = [spec for spec in template.columns.values() if isinstance(spec, int)]
     width = max([*positions, min(len(template.columns), 2)])
-    dialect = tell_dialect(head, template.delimiter, template.quoting, template.headers, width, limits)
-    records = scan(source, dialect, template.encoding, limits)
-    place, first = _first(source, records)
-    if records.kind[place] == Kind.NUL:
-        raise IngestError("binary", "The first line holds NUL bytes: the file is not text.", "Export it as CSV.")
-    names = _cells(first, dialect)
-    if not template.header and not is_answered(names):
-        names = [""] * _commonest_width(source, records, dialect, len(names))
-    plan = map_columns(template, names, limits)
-    rows = np.arange(place + (template.header or plan.answered), len(records))
-    blank = records.blank - (int(records.line[place]) - 1 - place)
-    if template.header and not len(rows):
+    with open_outline(path, template.file, template.headers, width, limits) as outline:
+        yield _laid_out(outline, template, zone, region, limits)
+
+
+def _laid_out(outline: Outline, template: Template, zone: str, region: str, limits: Limits) -> Layout:
+    plan = map_columns(template, outline.names, limits)
+    if template.header and not len(outline.rows):
         raise IngestError(
             "header_only", "The file has a header and no rows.", "Look at the export: it found nothing to send."
         )
-    beginning = first if template.header or plan.answered else plan.width
-    meaning = stamp(dialect, records.encoding, beginning, zone, _zones(), region, phonenumbers.__version__)
-    return Layout(source, dialect, records, Rules(template, plan, zone, region, limits), rows, blank, meaning)
+    beginning = outline.names if template.header or plan.answered else plan.width
+    alike = replace(outline.dialect, begin=0, line=1, columns=0)
+    encoding = outline.records.encoding
+    meaning = stamp(alike, encoding, beginning, zone, _zones(), region, phonenumbers.__version__)
+    rules = Rules(_reading_sheets(template) if outline.sheet else template, plan, zone, region, limits)
+    return Layout(
+        outline.file,
+        outline.dialect,
+        outline.records,
+        rules,
+        outline.rows,
+        outline.blank,
+        meaning,
+        outline.notes,
+    )
+
+
+def _reading_sheets(template: Template) -> Template:
+    """The template, which reads the dates and times of a workbook as well, and before any format that reads them as
+    something else."""
+    dates, times = template.date_formats, template.time_formats
+    if any(_otherwise(form) for form in dates):
+        return replace(template, date_formats=(SHEET_DATE, *dates), time_formats=(*times, SHEET_TIME))
+    return replace(template, date_formats=(*dates, SHEET_DATE), time_formats=(*times, SHEET_TIME))
+
+
+def _otherwise(form: str) -> bool:
+    try:
+        return datetime.strptime("2026-03-04", form).month != 3
+    except ValueError:
+        return False
 
 
 def _zones() -> str:
@@ -93,30 +119,3 @@ def _zones() -> str:
         return metadata.version("tzdata")
     except metadata.PackageNotFoundError:
         return ""
-
-
-def _cells(record: str, dialect: Dialect) -> list[str]:
-    return [cell.decode() for cell in split_record(record.encode(), dialect.separator, dialect.quoting)]
-
-
-def _commonest_width(source: Path, records: Records, dialect: Dialect, first: int) -> int:
-    """How many columns most of the first records have: the very first may be the one that is torn."""
-    widths: Counter[int] = Counter()
-    with source.open("rb") as file:
-        for place in np.flatnonzero(records.kind[:SAMPLE] <= Kind.ODD).tolist():
-            file.seek(int(records.start[place]))
-            text = file.read(int(records.end[place] - records.start[place]))
-            if text.strip():
-                widths[len(_cells(decode(text, records.encoding), dialect))] += 1
-    return widths.most_common(1)[0][0] if widths else first
-
-
-def _first(source: Path, records: Records) -> tuple[int, str]:
-    """The first record that holds anything."""
-    with source.open("rb") as file:
-        for place in range(len(records)):
-            file.seek(int(records.start[place]))
-            text = file.read(int(records.end[place] - records.start[place]))
-            if text.strip():
-                return place, decode(text, records.encoding)
-    raise IngestError("empty_file", "The file is empty.", "Look at the export that should have filled it.")

@@ -5,11 +5,9 @@ Written in TOML:
     name = "county-daily"
     required = ["case.number"]              # a row without a value is answered
     optional = ["contact.email"]            # the file may come without the column
-    [file]
-    header = true                           # false: columns by position only
-    delimiter = "|"                         # "," "|" "tab" ";" "^" or "auto": told from the file
-    encoding = "auto"                       # "utf-8", "cp1252" or told from the file
-    quoting = true                          # false: quotes are data
+    [file]                                  # how files are written: ingest.format
+    header = true
+    delimiter = "|"
     [formats]
     date = ["%m/%d/%Y"]                     # strptime directives, tried in order
     time = ["%I:%M %p", "%H:%M"]
@@ -32,10 +30,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ingest.errors import IngestError
+from ingest.format import KEYS, FileFormat, read_format
 from ingest.record import FIELDS
 
-DELIMITERS = MappingProxyType({",": ",", "|": "|", "tab": "\t", "\t": "\t", ";": ";", "^": "^", "auto": None})
-ENCODINGS = MappingProxyType({"auto": None, "utf-8": "utf-8", "cp1252": "cp1252"})
 DATE_FORMATS = ("%m/%d/%Y", "%Y-%m-%d")
 TIME_FORMATS = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M%p")
 _DIRECTIVES = MappingProxyType(
@@ -57,7 +54,7 @@ _DIRECTIVES = MappingProxyType(
 _TABLES = MappingProxyType(
     {
         "": ("name", "description", "required", "optional", "file", "formats", "columns", "constants"),
-        "file": ("header", "delimiter", "encoding", "quoting"),
+        "file": KEYS,
         "formats": ("date", "time"),
     }
 )
@@ -70,16 +67,18 @@ class Template:
     """A template as the engine uses it. A column is a 1-based position, or headers of which the first found counts."""
 
     name: str
-    header: bool
-    delimiter: str | None
-    encoding: str | None
-    quoting: bool
+    file: FileFormat
     date_formats: tuple[str, ...]
     time_formats: tuple[str, ...]
     columns: Mapping[str, int | tuple[str, ...]]
     constants: Mapping[str, str]
     required: frozenset[str]
     optional: frozenset[str]
+
+    @property
+    def header(self) -> bool:
+        """Whether a row of headers stands above the rows."""
+        return self.file.header
 
     @property
     def maps_client(self) -> bool:
@@ -134,15 +133,12 @@ def load_template(text: str) -> Template:
 
 
 def _build(name: str, document: Mapping[str, Any]) -> Template:
-    file, formats = _table(document, "file"), _table(document, "formats")
+    formats = _table(document, "formats")
     columns = {field: _column(field, spec) for field, spec in _fields(_table(document, "columns"), "columns")}
     constants = {field: _constant(field, value) for field, value in _fields(_table(document, "constants"), "constants")}
     template = Template(
         name=name,
-        header=_flag(file, "header"),
-        delimiter=_choice(file, "delimiter", DELIMITERS),
-        encoding=_choice(file, "encoding", ENCODINGS),
-        quoting=_flag(file, "quoting"),
+        file=read_format(_table(document, "file")),
         date_formats=_formats(formats, "date", DATE_FORMATS),
         time_formats=_formats(formats, "time", TIME_FORMATS),
         columns=MappingProxyType(columns),
@@ -213,21 +209,6 @@ def _constant(field: str, value: Any) -> str:
             "A constant is a text that is not empty, and no number, date or contact by which rows are told apart.",
         )
     return " ".join(value.split())
-
-
-def _flag(table: Mapping[str, Any], key: str) -> bool:
-    value = table.get(key, True)
-    if not isinstance(value, bool):
-        raise IngestError("template_value", f"{key} must be true or false.")
-    return value
-
-
-def _choice(table: Mapping[str, Any], key: str, known: Mapping[str, str | None]) -> str | None:
-    value = table.get(key, "auto")
-    if not isinstance(value, str) or value not in known:
-        options = ", ".join(f'"{name}"' for name in known if name != "\t")
-        raise IngestError("template_value", f"{key} is none of {options}.")
-    return known[value]
 
 
 def _formats(table: Mapping[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:

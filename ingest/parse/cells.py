@@ -7,6 +7,8 @@ out is compared with the number that went in. The few odd ones are split one by 
 """
 
 import codecs
+import csv as csv_module
+import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,13 +17,15 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
 from ingest.parse.dialect import Dialect
-from ingest.parse.fields import split_record
+from ingest.parse.fields import PADDING, split_record, split_widths
 from ingest.parse.records import Ints, Kind, Records
 
+_LONG = "too_many_columns"
 _BLANKS = b" \t\r\n\x1a"
 _CP1252 = "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(256))
 
@@ -60,7 +64,7 @@ class Cells:
     """Rows of a file: `index` is their place among the records; `columns` by their place in the file, from 0.
 
     `refused` names the records that could not be split as they should, with the code of what is wrong; `raw` gives
-    any record of this selection as text.
+    any record of this selection as text: as it came, or as CSV where it was no delimited text.
     """
 
     index: Ints
@@ -77,10 +81,12 @@ def read_cells(
     plain = chosen[kinds <= Kind.QUOTED]
     raw = _reader(file, records)
     odd = {int(i): _split(raw(int(i)), dialect, records.kind[i]) for i in chosen[kinds > Kind.QUOTED]}
+    text = _utf8(_gather(file, records, plain, dialect.newline), records.encoding)
     quoting = bool((kinds == Kind.QUOTED).any())
-    table, lost = _read_plain(
-        _gather(file, records, plain), len(plain), dialect, quoting, width, wanted, records.encoding
-    )
+    if dialect.widths:
+        table, lost = _read_fixed(text, len(plain), dialect.widths, wanted)
+    else:
+        table, lost = _read_plain(text, len(plain), dialect, quoting, width, wanted)
     refused = [(int(plain[i]), code) for i, code in lost.items()]
     refused += [(i, cells) for i, cells in odd.items() if isinstance(cells, str)]
     whole = {i: cells for i, cells in odd.items() if not isinstance(cells, str)}
@@ -88,7 +94,25 @@ def read_cells(
     fitting = {i: cells for i, cells in whole.items() if len(cells) == width}
     kept = np.delete(plain, list(lost)) if lost else plain
     index, columns = _together(kept, table, fitting, wanted)
-    return Cells(index, MappingProxyType(columns), tuple(sorted(_nonblank(refused, raw, dialect))), raw)
+    shown = raw if dialect.shown is dialect else lambda index: show(raw(index), dialect)
+    return Cells(index, MappingProxyType(columns), tuple(sorted(_nonblank(refused, raw, dialect))), shown)
+
+
+def cells_of(raw: str, dialect: Dialect) -> list[str]:
+    """The cells of one record."""
+    if dialect.widths:
+        return split_widths(raw, dialect.widths)
+    cells = split_record(raw.encode("utf-8"), dialect.separator, dialect.quoting)
+    return [cell.decode("utf-8") for cell in cells]
+
+
+def show(raw: str, dialect: Dialect) -> str:
+    """One record as people are shown it: as `Dialect.shown` says."""
+    if dialect.shown is dialect:
+        return raw
+    out = io.StringIO()
+    csv_module.writer(out, lineterminator="").writerow(cells_of(raw, dialect))
+    return out.getvalue()
 
 
 def _reader(file: BinaryIO, records: Records) -> Callable[[int], str]:
@@ -102,8 +126,8 @@ def _reader(file: BinaryIO, records: Records) -> Callable[[int], str]:
 def decode(text: bytes, encoding: str) -> str:
     """`text` in a str; what is no UTF-8 becomes U+FFFD, bytes that cp1252 leaves open become the C1 control of the
     same number (as the WHATWG Encoding Standard has it)."""
-    if encoding == "utf-8":
-        return text.decode("utf-8", "replace")
+    if encoding != "cp1252":
+        return text.decode(encoding, "replace")
     return codecs.charmap_decode(text, "strict", _CP1252)[0]
 
 
@@ -114,12 +138,11 @@ def _split(raw: str, dialect: Dialect, kind: int) -> list[str] | str:
         return "bad_encoding"
     if kind == Kind.UNCLOSED:
         return "unclosed_quote"
-    cells = split_record(raw.encode("utf-8"), dialect.separator, dialect.quoting)
-    return [cell.decode("utf-8") for cell in cells]
+    return cells_of(raw, dialect)
 
 
 def _misfit(count: int, width: int) -> str:
-    return "too_few_columns" if count < width else "too_many_columns"
+    return "too_few_columns" if count < width else _LONG
 
 
 def _nonblank(refused: list[tuple[int, str]], raw: Callable[[int], str], dialect: Dialect) -> list[tuple[int, str]]:
@@ -128,7 +151,13 @@ def _nonblank(refused: list[tuple[int, str]], raw: Callable[[int], str], dialect
     return [(index, code) for index, code in refused if raw(index).strip(blanks)]
 
 
-def _gather(file: BinaryIO, records: Records, chosen: Ints) -> bytes:
+def _gather(file: BinaryIO, records: Records, chosen: Ints, newline: bytes) -> bytes:
+    """The bytes of the chosen records, of which none holds a line break, on lines of their own."""
+    text = _runs(file, records, chosen)
+    return text if newline == b"\n" else text.replace(newline, b"\n")
+
+
+def _runs(file: BinaryIO, records: Records, chosen: Ints) -> bytes:
     """The bytes of the chosen records with their line ends; neighbours are read in one go."""
     if not len(chosen):
         return b""
@@ -148,12 +177,28 @@ def _read(file: BinaryIO, start: int, end: int) -> bytes:
     return file.read(end - start)
 
 
+def _utf8(text: bytes, encoding: str) -> bytes:
+    return text if encoding == "utf-8" or text.isascii() else decode(text, encoding).encode("utf-8")
+
+
+def _read_fixed(text: bytes, count: int, widths: Sequence[int], wanted: Collection[int]) -> tuple[Any, dict[int, str]]:
+    """The pyarrow table of `count` fixed-width records, and which of them are longer than they should."""
+    records = pa.array(text.replace(b"\r\n", b"\n").split(b"\n")[:count], pa.string())
+    ends = np.cumsum(widths).tolist()
+    beyond = pc.utf8_trim(pc.utf8_slice_codeunits(records, ends[-1]), PADDING)
+    lost = dict.fromkeys(np.flatnonzero(pc.not_equal(beyond, "").to_numpy(zero_copy_only=False)).tolist(), _LONG)
+    kept = records.filter(pc.equal(beyond, ""))
+    columns = {}
+    for place in sorted(wanted):
+        cells = pc.utf8_slice_codeunits(kept, ends[place] - widths[place], ends[place])
+        columns[str(place)] = pa.chunked_array([pc.utf8_trim(cells, " ").dictionary_encode()])
+    return pa.table(columns) if count else dict.fromkeys(columns), lost
+
+
 def _read_plain(
-    text: bytes, count: int, dialect: Dialect, quoting: bool, width: int, wanted: Collection[int], encoding: str
+    text: bytes, count: int, dialect: Dialect, quoting: bool, width: int, wanted: Collection[int]
 ) -> tuple[Any, dict[int, str]]:
     """The pyarrow table of `count` records, and which of them have another number of columns than `width`."""
-    if encoding != "utf-8" and not text.isascii():
-        text = decode(text, encoding).encode("utf-8")
     lost: dict[int, str] = {}
 
     def lose(row: Any) -> str:

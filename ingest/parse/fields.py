@@ -4,7 +4,12 @@ A field that begins with a quote runs to the next single quote; `""` inside it i
 delimiter is appended as it is. A quote anywhere else is data. So does Python's csv module.
 """
 
+import re
+from collections.abc import Sequence
+
 QUOTE = b'"'
+PADDING = " \x1a"
+"""What may stand beyond the last column of a fixed-width line: spaces, and the end of a file under DOS."""
 
 
 def split_record(record: bytes, delimiter: bytes, quoting: bool) -> list[bytes]:
@@ -17,6 +22,36 @@ def split_record(record: bytes, delimiter: bytes, quoting: bool) -> list[bytes]:
         cells.append(cell)
         if position > len(record):
             return cells
+
+
+def split_alone(line: bytes, delimiter: bytes) -> list[bytes]:
+    """The cells of a line that may be a record by itself, or nothing where its quotes show that it is a part of one."""
+    if QUOTE not in line:
+        return line.split(delimiter)
+    line = line.removesuffix(b"\r")
+    cells = split_record(line, delimiter, True)
+    bare = enclosed_cells(delimiter, b"\n").sub(b"", line)
+    return [] if QUOTE in bare else cells
+
+
+def split_widths(record: str, widths: Sequence[int]) -> list[str]:
+    """The cells of a fixed-width record, without the spaces that pad them.
+
+    Spaces at the end of a line may be missing. Whatever stands beyond the last column is one cell more.
+    """
+    cells, start = [], 0
+    for width in widths:
+        cells.append(record[start : start + width].strip(" "))
+        start += width
+    beyond = record[start:].strip(PADDING)
+    return [*cells, beyond] if beyond else cells
+
+
+def enclosed_cells(delimiter: bytes, newline: bytes) -> re.Pattern[bytes]:
+    """What RFC 4180 takes for an enclosed cell, from quote to quote, between delimiters or line ends."""
+    separator, end = re.escape(delimiter), re.escape(newline)
+    begins = b"(?:^|(?<=" + separator + b")|(?<=" + end + b"))"
+    return re.compile(begins + b'"(?:[^"]|"")*+"(?=' + separator + b"|\r?" + end + b"|\r?$)")
 
 
 def _field(record: bytes, start: int, delimiter: bytes) -> tuple[bytes, int]:

@@ -12,8 +12,7 @@ predecessor share one has odds of about 1 in 10 million (n*m / 2^64); then a cha
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.parse.dialect import BOM, Dialect
-from ingest.parse.fields import record_end
+from ingest.parse.fields import enclosed_cells, record_end, split_alone
 
 Ints = NDArray[np.int64]
 _HASH_KEY = "dropslot records"  # SipHash takes 16 bytes; changing it only makes every skip index stale
@@ -46,8 +45,8 @@ _TELLING = 4
 @dataclass(frozen=True)
 class Records:
     """All records of a file, one array element each: byte offsets [start, end) without the line end, the number of the
-    line it begins on (from 1), the fingerprint and the `Kind`. `encoding` is utf-8 or cp1252, told from all bytes.
-    Empty lines are no records; there were `blank` of them.
+    line it begins on (from 1), the fingerprint and the `Kind`. `encoding` is utf-8 or cp1252, told from all bytes, or
+    latin-1 if the template says so. Empty lines are no records; there were `blank` of them.
     """
 
     start: Ints
@@ -76,12 +75,12 @@ class _Block:
     blank: int
 
 
-def scan(path: Path, dialect: Dialect, encoding: str | None, limits: Limits) -> Records:
-    """Split the file at `path` into records.
+def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits) -> Records:
+    """Split the file into records.
 
     Raises IngestError: a quote never closed, a line too long, not text after all, bytes of no known encoding.
     """
-    blocks = list(_blocks(path, dialect, limits))
+    blocks = list(_blocks(file, dialect, limits))
     arrays = {f.name: np.concatenate([getattr(block, f.name) for block in blocks]) for f in fields(_Block)[:5]}
     told = _encoding(blocks, dialect, encoding)
     kind = cast(NDArray[np.uint8], arrays["kind"])
@@ -96,8 +95,8 @@ def scan(path: Path, dialect: Dialect, encoding: str | None, limits: Limits) -> 
 
 
 def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str:
-    if dialect.begin or not any(block.unreadable for block in blocks):
-        return "utf-8" if dialect.begin or wanted is None else wanted
+    if dialect.marked or not any(block.unreadable for block in blocks):
+        return "utf-8" if dialect.marked or wanted is None else wanted
     if wanted is None:
         readable, unreadable = sum(b.readable for b in blocks), sum(b.unreadable for b in blocks)
         return "utf-8" if readable > unreadable else "cp1252"
@@ -106,19 +105,18 @@ def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str
     return wanted
 
 
-def _blocks(path: Path, dialect: Dialect, limits: Limits) -> Iterator[_Block]:
-    with path.open("rb") as file:
-        file.seek(dialect.begin)
-        base, line, text = dialect.begin, 1, b""
-        while True:
-            read = file.read(limits.block)
-            text += read
-            final = not read
-            block, used, lines = _split(text, base, line, dialect, limits, final)
-            yield block
-            base, line, text = base + used, line + lines, text[used:]
-            if final:
-                return
+def _blocks(file: BinaryIO, dialect: Dialect, limits: Limits) -> Iterator[_Block]:
+    file.seek(dialect.begin)
+    base, line, text = dialect.begin, dialect.line, b""
+    while True:
+        read = file.read(limits.block)
+        text += read
+        final = not read
+        block, used, lines = _split(text, base, line, dialect, limits, final)
+        yield block
+        base, line, text = base + used, line + lines, text[used:]
+        if final:
+            return
 
 
 def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, final: bool) -> tuple[_Block, int, int]:
@@ -149,7 +147,7 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
     if not final and len(text) - used > limits.record:
         raise _too_long(line + lines, limits)
     readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind, dialect.newline)
-    fingerprints = _fingerprints(text, starts, ends, stop, used)
+    fingerprints = _fingerprints(text, starts, ends, stop, used, dialect.newline)
     block = _Block(starts + base, ends + base, line + first, fingerprints, kind, readable, unreadable, blank)
     return block, min(used, len(text)), lines
 
@@ -205,13 +203,16 @@ def _swallows(text: bytes, starts: Ints, ends: Ints, index: int, last: int, dial
     if dialect.columns < _TELLING:
         return False
 
-    def is_row(line: int) -> bool:
-        return text.count(dialect.separator, int(starts[line]), int(ends[line])) >= dialect.columns - 1
+    enclosed = enclosed_cells(dialect.separator, dialect.newline)
 
-    between = [line for line in range(index + 1, last) if text[starts[line] : ends[line]].strip()]
+    def is_row(line: int) -> bool:
+        bare = enclosed.sub(b"", text[int(starts[line]) : int(ends[line])])
+        return bare.count(dialect.separator) >= dialect.columns - 1
+
+    between = [whole for line in range(index + 1, last) if (whole := text[starts[line] : ends[line]]).strip()]
     if not between:
         return is_row(index) and is_row(last)
-    return 2 * sum(map(is_row, between)) > len(between)
+    return 2 * sum(len(split_alone(line, dialect.separator)) >= dialect.columns for line in between) > len(between)
 
 
 def _begins_with_mark(text: bytes, codes: NDArray[np.uint8], starts: Ints) -> NDArray[np.bool_]:
@@ -258,9 +259,9 @@ def _mark(
     """Set the kinds that do not come from quotes; how many records beyond ASCII are, and are not, UTF-8."""
     codes = codes[: len(text)]
     unclosed = kind == Kind.UNCLOSED
-    other = b"\n" if newline == b"\r" else b"\r"  # the columnar reader would end a record there
-    if other in text:
-        kind[_owners(np.flatnonzero(codes == other[0]), starts, ends, stop)] = Kind.ODD
+    for other in {b"\n", b"\r"} - {newline}:  # the columnar reader would end a record there
+        if other in text:
+            kind[_owners(np.flatnonzero(codes == other[0]), starts, ends, stop)] = Kind.ODD
     kind[_begins_with_mark(text, codes, starts)] = Kind.ODD
     readable = unreadable = 0
     if not text.isascii():
@@ -304,12 +305,10 @@ def _is_utf8(record: bytes) -> bool:
     return True
 
 
-def _fingerprints(text: bytes, starts: Ints, ends: Ints, stop: Ints, used: int) -> NDArray[np.uint64]:
-    uniform = (
-        len(starts) > 0 and len(starts) == text.count(b"\n", 0, used) and bool((stop - ends == stop[0] - ends[0]).all())
-    )
-    if uniform and text[used - 1 : used] == b"\n" and len(text) >= used:
-        pieces = text[: int(ends[-1])].split(b"\r\n" if stop[0] - ends[0] else b"\n")
+def _fingerprints(text: bytes, starts: Ints, ends: Ints, stop: Ints, used: int, newline: bytes) -> NDArray[np.uint64]:
+    uniform = len(starts) > 0 and len(starts) == text.count(newline, 0, used) and _all_alike(stop - ends)
+    if uniform and text[used - 1 : used] == newline and len(text) >= used:
+        pieces = text[: int(ends[-1])].split(b"\r\n" if stop[0] - ends[0] else newline)
         uniform = len(pieces) == len(starts)
     else:
         uniform = False
@@ -318,6 +317,10 @@ def _fingerprints(text: bytes, starts: Ints, ends: Ints, stop: Ints, used: int) 
     column = np.empty(len(pieces), dtype=object)
     column[:] = pieces
     return cast(NDArray[np.uint64], _siphash(column))
+
+
+def _all_alike(numbers: Ints) -> bool:
+    return bool((numbers == numbers[0]).all())
 
 
 def _siphash(column: NDArray[Any]) -> Any:

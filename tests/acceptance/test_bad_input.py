@@ -1,12 +1,15 @@
 """Whatever a court sends: one clear sentence, no traceback, and the next file goes through."""
 
+import gzip
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.court import ECR_COLUMNS, Court, ecr, ecr_row
+from tests.ingest.tables import as_xlsx, packed
 
 
 def xlsx() -> bytes:
@@ -21,7 +24,9 @@ BAD_FILES = {
     "empty": (b"", "empty"),
     "header only": (ecr(), "header"),
     "binary": (bytes(range(256)) * 64, "text"),
-    "workbook": (xlsx(), "Excel"),
+    "empty workbook": (xlsx(), "Excel"),
+    "old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "XLSX"),
+    "bomb": (gzip.compress(bytes(80 << 20)), "unfold"),
     "unclosed quote": (ecr(ecr_row(1), ecr_row(2).replace("Avery", '"Avery'), ecr_row(3)), "quote"),
     "long line": (ECR_COLUMNS.encode() + b"\r\n" + b"x" * 10_000_000, "line"),
     "missing column": (ecr(ecr_row(1)).replace(b"Party ID", b"PartyID"), "Party ID"),
@@ -82,3 +87,18 @@ def test_what_a_spreadsheet_would_execute_is_neutralised(court: Court) -> None:
     assert "|=HYPERLINK" not in errors
     assert '|"=HYPERLINK' not in errors
     assert "'=HYPERLINK" in errors
+
+
+def test_a_workbook_in_an_archive_is_taken_and_leaves_nothing_behind(court: Court, tmp_path: Path) -> None:
+    rows = [line.split("|") for line in ecr(ecr_row(1), ecr_row(2, date="02/30/2026")).decode().splitlines()]
+    as_xlsx(tmp_path / "ecr.xlsx", {"ECR": [["Printed today"], *rows]}, shared=True)
+    court.push("ecr.zip", packed((tmp_path / "ecr.xlsx").read_bytes(), "zip", "ecr.xlsx"))
+    [upload] = court.settled()
+    assert upload["status"] == "partially_processed"
+    [error] = court.dropslot.json("upload", "show", upload["id"])["errors"]
+    assert (error["row"], error["code"]) == (4, "bad_date")
+    [errors] = [path for path in court.receipts.iterdir() if path.name.endswith(".errors.csv")]
+    court.push("again.csv", errors.read_bytes().replace(b"02/30/2026", b"03/30/2026"))
+    uploads = court.settled(2)
+    assert {upload["status"] for upload in uploads} == {"partially_processed", "processed"}
+    assert len(court.records("events")) == 2

@@ -1,14 +1,19 @@
 """The engine as anybody would first write it: one row after the other, with the csv module and dicts.
 
-Knows only the standard report, and only what is right: it is what the columnar engine is compared with.
+Knows only the standard report, and only what is right: it is what the columnar engine is compared with. A report may
+be delimited text, fixed width, or a workbook, which openpyxl reads.
 """
 
 import csv
+import gzip
 import io
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import openpyxl
 
 CLIENT = {"first_name": "First Name", "last_name": "Last Name", "language": "Preferred Language"}
 EVENT = {"status": "Event Status", "location": "Location Name", "judge": "Judge Name"}
@@ -18,8 +23,10 @@ NANP = re.compile(r"1?([2-9]\d{2}[2-9]\d{6})")
 class Reference:
     """Records as dicts by natural key, and the row errors of the last file."""
 
-    def __init__(self, zone: str, delimiter: str = "|") -> None:
-        self.zone, self.delimiter = ZoneInfo(zone), delimiter
+    def __init__(
+        self, zone: str, delimiter: str = "|", widths: Sequence[int] = (), encoding: str = "utf-8-sig"
+    ) -> None:
+        self.zone, self.delimiter, self.widths, self.encoding = ZoneInfo(zone), delimiter, widths, encoding
         self.clients: dict[str, dict[str, Any]] = {}
         self.cases: dict[str, dict[str, Any]] = {}
         self.contacts: set[tuple[str, str, str]] = set()
@@ -29,11 +36,27 @@ class Reference:
 
     def ingest(self, content: bytes) -> None:
         self.errors = []
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=self.delimiter)
-        header, line = next(reader), 2
-        for cells in reader:
+        lines = self._lines(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
+        _, header = next(lines)
+        for line, cells in lines:
             if any(cell.strip() for cell in cells):
                 self._row(line, header, cells)
+
+    def _lines(self, content: bytes) -> Iterator[tuple[int, list[str]]]:
+        """Each line of the file, or row of the sheet, with its number and cells."""
+        if content[:2] == b"PK":
+            sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+            yield from ((n, list(map(_shown, row))) for n, row in enumerate(sheet.iter_rows(values_only=True), 1))
+            return
+        text = content.decode(self.encoding)
+        if self.widths:
+            for number, line in enumerate(text.splitlines(), 1):
+                starts = [sum(self.widths[:i]) for i in range(len(self.widths))]
+                yield number, [line[a : a + w].strip(" ") for a, w in zip(starts, self.widths, strict=True)]
+            return
+        reader, line = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), 1
+        for cells in reader:
+            yield line, cells
             line = reader.line_num + 1
 
     def _row(self, line: int, header: list[str], cells: list[str]) -> None:
@@ -96,6 +119,14 @@ class Reference:
                 for key, e in self.events.items()
             ),
         }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M" if value.time() != time(0) else "%Y-%m-%d")
+    if isinstance(value, date | time):
+        return value.strftime("%Y-%m-%d" if isinstance(value, date) else "%H:%M")
+    return "" if value is None else str(value)
 
 
 def _lay_over(record: dict[str, Any], values: dict[str, Any]) -> None:

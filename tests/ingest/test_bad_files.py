@@ -19,7 +19,7 @@ from tests.ingest.court import HEADER, Court, codes, ecr, row
         (b"", "empty_file", "empty"),
         (HEADER.encode() + b"\r\n", "header_only", "no rows"),
         (HEADER.encode() + b"\r\n\r\n \r\n", "no_good_rows", "no rows"),
-        (b"PK\x03\x04\x14\0\x06\0xl/workbook.xml", "xlsx", "Excel workbook"),
+        (b"PK\x03\x04\x14\0\x06\0xl/workbook.xml", "damaged_archive", "cut off"),
         (b"%PDF-1.4 ...", "pdf", "PDF"),
         (bytes(range(256)) * 100, "binary", "not text"),
         (ecr(*["a\0b"] * 30), "binary", "not text"),

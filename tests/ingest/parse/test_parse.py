@@ -11,18 +11,25 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import IngestError
+from ingest.format import FileFormat
 from ingest.limits import Limits
-from ingest.parse import Dialect, read_cells, scan, tell_dialect
+from ingest.parse import Dialect, Records, read_cells, scan, tell_dialect
 
 LIMITS = Limits()
 TINY = Limits(block=64)
+FORM = FileFormat()
+
+
+def records_of(path: Path, dialect: Dialect, encoding: str | None = None, limits: Limits = LIMITS) -> Records:
+    with path.open("rb") as file:
+        return scan(file, dialect, encoding, limits)
 
 
 def parse(path: Path, dialect: Dialect, width: int, limits: Limits = LIMITS, encoding: str | None = None) -> Any:
     """Rows as (line, cells), and refused rows as (line, code)."""
-    records = scan(path, dialect, encoding, limits)
-    chosen = np.arange(len(records))
     with path.open("rb") as file:
+        records = scan(file, dialect, encoding, limits)
+        chosen = np.arange(len(records))
         cells = read_cells(file, records, chosen, dialect, width, range(width))
         texts = [["" if t is None else t for t in cells.columns[i].texts()] for i in range(width)]
     rows = list(zip(records.line[cells.index].tolist(), map(list, zip(*texts, strict=True)), strict=True))
@@ -102,7 +109,7 @@ def test_odd_quotes_are_read_as_the_csv_module_reads_them(file: Path, text: str,
 def test_any_bytes_give_rows_or_a_sentence(file: Path, content: bytes, quoting: bool) -> None:
     file.write_bytes(content)
     try:
-        dialect = tell_dialect(content, None, quoting, (), 1, LIMITS)
+        dialect = tell_dialect(content, FileFormat(quoting=quoting), (), 1, LIMITS)
         parse(file, dialect, 2, TINY)
     except IngestError as error:
         said = error.message
@@ -115,7 +122,7 @@ def test_any_bytes_give_rows_or_a_sentence(file: Path, content: bytes, quoting: 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_line_ends_are_told_from_the_file(file: Path, ending: str, limits: Limits) -> None:
     file.write_bytes(ending.join(["a|b", "1|2", "", "3|4"]).encode())
-    dialect = tell_dialect(file.read_bytes(), None, True, (), 2, LIMITS)
+    dialect = tell_dialect(file.read_bytes(), FORM, (), 2, LIMITS)
     rows, refused = parse(file, dialect, 2, limits)
     assert (rows, refused) == ([(1, ["a", "b"]), (2, ["1", "2"]), (4, ["3", "4"])], [])
 
@@ -156,7 +163,7 @@ def test_a_stray_quote_never_swallows_a_whole_file(file: Path) -> None:
 def test_the_encoding_is_told_from_all_bytes(file: Path, content: bytes, told: str, cells: list[str]) -> None:
     file.write_bytes(b"a|b\n" * 100 + content + b"\n")
     dialect = Dialect("|", b"\n", True, 0)
-    assert scan(file, dialect, None, TINY).encoding == told
+    assert records_of(file, dialect, limits=TINY).encoding == told
     assert parse(file, dialect, 2, TINY)[0][-1] == (101, cells)
 
 
@@ -170,13 +177,13 @@ def test_a_stray_byte_in_a_utf8_file_costs_its_row(file: Path) -> None:
 def test_what_was_declared_utf8_and_is_not_is_told(file: Path) -> None:
     file.write_bytes(b"\xe9|1\n\xe9|2\n")
     with pytest.raises(IngestError, match="not UTF-8"):
-        scan(file, Dialect("|", b"\n", True, 0), "utf-8", LIMITS)
+        records_of(file, Dialect("|", b"\n", True, 0), "utf-8")
 
 
 def test_a_line_too_long_is_told(file: Path) -> None:
     file.write_bytes(b"a|b\n1|2\n" + b"x" * (2 * 1024**2) + b"\n")
     with pytest.raises(IngestError, match="Line 3 is longer"):
-        scan(file, Dialect("|", b"\n", True, 0), None, Limits(block=4096))
+        records_of(file, Dialect("|", b"\n", True, 0), limits=Limits(block=4096))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +197,7 @@ def test_a_line_too_long_is_told(file: Path) -> None:
     ],
 )
 def test_the_delimiter_is_told_from_the_first_line(head: bytes, delimiter: str) -> None:
-    assert tell_dialect(head, None, True, ("Party ID",), 2, LIMITS).delimiter == delimiter
+    assert tell_dialect(head, FORM, ("Party ID",), 2, LIMITS).delimiter == delimiter
 
 
 @pytest.mark.parametrize(
@@ -199,11 +206,15 @@ def test_the_delimiter_is_told_from_the_first_line(head: bytes, delimiter: str) 
         (b"", "empty_file"),
         (b" \r\n\r\n", "empty_file"),
         (b"\xef\xbb\xbf", "empty_file"),
-        (b"PK\x03\x04....xl/workbook.xml", "xlsx"),
-        (b"PK\x03\x04....data.csv", "zip"),
+        (b"PK\x03\x04....data.csv", "nested"),
+        (b"\x1f\x8b\x08....", "nested"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "xls"),
         (b"%PDF-1.7", "pdf"),
-        (b"\xff\xfea\0", "utf16"),
+        (b"{\\rtf1", "rtf"),
+        (b"Rar!\x1a\x07", "archive"),
+        (b"a.csv".ljust(257, b"\0") + b"ustar", "archive"),
+        (b"<html><table><tr><td>Party ID</td></tr></table></html>", "html"),
+        (b'<?xml version="1.0"?><Workbook/>', "xml"),
         (bytes(range(256)) * 4, "binary"),
         (b"abc\n", "unknown_delimiter"),
         (b"x" * (1024**2 + 1), "line_too_long"),
@@ -211,7 +222,7 @@ def test_the_delimiter_is_told_from_the_first_line(head: bytes, delimiter: str) 
 )
 def test_what_is_no_table_is_told(head: bytes, code: str) -> None:
     with pytest.raises(IngestError) as caught:
-        tell_dialect(head, None, True, (), 2, LIMITS)
+        tell_dialect(head, FORM, (), 2, LIMITS)
     assert (caught.value.code, bool(caught.value.hint)) == (code, True)
 
 
@@ -234,6 +245,13 @@ def test_two_stray_quotes_in_neighbouring_rows_hide_nothing(file: Path) -> None:
     assert [cells[0] for _, cells in rows] == ["a", "2", "3"]
 
 
+def test_two_notes_of_one_row_are_not_two_stray_quotes(file: Path) -> None:
+    file.write_text('a|b|c|d\n"x\ny"|b|c|"x\ny"\n|"|"|"\n;"|"||"\n1|b|c|d\n')
+    rows, refused = parse(file, WIDE, 4)
+    assert refused == []
+    assert rows[1:] == [(2, ["x\ny", "b", "c", "x\ny"]), (5, ["", "|", "\n;", "||"]), (7, ["1", "b", "c", "d"])]
+
+
 def test_a_note_of_several_lines_is_one_cell(file: Path) -> None:
     note = "Dear clerk,\n\nthis | and | these | things,\nplease.\nYours"
     file.write_text(f'a|b|c|d\n1|"{note}"|c|d\n"{note}"|b|c|d\n1|b|c|"{note}"\n')
@@ -246,7 +264,7 @@ def test_a_note_of_several_lines_is_one_cell(file: Path) -> None:
 def test_a_byte_order_mark_inside_the_file_is_always_a_character(file: Path, chunked: int) -> None:
     file.write_bytes(b"a|b\n\xef\xbb\xbf1|2\n\xef\xbb\xbf\n\xef\xbb\xbf3|4\n")
     dialect = Dialect("|", b"\n", True, 0)
-    records = scan(file, dialect, None, LIMITS)
+    records = records_of(file, dialect)
     found = []
     with file.open("rb") as opened:
         for begin in range(0, len(records), chunked):
@@ -259,7 +277,7 @@ def test_a_byte_order_mark_inside_the_file_is_always_a_character(file: Path, chu
 @pytest.mark.parametrize("limits", [LIMITS, TINY])
 def test_empty_lines_are_counted_and_not_kept(file: Path, limits: Limits) -> None:
     file.write_bytes(b"\n" * 500 + b"a|b\r\n\r\n1|2\n" + b"\n" * 500 + b'"x"|y')
-    records = scan(file, Dialect("|", b"\n", True, 0), None, limits)
+    records = records_of(file, Dialect("|", b"\n", True, 0), limits=limits)
     assert (len(records), records.blank, records.line.tolist()) == (3, 1001, [501, 503, 1004])
     assert parse(file, Dialect("|", b"\n", True, 0), 2, limits)[0][-1] == (1004, ["x", "y"])
 

@@ -1,0 +1,116 @@
+"""What can be told of a file without knowing what its columns mean: how it is written, its records, header and rows."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ingest.errors import IngestError
+from ingest.format import FileFormat
+from ingest.heading import Top, refuse_cut_off, without_trailer
+from ingest.limits import Limits
+from ingest.parse import Dialect, Records, scan, sheet_dialect, tell_dialect, tell_quoting
+from ingest.parse.records import Ints
+from ingest.source import Source, open_source
+from ingest.workbook import Sheet
+
+SAMPLE = 100
+"""Records by which the width of a file without a header is told."""
+
+_ABOUT_CONTENT = ("empty_file", "header_only", "missing_column", "missing_trailer")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A file, open and split.
+
+    `names` are those of its header, or as many empty ones as it has columns; `rows` are the places of its rows among
+    the `records`, without header and trailer; `blank` more were empty. `answered` means that this is our error file,
+    sent again. `sheet` is set for a workbook.
+    """
+
+    file: BinaryIO
+    dialect: Dialect
+    records: Records
+    names: tuple[str, ...]
+    rows: Ints
+    blank: int
+    answered: bool
+    sheet: Sheet | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the receipt."""
+        if self.sheet is None or not self.sheet.errors:
+            return ()
+        cells = "One cell holds" if self.sheet.errors == 1 else f"{self.sheet.errors:,} cells hold"
+        return (f"{cells} a formula's error (such as #N/A) and no value: read as empty.",)
+
+
+@contextmanager
+def open_outline(
+    path: Path, form: FileFormat, wanted: Collection[str], width: int, limits: Limits
+) -> Iterator[Outline]:
+    """Tell how the file at `path` is written, as far as `form` does not say it, and split it; it stays open meanwhile.
+
+    A header is told by the names that are `wanted`, a delimiter by them or by yielding `width` columns. Raises
+    IngestError for a file that cannot be used as a whole; one that is raised while it is open is told which sheets
+    there are.
+    """
+    with open_source(path, form, limits) as source:
+        try:
+            yield _outline(source, wanted, width, limits)
+        except IngestError as error:
+            told = _with_sheets(error, source.sheet)
+            if told is error:
+                raise
+            raise told from error
+
+
+def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits) -> Outline:
+    dialect, form = _tell(source, wanted, width, limits)
+    records = scan(source.file, dialect, form.encoding, limits)
+    refuse_cut_off(records, dialect, source.file.seek(0, 2))
+    top = Top(source.file, records, dialect, form, source.sheet)
+    header = top.find_header(wanted)
+    names, answered = header.names, top.answered
+    if not form.header and not answered:
+        names = ("",) * (len(form.widths) or top.usual_width(SAMPLE, len(names)))
+    elif dialect.widths:
+        names = names[: len(dialect.widths)]
+    rows = without_trailer(np.arange(header.place + (form.header or answered), len(records)), top, form.trailer)
+    blank = records.blank - top.blank_before(header.place)
+    return Outline(source.file, dialect, records, names, rows, blank, answered, source.sheet)
+
+
+def _tell(source: Source, wanted: Collection[str], width: int, limits: Limits) -> tuple[Dialect, FileFormat]:
+    """The dialect of the file, and what the template says of a file like this one."""
+    form = source.form
+    if source.sheet:
+        return sheet_dialect(source.sheet.columns), replace(form, widths=())
+    source.file.seek(0)
+    head = source.file.read(limits.record + 1)
+    dialect = tell_dialect(head, form, wanted, width, limits)
+    if dialect.answered:
+        form = FileFormat(encoding=form.encoding, quoting=dialect.quoting, header=form.header)
+    elif form.kind == "xlsx":
+        raise IngestError(
+            "wrong_kind",
+            "The file is text, and the template reads Excel workbooks.",
+            'Send a workbook (XLSX), or set kind = "auto" in the template.',
+        )
+    if source.form.quoting is None and not dialect.widths:
+        dialect = replace(dialect, quoting=tell_quoting(source.file, dialect))
+    return dialect, form
+
+
+def _with_sheets(error: IngestError, sheet: Sheet | None) -> IngestError:
+    """With the names of a workbook's sheets, where another one may have been meant."""
+    if sheet is None or len(sheet.sheets) < 2 or error.code not in _ABOUT_CONTENT:
+        return error
+    names = ", ".join(map(repr, sheet.sheets[:20]))
+    hint = f"The sheet {sheet.name!r} was read, of {names}; the template can name another."
+    return IngestError(error.code, error.message, f"{hint} {error.hint}".strip())

@@ -1,0 +1,134 @@
+"""The child's side: check the workbook, read one sheet of it with calamine, and write its rows down.
+
+Runs as a process of its own, with the workbook as its standard input, the records as its standard output, and one line
+of JSON at the end of its standard error.
+"""
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from io import TextIOWrapper
+from typing import Any, BinaryIO
+
+import python_calamine as calamine
+
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from ingest.workbook.parts import READY, damaged, encrypted, inspect
+
+UNIT, RECORD = "\x1f", "\x1e"
+_FOREIGN = str.maketrans({UNIT: "\ufffd", RECORD: "\ufffd"})
+_HEADING = 100  # rows in which merged headings are looked for
+_EXACT = 1 << 53  # integers below it are exact in a workbook
+_SLACK = timedelta(milliseconds=1)  # by which a time of day is off when it is kept as a fraction
+_SECOND = timedelta(seconds=1)
+
+
+def main() -> None:
+    """Read what the parent wants read, and report."""
+    order = json.loads(sys.argv[1])
+    limits = Limits(**order["limits"])
+    resource.setrlimit(resource.RLIMIT_AS, (limits.sheet_memory, limits.sheet_memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.sheet_seconds, limits.sheet_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.stderr.write(READY.decode())
+    sys.stderr.flush()
+    try:
+        report: dict[str, Any] = write_sheet(sys.stdin.buffer, sys.stdout.buffer, order["sheet"], limits)
+    except IngestError as error:
+        report = {"error": (error.code, error.message, error.hint)}
+    except MemoryError:
+        os.abort()  # as calamine does
+    sys.stderr.write("\n" + json.dumps(report))
+
+
+def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limits: Limits) -> dict[str, Any]:
+    """Write a sheet's rows to `out`; what `reader.Sheet` holds, as plain values. Raises IngestError."""
+    about = inspect(source, wanted, limits)
+    source.seek(0)
+    try:
+        with calamine.CalamineWorkbook.from_filelike(source) as book:
+            sheet = book.get_sheet_by_name(about.name)
+            merged = [(*first, *last) for first, last in sheet.merged_cell_ranges or () if first[0] < _HEADING]
+            columns = _write(sheet, out)
+    except calamine.PasswordError as error:
+        raise encrypted() from error
+    except (calamine.CalamineError, calamine.XmlError, calamine.ZipError, calamine.WorksheetNotFound) as error:
+        raise damaged() from error
+    return {
+        "name": about.name,
+        "sheets": about.sheets,
+        "columns": columns,
+        "merged": merged[:_HEADING],
+        "errors": about.errors,
+    }
+
+
+def _write(sheet: Any, out: BinaryIO) -> int:
+    """Write all rows; how many columns they have. Rows before the first cell and columns left of it are empty."""
+    start = sheet.start
+    if start is None:
+        return 0
+    left = [""] * start[1]
+    text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
+    for record in _records(sheet.iter_rows(), UNIT * len(left)):
+        text.write(record)
+    text.flush()
+    text.detach()
+    return len(left) + int(sheet.width)
+
+
+def _records(rows: Iterable[list[Any]], left: str) -> Iterator[str]:
+    known: dict[tuple[type, Any], str] = {}
+    for row in rows:
+        texts = [cell if type(cell) is str else _text(cell, known) for cell in row]
+        record = UNIT.join(texts)
+        if record.count(UNIT) >= len(row) or RECORD in record:
+            record = UNIT.join(text.translate(_FOREIGN) for text in texts)
+        yield left + record + RECORD if any(texts) else RECORD
+
+
+def _text(cell: Any, known: dict[tuple[type, Any], str]) -> str:
+    """What a cell that holds no text is written as; the same is written once."""
+    key = (type(cell), cell)
+    text = known.get(key)
+    if text is None:
+        text = as_text(cell)
+        if len(known) < 100_000:
+            known[key] = text
+    return text
+
+
+def as_text(cell: Any) -> str:
+    """A number, date, time, duration or truth as text, in one form whatever the cell looks like in Excel."""
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float):
+        if cell.is_integer() and abs(cell) < _EXACT:
+            return str(int(cell))
+        return format(Decimal(repr(cell)), "f").removesuffix(".0")
+    if isinstance(cell, datetime):
+        return _rounded(cell).isoformat(" ")
+    if isinstance(cell, time):
+        return _rounded(datetime.combine(date.min, cell)).time().isoformat()
+    if isinstance(cell, timedelta):
+        return _duration(cell)
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def _rounded(moment: datetime) -> datetime:
+    """Without the error of a fraction of a day, where it is one."""
+    beyond = timedelta(microseconds=moment.microsecond)
+    if beyond <= _SLACK:
+        return moment - beyond
+    return moment - beyond + _SECOND if _SECOND - beyond <= _SLACK else moment
+
+
+def _duration(span: timedelta) -> str:
+    seconds = round(span.total_seconds())
+    sign, seconds = "-" if seconds < 0 else "", abs(seconds)
+    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,0 +1,191 @@
+"""The `[file]` table of a template, and what is said where a file is not as it says."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from ingest.errors import IngestError
+from ingest.format import FileFormat, read_format
+from ingest.limits import Limits
+from ingest.outline import open_outline
+from tests.ingest.court import HEADER, Court, ecr, row
+from tests.ingest.tables import as_fixed, as_xlsx, read
+
+
+def test_nothing_need_be_said() -> None:
+    assert read_format({}) == FileFormat()
+
+
+@pytest.mark.parametrize(
+    ("said", "form"),
+    [
+        ({"delimiter": "tab"}, FileFormat(delimiter="\t")),
+        ({"delimiter": "¦"}, FileFormat(delimiter="¦")),
+        ({"delimiter": "~", "encoding": "UTF-8-SIG"}, FileFormat(delimiter="~", encoding="utf-8")),
+        ({"encoding": "iso-8859-1", "quoting": "auto"}, FileFormat(encoding="latin-1", quoting=None)),
+        ({"header": 4, "header_rows": 2}, FileFormat(header_row=4, header_rows=2)),
+        ({"header": False, "widths": [3, 4]}, FileFormat(kind="fixed", header=False, widths=(3, 4))),
+        ({"kind": "xlsx", "sheet": 2}, FileFormat(kind="xlsx", sheet=2)),
+        ({"skip_lines": 2, "trailer": r"T\|(\d+)"}, FileFormat(skip_lines=2, trailer=r"T\|(\d+)")),
+    ],
+)
+def test_what_is_said_is_kept(said: dict[str, Any], form: FileFormat) -> None:
+    assert read_format(said) == form
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "says"),
+    [
+        ({"delimiter": "||"}, "template_value", "single character"),
+        ({"delimiter": '"'}, "template_value", "single character"),
+        ({"delimiter": "x"}, "template_value", "Letters"),
+        ({"encoding": "ebcdic"}, "template_value", "utf-16"),
+        ({"kind": "xls"}, "template_value", "xlsx"),
+        ({"quoting": "no"}, "template_value", "auto"),
+        ({"header": 0}, "template_value", "true or false"),
+        ({"header_rows": True}, "template_value", "from 1 to 5"),
+        ({"skip_lines": -1}, "template_value", "from 0 to 1,000"),
+        ({"widths": [0]}, "template_widths", "widths = [10, 20, 8]"),
+        ({"widths": "10"}, "template_widths", "list of numbers"),
+        ({"kind": "fixed"}, "template_widths", "needs its widths"),
+        ({"kind": "delimited", "widths": [1]}, "template_widths", "no widths"),
+        ({"sheet": 0}, "template_value", "number from 1"),
+        ({"sheet": ""}, "template_value", "name of a sheet"),
+        ({"trailer": "("}, "template_trailer", "pattern"),
+        ({"trailer": "(a)(b)"}, "template_trailer", "captured"),
+        ({"trailer": ""}, "template_trailer", "pattern"),
+    ],
+)
+def test_what_cannot_be_said_is_told(said: dict[str, Any], code: str, says: str) -> None:
+    with pytest.raises(IngestError) as caught:
+        read_format(said)
+    assert caught.value.code == code
+    assert says in str(caught.value)
+
+
+def told(court: Court, said: str, content: bytes) -> IngestError:
+    court.template(f'name = "t"\n[file]\n{said}\n[columns]\ncase.number = "Case"\nclient.reference = "ID"\n', "/t")
+    error = court.push(content, "/t/a.csv").error
+    assert error is not None
+    return error
+
+
+def test_another_delimiter_than_the_template_says_is_named(court: Court) -> None:
+    error = told(court, 'delimiter = "|"', b"ID,Case\n1,CR-1\n")
+    assert error.code == "wrong_delimiter"
+    assert "a pipe stands between columns, but here it is a comma" in error.message
+
+
+def test_text_where_a_workbook_is_wanted_is_told(court: Court) -> None:
+    assert told(court, 'kind = "xlsx"', b"ID,Case\n1,CR-1\n").code == "wrong_kind"
+
+
+def test_a_workbook_where_text_is_wanted_is_told(court: Court, tmp_path: Path) -> None:
+    as_xlsx(tmp_path / "x", {"ECR": [["ID", "Case"], ["1", "CR-1"]]})
+    assert told(court, 'kind = "delimited"', (tmp_path / "x").read_bytes()).code == "wrong_kind"
+
+
+def test_a_missing_column_names_the_other_sheets(court: Court, tmp_path: Path) -> None:
+    as_xlsx(tmp_path / "x", {"Summary": [["Total", "2"], ["1", "2"]], "Hearings": [["ID", "Case"], ["1", "CR-1"]]})
+    error = told(court, "", (tmp_path / "x").read_bytes())
+    assert error.code == "missing_column"
+    assert "'Summary' was read, of 'Summary', 'Hearings'" in error.hint
+
+
+def test_an_empty_sheet_is_told(court: Court, tmp_path: Path) -> None:
+    as_xlsx(tmp_path / "x", {"ECR": []})
+    assert told(court, "", (tmp_path / "x").read_bytes()).code == "empty_file"
+
+
+def test_a_file_shorter_than_what_is_skipped_is_told(court: Court) -> None:
+    assert told(court, "skip_lines = 9", b"ID,Case\n1,CR-1\n").code == "header_only"
+
+
+def test_a_header_below_a_title_is_found_and_lines_are_counted_as_an_editor_counts(court: Court) -> None:
+    upload = court.push(b"County Court\r\nHearings, all\r\n\r\n" + ecr(row(), row(date="02/30/2026")))
+    assert (upload.rows, [error.row for error in court.errors(upload)]) == (2, [6])
+    assert upload.header == tuple(HEADER.split("|"))
+
+
+def test_skipping_works_for_workbooks_whatever_stands_above_the_header(court: Court, tmp_path: Path) -> None:
+    cells = [line.split("|") for line in [HEADER, *(row(str(i), f"CR-{i}") for i in range(20))]]
+    as_xlsx(tmp_path / "x", {"ECR": [["Printed 3/1/2026"], *cells]})
+    court.push((tmp_path / "x").read_bytes(), "/upload/1.xlsx")
+    as_xlsx(tmp_path / "x", {"ECR": [["Printed 3/2/2026"], [], *cells, row("20", "CR-20").split("|")]}, shared=True)
+    upload = court.push((tmp_path / "x").read_bytes(), "/upload/2.xlsx")
+    assert (upload.rows, upload.skipped, upload.counts["cases"].created) == (21, 20, 1)
+
+
+def test_real_dates_of_a_workbook_are_read_whatever_the_template_says_of_texts(court: Court, tmp_path: Path) -> None:
+    as_xlsx(
+        tmp_path / "x", {"ECR": [["ID", "Case", "Day"], ["1", "CR-1", date(2026, 3, 4)], ["1", "CR-1", "2026-09-03"]]}
+    )
+    court.template(
+        'name = "t"\n[formats]\ndate = "%Y-%d-%m"\n[columns]\n'
+        'client.reference = "ID"\ncase.number = "Case"\nevent.date = "Day"',
+        "/t",
+    )
+    assert court.push((tmp_path / "x").read_bytes(), "/t/a").status == "processed"
+    assert [event[5] for event in court.dump()["events"]] == ["2026-03-04", "2026-09-03"]
+
+
+@pytest.mark.parametrize(
+    ("text", "quoting"),
+    [
+        ('a,b\n"x, y",1\n', True),
+        ('a,b\n"x",1\nsix" tall,2\n"z",3\n', True),
+        ('a,b\nthe "Ace",1\n"Bud" Smith,2\n', False),
+        ("a,b\n" + "x,1\n" * 300_000 + '"Bud" Smith,2\n', False),
+        ("a,b\n" + "x,1\n" * 300_000 + '"Smith, Bud",2\n', True),
+        ("a,b\nx,1\n", True),
+    ],
+    ids=["enclosed", "mostly", "stray", "stray far down", "enclosed far down", "none"],
+)
+def test_quoting_is_told_from_the_quotes(tmp_path: Path, text: str, quoting: bool) -> None:
+    (tmp_path / "x").write_text(text)
+    form = FileFormat(quoting=None)
+    with open_outline(tmp_path / "x", form, ["a", "b"], 2, Limits()) as outline:
+        assert outline.dialect.quoting is quoting
+
+
+def test_a_heading_that_is_merged_downwards_names_its_column(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for place, value in {"A1": "ID", "B1": "Defendant", "B2": "Last", "C2": "First", "A3": "1", "B3": "Alder"}.items():
+        sheet[place] = value
+    sheet.merge_cells("A1:A2")
+    sheet.merge_cells("B1:C1")
+    book.save(tmp_path / "x")
+    found = read(tmp_path / "x", FileFormat(), ["ID", "Last", "First"])
+    assert (found.names, found.rows) == (["ID", "Last", "First"], [(3, ["1", "Alder", ""])])
+
+
+def test_headings_of_two_lines_of_text_are_put_together(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("Report\nCase,Defendant,,\nNumber,Last,First,DOB\n1,Alder,Avery,x\n")
+    found = read(tmp_path / "x", FileFormat(header_rows=2), ["Case Number", "Defendant DOB"])
+    assert found.names == ["Case Number", "Defendant Last", "Defendant First", "Defendant DOB"]
+    assert found.rows == [(4, ["1", "Alder", "Avery", "x"])]
+
+
+def test_a_fixed_width_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    whole = as_fixed([["ID", "Case"], ["1", "CR-1"], ["2", "CR-2"], ["3", "CR-3"]], (4, 8), "\n", False)
+    form = FileFormat(kind="fixed", widths=(4, 8))
+    for content in (whole, whole[:-1], "\n".join(line.rstrip() for line in whole.splitlines())):
+        (tmp_path / "x").write_text(content)
+        assert len(read(tmp_path / "x", form, ["ID", "Case"]).rows) == 3
+    (tmp_path / "x").write_text(whole[:-7])
+    with pytest.raises(IngestError, match="cut off"):
+        read(tmp_path / "x", form, ["ID", "Case"])
+
+
+def test_an_error_file_that_was_saved_as_a_workbook_is_taken(court: Court, tmp_path: Path) -> None:
+    court.template(
+        'name = "t"\n[file]\nskip_lines = 2\ntrailer = "TRL"\n[columns]\ncase.number = "Case"\nclient.reference = "ID"',
+        "/t",
+    )
+    as_xlsx(tmp_path / "x", {"errors": [["row number", "reasons", "ID", "Case"], ["7", "it was bad", "1", "CR-1"]]})
+    assert court.push((tmp_path / "x").read_bytes(), "/t/a.xlsx").status == "processed"
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1"]

@@ -1,0 +1,221 @@
+"""Files that are meant to do harm, or do it by accident: each costs a bounded time and memory, and gets a sentence."""
+
+import gzip
+import io
+import time
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import openpyxl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import IngestError
+from ingest.format import FileFormat
+from ingest.limits import Limits
+from tests.ingest.tables import as_xlsx, read
+from tests.ingest.test_format_samples import FOLDER, NAMES
+
+SMALL = Limits(unpacked_freely=1 << 20, sheet_memory=512 << 20, sheet_seconds=20)
+BILLION = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "file"
+
+
+def refusal(file: Path, form: FileFormat | None = None, limits: Limits = SMALL) -> str:
+    with pytest.raises(IngestError) as caught:
+        read(file, form or FileFormat(), ["Party ID"], limits=limits)
+    assert caught.value.message.endswith(".")
+    assert caught.value.hint
+    return caught.value.code
+
+
+def rewritten(path: Path, part: str, change: bytes | None, old: bytes = b"") -> None:
+    """A workbook with one part replaced, or with `old` in it replaced."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(path) as book, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as copy:
+        for name in book.namelist():
+            content = book.read(name)
+            if name == part and change is not None:
+                content = content.replace(old, change) if old else change
+            copy.writestr(name, content)
+    path.write_bytes(out.getvalue())
+
+
+def test_a_gzip_bomb_is_stopped_while_it_unfolds(file: Path) -> None:
+    file.write_bytes(gzip.compress(b"a|b\n" + bytes(1) * (300 << 20), 1))
+    began = time.monotonic()
+    assert refusal(file) == "unfolds_too_far"
+    assert time.monotonic() - began < 5
+
+
+def test_a_zip_bomb_is_stopped_while_it_unfolds(file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("report.csv", b"a|b\n" * (8 << 20))
+    assert refusal(file) == "unfolds_too_far"
+
+
+def test_an_archive_of_a_million_names_is_not_even_listed(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(200):
+            archive.writestr(f"{number}.csv", b"")
+    assert refusal(file, limits=Limits(directory=5000)) == "too_many_files"
+    assert refusal(file) == "many_files"
+
+
+def test_an_archive_inside_an_archive_is_not_opened(file: Path) -> None:
+    file.write_bytes(gzip.compress(gzip.compress(b"a|b\n1|2\n")))
+    assert refusal(file) == "nested"
+
+
+def test_an_archive_with_a_password_is_told(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("report.csv", b"a|b\n")
+    content = bytearray(file.read_bytes())
+    content[6] |= 1
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1
+    file.write_bytes(content)
+    assert refusal(file) == "encrypted_archive"
+
+
+def test_what_an_archive_says_of_its_size_is_not_believed(file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("report.csv", b"a|b\n" * (8 << 20))
+    content = bytearray(file.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = content.rindex(mark) + offset
+        content[at : at + 4] = (40).to_bytes(4, "little")
+    file.write_bytes(content)
+    assert refusal(file) in ("unfolds_too_far", "damaged_archive")
+
+
+@pytest.mark.parametrize("part", ["workbook", "sharedStrings", "styles", "worksheets/sheet1"])
+def test_a_part_that_declares_entities_is_refused(file: Path, part: str) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]}, shared=True)
+    rewritten(file, f"xl/{part}.xml", BILLION + b"<worksheet/>")
+    assert refusal(file) == "xml_bomb"
+
+
+def test_a_part_that_unfolds_too_far_is_refused(file: Path) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]}, shared=True)
+    rewritten(file, "xl/sharedStrings.xml", b"<sst>" + b"<si><t>x</t></si>" * (1 << 18) + b"</sst>")
+    assert refusal(file) == "unfolds_too_far"
+
+
+def test_a_cell_far_away_does_not_take_the_memory_of_all_between(file: Path) -> None:
+    book = openpyxl.Workbook()
+    for place, value in {"A1": "Party ID", "B1": "Name", "XFD1048576": "stray"}.items():
+        book.worksheets[0][place] = value
+    book.save(file)
+    assert refusal(file) == "sheet_too_large"
+
+
+def test_a_long_text_in_every_cell_does_not_take_the_memory_of_all(file: Path) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], *[["1", "x" * 30_000]] * 30_000]}, shared=True)
+    assert refusal(file) == "sheet_too_large"
+
+
+def test_a_line_of_a_gigabyte_is_not_read_to_its_end(file: Path) -> None:
+    with file.open("wb") as out:
+        out.write(b"Party ID|Name\n1|x\n2|" + b"x" * 2_000_000)
+        out.truncate(1 << 30)
+    began = time.monotonic()
+    assert refusal(file) == "line_too_long"
+    assert time.monotonic() - began < 5
+
+
+def test_a_formula_with_its_result_is_a_value(file: Path) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"], ["2", "y"]]})
+    for computed, code in ((b"<v>41</v>", ""), (b"", "uncomputed_formulas"), (b"<v/>", "uncomputed_formulas")):
+        with zipfile.ZipFile(file) as archive:
+            sheet = archive.read("xl/worksheets/sheet1.xml")
+        cell = sheet[sheet.index(b'<c r="A2"') : sheet.index(b"</c>", sheet.index(b'<c r="A2"')) + 4]
+        target = file.with_name(f"formula{len(computed)}.xlsx")
+        target.write_bytes(file.read_bytes())
+        rewritten(target, "xl/worksheets/sheet1.xml", b'<c r="A2"><f>40+1</f>' + computed + b"</c>", cell)
+        if code:
+            assert refusal(target) == code
+        else:
+            assert read(target, FileFormat(), ["Party ID"]).rows[0] == (2, ["41", "x"])
+
+
+def test_an_empty_text_is_the_result_of_a_formula(file: Path) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]})
+    with zipfile.ZipFile(file) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml")
+    cell = sheet[sheet.index(b'<c r="B2"') : sheet.index(b"</c>", sheet.index(b'<c r="B2"')) + 4]
+    rewritten(file, "xl/worksheets/sheet1.xml", b'<c r="B2" t="str"><f>""</f><v></v></c>', cell)
+    assert read(file, FileFormat(), ["Party ID"]).rows == [(2, ["1", ""])]
+
+
+def test_the_separators_of_our_own_cannot_be_smuggled_in(file: Path) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "a_x001F_b_x001E_c"], ["2", "y"]]})
+    found = read(file, FileFormat(), ["Party ID"])
+    assert found.rows == [(2, ["1", "a\ufffdb\ufffdc"]), (3, ["2", "y"])]
+
+
+def test_the_number_of_open_files_is_the_same_afterwards(file: Path) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]})
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    read(file, FileFormat(), ["Party ID"])
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert [path.name for path in file.parent.iterdir()] == ["file"]
+
+
+FORMS = [
+    FileFormat(),
+    FileFormat(quoting=None, skip_lines=1),
+    FileFormat(header=False, quoting=False),
+    FileFormat(kind="fixed", widths=(3, 5, 8)),
+    FileFormat(header_rows=2, trailer=r"T(\d+)"),
+    FileFormat(encoding="latin-1", delimiter="¦"),
+    FileFormat(encoding="utf-16", header_row=2),
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(NAMES),
+    form=st.sampled_from(FORMS),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), st.binary(max_size=6)), max_size=4),
+)
+def test_samples_with_damage_give_rows_or_a_sentence(file: Path, name: str, form: FileFormat, edits: list) -> None:
+    content = (FOLDER / name).read_bytes()
+    for place, gone, added in edits:
+        at = int(place * len(content))
+        content = content[:at] + added + content[at + gone :]
+    _read_or_told(file, content, form)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.binary(max_size=200)
+    | st.builds(
+        bytes.__add__,
+        st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08\0", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"a|b\n"]),
+        st.binary(max_size=60),
+    )
+    | st.text(max_size=60).map(lambda text: gzip.compress(text.encode()))
+    | st.text(max_size=60).map(lambda text: text.encode("utf-16")),
+    form=st.sampled_from(FORMS),
+)
+def test_any_bytes_in_any_format_give_rows_or_a_sentence(file: Path, content: bytes, form: FileFormat) -> None:
+    _read_or_told(file, content, form)
+
+
+def _read_or_told(file: Path, content: bytes, form: FileFormat) -> None:
+    file.write_bytes(content)
+    said = "Nothing."
+    with suppress(IngestError):
+        try:
+            found = read(file, form, ["Party ID"], limits=SMALL)
+        except IngestError as error:
+            said = error.message
+            raise
+        assert all(len(cells) == len(found.names) for _, cells in found.rows)
+    assert said.endswith(".")
