@@ -13,13 +13,26 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from ingest.answer import RowError
-from ingest.check import Batch
+from ingest.answer import EXCLUDED_LISTED, RowError
+from ingest.check import Said
 from ingest.keys import Keys
 from ingest.merge import statements
+from ingest.natural import natural_fields, natural_texts
 from ingest.parse import Column
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, Entity
+from ingest.record import (
+    CASES,
+    CLIENTS,
+    CONTACT_COLUMNS,
+    CONTACTS,
+    CUSTOM_KINDS,
+    EVENTS,
+    PARTIES,
+    PAYMENTS,
+    Entity,
+    split_custom,
+)
 from ingest.skip import is_in
+from ingest.template import Match
 
 Ints = NDArray[np.int64]
 
@@ -27,31 +40,40 @@ Ints = NDArray[np.int64]
 class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
-    `fields` are those that the file fills (mapped columns and constants).
+    `fields` are those that the file may fill; `match` is what the template's records are known by.
     """
 
-    def __init__(self, conn: Connection, fields: Iterable[str], zone: str) -> None:
-        self.conn, self.zone = conn, zone
-        self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS)}
-        self.errors = 0
+    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match) -> None:
+        self.conn, self.zone, self.match = conn, zone, match
+        fields = list(fields)
+        self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
+        self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
+        self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
+        self.errors = self.excluded = 0
         statements.prepare(conn)
-        for sql in statements.create_stage({table: list(columns) for table, columns in self.columns.items()}):
+        staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
+        for sql in statements.create_stage(staged | {"contacts": self.about}):
             conn.exec_driver_sql(sql)
 
-    def add(self, batch: Batch, dirty: Mapping[str, Keys] | None = None) -> None:
-        """Stage the records that a batch speaks of.
+    def add(self, said: Said, dirty: Mapping[str, Keys] | None = None) -> None:
+        """Stage the records that rows speak of.
 
         With `dirty` (sorted keys by client, case, party, event), other records are only named, so that dirty ones can
-        refer to them: the batch does not hold all of their rows.
+        refer to them: not all of their rows are here.
         """
-        self._add_parents(batch, "client", CLIENTS, dirty)
-        self._add_parents(batch, "case", CASES, dirty)
-        self._add_parties(batch, dirty)
-        self._add_contacts(batch)
-        self._add_events(batch, dirty)
+        self._add_parents(said.client, CLIENTS, said, dirty)
+        self._add_parents(said.case, CASES, said, dirty)
+        self._add_parties(said, dirty)
+        self._add_contacts(said, dirty)
+        self._add_events(said, dirty)
+        self._add_payments(said, dirty)
 
-    def add_errors(self, errors: Sequence[RowError]) -> None:
-        """Stage row errors, in the order in which they are to be listed."""
+    def add_errors(self, errors: Sequence[RowError], excluded: Sequence[RowError] = ()) -> None:
+        """Stage row errors, in the order in which they are to be listed, and rows that are left out as far as these
+        are listed."""
+        listed = excluded[: max(0, EXCLUDED_LISTED - self.excluded)]
+        self.excluded += len(listed)
+        errors = sorted([*errors, *listed], key=lambda error: error.row) if listed else errors
         rows = [
             (position, e.row, e.column, e.value, e.code, e.message, e.severity, e.raw)
             for position, e in enumerate(errors, self.errors)
@@ -59,43 +81,70 @@ class Stage:
         self.errors += len(rows)
         self._insert(statements.insert_errors(), rows)
 
-    def _add_parents(self, batch: Batch, name: str, entity: Entity, dirty: Mapping[str, Keys] | None) -> None:
-        fold = _Fold(getattr(batch, name), None)
+    def _add_parents(self, keys: Keys, entity: Entity, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        fold = _Fold(keys, None)
         if not len(fold):
             return
-        flags = repeat(1) if dirty is None else is_in(fold.keys, dirty[name]).astype(int).tolist()
-        identity = _identities(batch, fold) if entity is CLIENTS else fold.texts(batch.values["case.number"])
-        columns = [fold.last(batch.values[field]) for field in self.columns[entity.table].values()]
+        flags = repeat(1) if dirty is None else is_in(fold.keys, dirty[entity.prefix]).astype(int).tolist()
+        combinations = self.match.client if entity is CLIENTS else [self.match.case]
+        identity = _natural(entity.prefix, combinations, said, fold)
         self._insert(
-            statements.stage_parent(entity, list(self.columns[entity.table])),
-            list(zip(fold.keys.tolist(), flags, identity, *columns, strict=False)),
+            statements.stage_parent(entity, self._names(entity)),
+            list(zip(fold.keys.tolist(), flags, identity, *self._texts(entity, said, fold), strict=False)),
         )
 
-    def _add_parties(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
-        fold = _Fold(batch.party, None if dirty is None else dirty["party"])
-        columns = [fold.last(batch.values[field]) for field in self.columns[PARTIES.table].values()]
-        parents = fold.take(batch.client).tolist(), fold.take(batch.case).tolist()
-        rows = list(zip(fold.keys.tolist(), *parents, *columns, strict=True))
-        self._insert(statements.stage_party(list(self.columns[PARTIES.table])), rows)
+    def _names(self, entity: Entity) -> list[str]:
+        """The staged columns of an entity: its own, and those of its custom fields."""
+        return [*self.columns[entity.table], *self.custom.get(entity.table, ())]
 
-    def _add_contacts(self, batch: Batch) -> None:
-        for kind in ("phone", "email"):
-            fold = _Fold(getattr(batch, kind), None)
+    def _texts(self, entity: Entity, said: Said, fold: "_Fold") -> list[list[str | None]]:
+        """What they hold."""
+        fields = [*self.columns[entity.table].values(), *self.custom.get(entity.table, {}).values()]
+        nothing: list[str | None] = [None] * len(fold)
+        return [fold.last(said.values[field]) if field in said.values else nothing for field in fields]
+
+    def _add_parties(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        fold = _Fold(said.party, None if dirty is None else dirty["party"])
+        parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
+        rows = list(zip(fold.keys.tolist(), *parents, *self._texts(PARTIES, said, fold), strict=True))
+        self._insert(statements.stage_party(self._names(PARTIES)), rows)
+
+    def _add_contacts(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        """All rows of a contact are rows of its client, so those of dirty clients are all here."""
+        for kind, contacts in said.contacts.items():
+            fold = _Fold(contacts.key, None)
             if len(fold):
-                clients, texts = fold.take(batch.client).tolist(), fold.texts(batch.values[f"contact.{kind}"])
-                rows = list(zip(fold.keys.tolist(), clients, repeat(kind), texts, strict=False))
-                self._insert(statements.stage_contact(), rows)
+                clients, texts = fold.take(contacts.client), fold.texts(contacts.value)
+                flags = repeat(1) if dirty is None else is_in(clients, dirty["client"]).astype(int).tolist()
+                nothing: list[str | None] = [None] * len(fold)
+                about = (fold.last(contacts.about[n]) if n in contacts.about else nothing for n in self.about)
+                rows = list(zip(fold.keys.tolist(), flags, clients.tolist(), repeat(kind), texts, *about, strict=False))
+                self._insert(statements.stage_contact(self.about), rows)
 
-    def _add_events(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
-        fold = _Fold(batch.event, None if dirty is None else dirty["event"])
+    def _add_events(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        fold = _Fold(said.event, None if dirty is None else dirty["event"])
         if not len(fold):
             return
-        when = [fold.texts(batch.values[f"event.{name}"]) for name in ("starts_at", "date", "time")]
-        columns = [fold.last(batch.values[field]) for field in self.columns[EVENTS.table].values()]
-        parents = fold.take(batch.client).tolist(), fold.take(batch.case).tolist()
-        slots = _slots(batch, fold, when[1], when[2])
-        rows = list(zip(fold.keys.tolist(), *parents, slots, *when, repeat(self.zone), *columns, strict=False))
-        self._insert(statements.stage_event(list(self.columns[EVENTS.table])), rows)
+        when = [fold.texts(said.values[f"event.{name}"]) for name in ("starts_at", "date", "time")]
+        parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
+        slots, texts = _natural("event", self.match.event, said, fold), self._texts(EVENTS, said, fold)
+        rows = list(zip(fold.keys.tolist(), *parents, slots, *when, repeat(self.zone), *texts, strict=False))
+        self._insert(statements.stage_event(self._names(EVENTS)), rows)
+
+    def _add_payments(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        """All rows of a payment are rows of its client, or if it has none of its case."""
+        if said.payment is None:
+            return
+        keys = said.payment
+        if dirty is not None:
+            touched = is_in(said.client, dirty["client"]) | ((said.client == 0) & is_in(said.case, dirty["case"]))
+            keys = np.where(touched, keys, 0)
+        fold = _Fold(keys, None)
+        if len(fold):
+            parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
+            slots, texts = _natural("payment", self.match.payment, said, fold), self._texts(PAYMENTS, said, fold)
+            rows = list(zip(fold.keys.tolist(), *parents, slots, *texts, strict=True))
+            self._insert(statements.stage_payment(self._names(PAYMENTS)), rows)
 
     def _insert(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
         if rows:
@@ -106,6 +155,12 @@ def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:
     """The columns of the entity that the file fills, and from which field."""
     present = set(fields)
     return {column: field for field, column in entity.fields.items() if field in present}
+
+
+def filled_custom(entity: Entity, fields: Iterable[str]) -> dict[str, str]:
+    """The staged columns of the entity's custom fields, and from which field."""
+    own = sorted(field for field in fields if (split_custom(field) or ("",))[0] == entity.prefix)
+    return {f"custom_{number}": field for number, field in enumerate(own, 1)}
 
 
 class _Fold:
@@ -144,35 +199,7 @@ class _Fold:
         return texts
 
 
-def _identities(batch: Batch, fold: _Fold) -> list[str]:
-    """The natural key of each client, as it is kept: `#` and the reference, or the whole name and the case number.
-
-    No tidied text holds the separator, so no two natural keys are written alike.
-    """
-    nothing: list[str | None] = [None] * len(fold)
-
-    def texts(field: str) -> list[str | None]:
-        return fold.texts(batch.values[field]) if field in batch.values else nothing
-
-    parts = ("last_name", "first_name", "middle_name", "suffix")
-    names = zip(*(texts(f"client.{part}") for part in parts), strict=True)
-    return [
-        f"#{reference}" if reference else f"{_named(*name)}\x1f{number}"
-        for reference, name, number in zip(texts("client.reference"), names, texts("case.number"), strict=True)
-    ]
-
-
-def _named(last: str | None, first: str | None, middle: str | None, suffix: str | None) -> str:
-    parts = (last, first, middle, suffix) if middle or suffix else (last, first)
-    return "\x1f".join((part or "").casefold() for part in parts)
-
-
-def _slots(batch: Batch, fold: _Fold, days: list[str | None], times: list[str | None]) -> list[str]:
-    """What makes an event itself among those of its client and case: `#reference`, or date, time and type."""
-    nothing: list[str | None] = [None] * len(fold)
-    types = fold.texts(batch.values["event.type"]) if "event.type" in batch.values else nothing
-    references = fold.texts(batch.values["event.reference"]) if "event.reference" in batch.values else nothing
-    return [
-        f"#{reference}" if reference else f"{day}{f'T{time}' if time else ''}{f'|{kind}' if kind else ''}"
-        for reference, day, time, kind in zip(references, days, times, types, strict=True)
-    ]
+def _natural(kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold) -> list[str]:
+    """The natural key of each record, as it is kept."""
+    fields = (field for field in natural_fields(kind, combinations) if field in said.values)
+    return natural_texts(kind, combinations, {field: fold.texts(said.values[field]) for field in fields}, len(fold))

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, Entity
+from ingest.merge.custom import NO_CUSTOM, Custom
+from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, PAYMENTS, Entity
 
-NATURAL = {CLIENTS.table: "identity", CASES.table: "number"}
+NATURAL = {CLIENTS.table: "identity", CASES.table: "identity"}
 STAGE_MEMORY = 64 * 1024
 """KiB."""
 _KEY = "key INTEGER PRIMARY KEY"  # on SQLite the row's own id, hence the cheapest of all indexes
@@ -39,10 +40,11 @@ def create_stage(columns: Mapping[str, Sequence[str]]) -> list[str]:
     """Temporary tables with the columns that the file fills; they live as long as the connection."""
     bodies = {
         "clients": ["dirty INTEGER", "identity TEXT", "id INTEGER"],
-        "cases": ["dirty INTEGER", "number TEXT", "id INTEGER"],
+        "cases": ["dirty INTEGER", "identity TEXT", "id INTEGER"],
         "case_parties": ["client INTEGER", "kase INTEGER", "id INTEGER"],
-        "contacts": ["client INTEGER", "kind TEXT", "value TEXT"],
+        "contacts": ["dirty INTEGER", "client INTEGER", "id INTEGER", "kind TEXT", "value TEXT"],
         "events": ["client INTEGER", "kase INTEGER", "id INTEGER", "slot TEXT", *(f"{name} TEXT" for name in _MOVED)],
+        "payments": ["client INTEGER", "kase INTEGER", "id INTEGER", "slot TEXT"],
     }
     full = {table: [_KEY, *body, *(f"{c} TEXT" for c in columns.get(table, ()))] for table, body in bodies.items()}
     tables = [f"CREATE TEMPORARY TABLE stage_{table} ({', '.join(body)})" for table, body in full.items()]
@@ -68,9 +70,14 @@ def stage_party(columns: Sequence[str]) -> str:
     return _stage("case_parties", ["key", "client", "kase", *columns], columns)
 
 
-def stage_contact() -> str:
-    """A contact: key, key of the client, kind, value."""
-    return _stage("contacts", ["key", "client", "kind", "value"], ())
+def stage_contact(columns: Sequence[str]) -> str:
+    """A contact: key, dirty, key of the client, kind, value, columns."""
+    return _stage("contacts", ["key", "dirty", "client", "kind", "value", *columns], columns)
+
+
+def stage_payment(columns: Sequence[str]) -> str:
+    """A payment: key, keys of client and case, slot, columns."""
+    return _stage("payments", ["key", "client", "kase", "slot", *columns], columns)
 
 
 def stage_event(columns: Sequence[str]) -> str:
@@ -83,14 +90,14 @@ def insert_errors() -> str:
     return f"INSERT INTO stage_errors ({', '.join(_ERROR_COLUMNS)}) VALUES ({', '.join('?' * len(_ERROR_COLUMNS))})"
 
 
-def merge_parents(entity: Entity, columns: Sequence[str]) -> str:
-    """Clients or cases that are dirty; :agency, :template, :upload."""
+def merge_parents(entity: Entity, columns: Sequence[str], custom: Custom) -> str:
+    """Clients or cases that are dirty; :agency, :template, :upload, names of custom fields."""
     natural = NATURAL[entity.table]
     source = (
-        f"SELECT :agency, {natural}, {_list(columns)}:template, :upload, :upload FROM stage_{entity.table} "
-        f"WHERE dirty = 1 ORDER BY {natural}"
+        f"SELECT :agency, {natural}, {_list(columns)}{custom.packed()}:template, :upload, :upload "
+        f"FROM stage_{entity.table} WHERE dirty = 1 ORDER BY {natural}"
     )
-    return _merge(entity.table, [natural], columns, source, f"agency_id, {natural}")
+    return _merge(entity.table, [natural], columns, source, f"agency_id, {natural}", custom=custom)
 
 
 def find_parents(entity: Entity) -> str:
@@ -111,33 +118,57 @@ def merge_parties(columns: Sequence[str]) -> str:
     return _merge("case_parties", ["case_id", "client_id"], columns, source, "case_id, client_id")
 
 
-def merge_contacts() -> str:
-    """Contacts; there is nothing in them to change."""
+def merge_contacts(columns: Sequence[str]) -> str:
+    """Contacts; those that are not dirty are only there if they are new. Without columns nothing in them changes."""
     source = (
-        "SELECT :agency, c.id, s.kind, s.value, :template, :upload, :upload FROM stage_contacts s "
-        "LEFT JOIN stage_clients c ON c.key = s.client WHERE true ORDER BY c.id"
+        f"SELECT :agency, c.id, s.kind, s.value, {_list(columns, 's.')}:template, :upload, :upload "
+        "FROM stage_contacts s LEFT JOIN stage_clients c ON c.key = s.client "
+        f"WHERE {'s.dirty = 1' if columns else 'true'} ORDER BY c.id"
     )
-    return _merge("contacts", ["client_id", "kind", "value"], (), source, "client_id, kind, value")
+    return _merge("contacts", ["client_id", "kind", "value"], columns, source, "client_id, kind, value")
 
 
-def merge_events(columns: Sequence[str]) -> str:
+def merge_events(columns: Sequence[str], custom: Custom) -> str:
     """Events, all of them dirty. Date, time, instant and zone go together."""
     source = (
-        f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}:template, :upload, :upload "
+        f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}{custom.packed('s.')}"
+        ":template, :upload, :upload "
         "FROM stage_events s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
         "WHERE true ORDER BY c.id, k.id"
     )
-    conflict = "coalesce(client_id, 0), coalesce(case_id, 0), slot"
-    return _merge("events", ["client_id", "case_id", "slot"], columns, source, conflict, _MOVED)
+    return _merge("events", ["client_id", "case_id", "slot"], columns, source, _SLOT, _MOVED, custom)
+
+
+def merge_payments(columns: Sequence[str], custom: Custom) -> str:
+    """Payments, all of them dirty."""
+    staged = "".join(f"CAST(s.{c} AS BIGINT), " if c in _NUMBERS else f"s.{c}, " for c in columns)
+    source = (
+        f"SELECT :agency, c.id, k.id, s.slot, {staged}{custom.packed('s.')}:template, :upload, :upload "
+        "FROM stage_payments s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
+        "WHERE true ORDER BY c.id, k.id"
+    )
+    return _merge("payments", ["client_id", "case_id", "slot"], columns, source, _SLOT, custom=custom)
+
+
+_SLOT = "coalesce(client_id, 0), coalesce(case_id, 0), slot"
+_NUMBERS = frozenset({"amount"})
 
 
 def _merge(
-    table: str, own: Sequence[str], columns: Sequence[str], source: str, conflict: str, moved: Sequence[str] = ()
+    table: str,
+    own: Sequence[str],
+    columns: Sequence[str],
+    source: str,
+    conflict: str,
+    moved: Sequence[str] = (),
+    custom: Custom = NO_CUSTOM,
 ) -> str:
-    into = ["agency_id", *own, *moved, *columns, "template", "created_upload", "updated_upload"]
+    into = ["agency_id", *own, *moved, *columns, *custom.column, "template", "created_upload", "updated_upload"]
     changes = [f"{c} = coalesce(excluded.{c}, {table}.{c})" for c in columns] + [f"{c} = excluded.{c}" for c in moved]
-    differs = [f"excluded.{c} <> coalesce({table}.{c}, '')" for c in columns]
+    changes += custom.change(table)
+    differs = [_differs(table, c) for c in columns]
     differs += [f"coalesce(excluded.{c}, '') <> coalesce({table}.{c}, '')" for c in moved]
+    differs += custom.differs(table)
     then = (
         f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
         if changes
@@ -146,21 +177,36 @@ def _merge(
     return f"INSERT INTO {table} ({', '.join(into)}) {source} ON CONFLICT ({conflict}) DO {then}"
 
 
+def _differs(table: str, column: str) -> str:
+    if column in _NUMBERS:
+        return (
+            f"(excluded.{column} IS NOT NULL AND ({table}.{column} IS NULL OR excluded.{column} <> {table}.{column}))"
+        )
+    return f"excluded.{column} <> coalesce({table}.{column}, '')"
+
+
 def _list(columns: Iterable[str], prefix: str = "") -> str:
     return "".join(f"{prefix}{column}, " for column in columns)
 
 
-def find_children() -> list[str]:
-    """Give staged parties and events the ids of their records."""
+def find_children(tables: Iterable[str]) -> list[str]:
+    """Give staged parties, contacts, events and payments the ids of their records."""
     client = "(SELECT id FROM stage_clients WHERE key = {s}.client)"
     case = "(SELECT id FROM stage_cases WHERE key = {s}.kase)"
     party = f"SELECT t.id FROM case_parties t WHERE t.case_id = {case} AND t.client_id = {client}"
-    event = (
-        f"SELECT t.id FROM events t WHERE coalesce(t.client_id, 0) = coalesce({client}, 0) "
+    slotted = (
+        f"SELECT t.id FROM {{table}} t WHERE coalesce(t.client_id, 0) = coalesce({client}, 0) "
         f"AND coalesce(t.case_id, 0) = coalesce({case}, 0) AND t.slot = {{s}}.slot"
     )
-    found = {PARTIES.table: party, EVENTS.table: event}
-    return [f"UPDATE stage_{table} SET id = ({sql.format(s=f'stage_{table}')})" for table, sql in found.items()]
+    contact = (
+        f"SELECT t.id FROM contacts t WHERE t.client_id = {client} AND t.kind = {{s}}.kind AND t.value = {{s}}.value"
+    )
+    found = {PARTIES.table: party, "contacts": contact, EVENTS.table: slotted, PAYMENTS.table: slotted}
+    return [
+        f"UPDATE stage_{table} SET id = ({found[table].format(s=f'stage_{table}', table=table)})"
+        for table in tables
+        if table in found
+    ]
 
 
 def foreign_owners(table: str) -> str:
@@ -173,7 +219,7 @@ def foreign_owners(table: str) -> str:
 
 def share(table: str) -> str:
     """Mark the records that this file speaks of and that another template's file spoke of before; :template."""
-    dirty = " WHERE dirty = 1" if table in NATURAL else ""
+    dirty = " WHERE dirty = 1" if table in (*NATURAL, "contacts") else ""
     return (
         f"UPDATE {table} SET template = '*' WHERE id IN (SELECT id FROM stage_{table}{dirty}) "
         "AND template NOT IN (:template, '*')"
