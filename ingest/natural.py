@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ingest.keys import combine, hash_column
 from ingest.parse import Column
+from ingest.record import LOOSE
 
 Hashes = NDArray[np.uint64]
 Combination = tuple[str, ...]
 
 _UNIT, _MARK = "\x1f", "\x1e"  # no tidied text holds them, so no two natural keys are written alike
 _EXACT = frozenset({"client.reference", "case.number", "case.reference", "event.reference", "payment.reference"})
-_LOOSE = frozenset({"event.time", "event.type", "payment.due_date", "payment.description"})
 _NAME = ("client.last_name", "client.first_name", "client.middle_name", "client.suffix")
 _SLOT = ("date", "time", "type")
 
@@ -113,8 +113,8 @@ def _pieces(kind: str, names: Combination) -> list[_Piece]:
             pieces += _NAME_PIECES
         else:
             field = "case.number" if (kind, name) == ("client", "case") else f"{kind}.{name}"
-            loose = field in _LOOSE or (kind == "case" and name != "number")
-            pieces.append(_Piece(field, field not in _EXACT and field not in _LOOSE, not loose))
+            loose = field in LOOSE or (kind == "case" and name != "number")
+            pieces.append(_Piece(field, field not in _EXACT and field not in LOOSE, not loose))
     return pieces
 
 

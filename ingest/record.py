@@ -99,6 +99,10 @@ MONEY_FIELDS = ("payment.amount",)
 """Integer cents in the database."""
 
 
+LOOSE = frozenset({"event.time", "event.type", "payment.due_date", "payment.description"})
+"""Fields that tell records apart where they are filled, and that a record may lack: a hearing without a time is one."""
+
+
 def custom_field(prefix: str, name: str) -> str:
     """How the custom field `name` of the records with this prefix is called where fields are called by their name."""
     return f"{prefix}.{CUSTOM}.{name}"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ingest.errors import IngestError
-from ingest.record import CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
+from ingest.record import CONTACTS, DATE_FIELDS, LOOSE, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template.columns import WHOLE_NAME, Mapped, known_field, named_fields, pivot, read_columns, read_custom
 from ingest.template.file import DELIMITERS, ENCODINGS, choice, flag, read_rows, read_size
 from ingest.template.filters import read_excludes, read_lookups, read_match, refuse_unknown_lookups
@@ -291,15 +291,10 @@ def _refuse_orphans(template: Template) -> None:
 
 
 def _refuse_unmatched(template: Template) -> None:
-    """Nothing can be known by a field that is never filled: then no row would be."""
+    """Nothing can be known by a field that is never filled."""
     known = {*template.fields, *template.constants, "client.name", "client.case"}
     for kind, combinations in _matches(template):
-        usable = [
-            names
-            for names in combinations
-            if all(_mapped(kind, name, known) for name in names) or names in _usual(kind)
-        ]
-        if not usable:
+        if not any(all(_mapped(kind, name, known) for name in names) for names in combinations):
             raise TemplateError(
                 "template_match",
                 f"match.{kind} is by fields that the template does not map.",
@@ -309,17 +304,13 @@ def _refuse_unmatched(template: Template) -> None:
 
 
 def _matches(template: Template) -> Iterable[tuple[str, tuple[tuple[str, ...], ...]]]:
-    match = template.match
+    """What a template that does not leave it at the usual way matches by."""
+    match, usual = template.match, Match()
     every = (("client", match.client), ("case", (match.case,)), ("event", match.event), ("payment", match.payment))
-    filled = {name.partition(".")[0] for name in template.fields}
-    return [(kind, combinations) for kind, combinations in every if kind in filled]
-
-
-def _usual(kind: str) -> tuple[tuple[str, ...], ...]:
-    usual = Match()
-    return {"client": usual.client, "case": (usual.case,), "event": usual.event, "payment": usual.payment}[kind]
+    left = {usual.client, (usual.case,), usual.event, usual.payment}
+    return [(kind, combinations) for kind, combinations in every if combinations not in left]
 
 
 def _mapped(kind: str, name: str, known: set[str]) -> bool:
     when = f"{kind}.{name}" in WHEN_FIELDS and "event.datetime" in known
-    return f"{kind}.{name}" in known or when
+    return f"{kind}.{name}" in known or when or f"{kind}.{name}" in LOOSE or (kind == "case" and name != "number")
