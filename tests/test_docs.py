@@ -25,6 +25,31 @@ def test_the_example_of_a_template_is_one() -> None:
     assert template.columns["case.number"] == 13
 
 
+MAPPED = """
+name = "documented"
+[columns]
+client.reference = "id"
+client.name = "name"
+client.dob = "dob"
+case.number = "number"
+case.location = "county"
+event.date = "date"
+event.room = "room"
+event.status = "status"
+payment.amount = "amount"
+payment.citation = "citation"
+"""
+
+
+def test_every_other_example_can_stand_in_a_template() -> None:
+    text = (DOCS / "templates.md").read_text()
+    blocks = re.findall(r"\n\n((?:    .*\n|\n(?=    ))+)", text[text.index("## Fields") :])
+    found = ["\n".join(line[4:] for line in block.splitlines()) for block in blocks]
+    assert len(found) == 7
+    for block in found:
+        load_template(f"{MAPPED}{block}")
+
+
 def test_the_table_of_clients_tells_what_is_tested() -> None:
     """All but the versions, which are those of the machine it was made on."""
     told = read_markdown((DOCS.parent / "README.md").read_text())

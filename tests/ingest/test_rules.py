@@ -110,3 +110,13 @@ def test_a_hearing_is_left_out_on_the_day_after_it(tmp_path: Path) -> None:
     told = [court.push(filler + write([row]).split("\n", 1)[1], f"/rich/{day}.txt") for day in range(3)]
     assert [(upload.skipped, upload.excluded) for upload in told] == [(0, 0), (13, 0), (12, 1)]
     court.close()
+
+
+def test_a_contact_read_again_for_its_case_alone_is_left_as_it_was(tmp_path: Path) -> None:
+    court = court_at(tmp_path)
+    phone = {"id": "1", "cell": "404-555-0101"}
+    rows = [FILLER[0] | phone | {"no": "C1", "kind": "CELL"}, FILLER[0] | phone | {"no": "C2", "kind": "HOME"}]
+    for number, added in enumerate(([], [FILLER[0] | {"id": "2", "no": "C1"}])):
+        court.push(write([*FILLER, *rows, *added]), f"/rich/{number}.txt")
+    assert dump(court)["contacts"] == [("#1", "+14045550101", "HOME")]
+    court.close()
