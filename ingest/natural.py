@@ -61,10 +61,14 @@ def natural_texts(
     """The same as text, of `count` records: `texts` has a list of as many for each field that the file fills."""
     told: list[str | None] = [None] * count
     nothing: list[str | None] = [None] * count
+    left = list(range(count))
     for names in combinations:
         columns = [texts.get(piece.field, nothing) for piece in _pieces(kind, names)]
-        if any(text is None for text in told):
-            told = [text or other for text, other in zip(told, _written(kind, names, columns), strict=True)]
+        if len(left) < count:
+            columns = [[column[place] for place in left] for column in columns]
+        for place, text in zip(left, _written(kind, names, columns), strict=True):
+            told[place] = text
+        left = [place for place in left if told[place] is None]
     return [text or "" for text in told]
 
 
