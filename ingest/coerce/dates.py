@@ -15,6 +15,7 @@ YEARS = (1850, 2200)
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
+_LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
 _DAY = 24 * 60 * 60
 
 
@@ -74,7 +75,7 @@ def read_moments(
 def _fractional(text: str) -> datetime | None:
     """A number with a fraction; one without is a date alone."""
     match = _SERIAL.fullmatch(text)
-    return _serial(match) if match and int(match[1]) >= _FIRST_SERIAL and int(match[2] or 0) else None
+    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < _LAST_SERIAL and int(match[2] or 0) else None
 
 
 def _serial(match: re.Match[str]) -> datetime:
@@ -106,7 +107,7 @@ def _read(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None
 
 def _excel(text: str) -> datetime | None:
     match = _SERIAL.fullmatch(text)
-    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < 2_958_466 else None
+    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < _LAST_SERIAL else None
 
 
 def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
@@ -50,3 +52,23 @@ def test_the_migrations_make_the_same_indexes(state: State, tmp_path: Path) -> N
     with plain.reading() as expected, state.database.reading() as found:
         assert found.execute(query).scalars().all() == expected.execute(query).scalars().all()
     plain.close()
+
+
+def test_cases_of_before_keep_their_number_as_their_identity(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with database.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0002")
+        conn.execute(text("INSERT INTO cases VALUES (1, 'a', 'CR-1', NULL, NULL, NULL, NULL, NULL, 't', 'u', 'u')"))
+        own = "agency_id, identity, template, created_upload, updated_upload"
+        conn.execute(text(f"INSERT INTO clients ({own}) VALUES ('a', '#1', 't', 'u', 'u')"))
+        conn.execute(text("INSERT INTO case_parties VALUES (1, 'a', 1, 1, NULL, 't', 'u', 'u')"))
+    with database.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+        joined = "SELECT k.identity, k.number FROM case_parties p JOIN cases k ON k.id = p.case_id"
+        assert tuple(conn.execute(text(joined)).one()) == ("CR-1", "CR-1")
+        assert conn.execute(text("PRAGMA foreign_key_check")).all() == []
+    database.close()
