@@ -4,7 +4,6 @@ The clients run on the same cores as the servers, so that a second process canno
 """
 
 import os
-from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from bench import processes
 from bench.clients import sftp_at_once
 from bench.figures import Figure, Target, compare
 from bench.peers import Server, dropslot, sshd
+from bench.turns import MIB, in_turn, write_random
 
-MIB = 1024 * 1024
 SESSIONS = 8
 GCM = ("-c", "aes128-gcm@openssh.com")
 TWO, ONE = "dropslot", "one process"
@@ -34,17 +33,13 @@ class Sending:
 def measure(folder: Path, rounds: int, quick: bool) -> list[Figure]:
     """The figures of several processes. Raises UnavailableError when one of the servers cannot run here."""
     size = (8 if quick else 64) * MIB
-    source = folder / "source.bin"
-    source.write_bytes(os.urandom(size))
-    sent: defaultdict[str, list[Sending]] = defaultdict(list)
+    source = write_random(folder / "source.bin", size)
     with ExitStack() as stack:
         servers = [stack.enter_context(sshd(folder / "sshd"))]
         for name, number in ((ONE, 1), (TWO, 2)):
             settings = {"DROPSLOT_SFTP_PROCESSES": str(number)}
             servers.append(stack.enter_context(dropslot(folder / f"with-{number}", settings=settings, name=name)))
-        for _ in range(rounds):
-            for server in servers:
-                sent[server.name].append(_send(server, source))
+        sent = in_turn(rounds, servers, lambda server: _send(server, source))
     return [_figure(size, sent[TWO], ONE, sent[ONE], TARGET), _figure(size, sent[TWO], "sshd", sent["sshd"])]
 
 

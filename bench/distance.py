@@ -6,7 +6,6 @@ window is: the seconds of a session that sends nothing are taken off; those of t
 """
 
 import os
-from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +16,8 @@ from bench.clients import sftp
 from bench.delay import relay
 from bench.figures import Figure, Target, compare
 from bench.peers import Server, dropslot, sshd
+from bench.turns import MIB, in_turn, write_random
 
-MIB = 1024 * 1024
 ONE_WAY = 0.04
 SMALL = {"DROPSLOT_WINDOW": str(2 * MIB)}
 NARROW = "with a window of 2 MiB"
@@ -37,17 +36,13 @@ class Trip:
 def measure(folder: Path, rounds: int, quick: bool) -> list[Figure]:
     """The figures of distance. Raises UnavailableError when one of the servers cannot run here."""
     size = (16 if quick else 64) * MIB
-    source = folder / "source.bin"
-    source.write_bytes(os.urandom(size))
-    trips: defaultdict[str, list[Trip]] = defaultdict(list)
+    source = write_random(folder / "source.bin", size)
     with ExitStack() as stack:
         peer = stack.enter_context(sshd(folder / "sshd"))
         narrow = stack.enter_context(dropslot(folder / "narrow", settings=SMALL, name=NARROW))
         ours = stack.enter_context(dropslot(folder / "dropslot"))
         servers = [_far(server, stack) for server in (peer, narrow, ours)]
-        for number in range(rounds):
-            for server in servers:
-                trips[server.name].append(_travel(server, source, f"round-{number}.bin"))
+        trips = in_turn(rounds, servers, lambda server: _travel(server, source))
     mine, target = trips[ours.name], None if quick else TARGET  # a small file says nothing about the target
     return [_figure(size, mine, NARROW, trips[NARROW], target), _figure(size, mine, peer.name, trips[peer.name])]
 
@@ -58,11 +53,11 @@ def _far(server: Server, stack: ExitStack) -> Server:
     return replace(server, port=port)
 
 
-def _travel(server: Server, source: Path, name: str) -> Trip:
+def _travel(server: Server, source: Path) -> Trip:
     empty = sftp(server, "pwd\n", *GCM)
     os.sync()
-    seconds = sftp(server, f"put {source} /upload/{name}\n", *GCM)
-    sent = server.upload / name
+    seconds = sftp(server, f"put {source} /upload/sent.bin\n", *GCM)
+    sent = server.upload / "sent.bin"
     if sent.read_bytes() != source.read_bytes():
         raise RuntimeError(f"{server.name}: {sent} is not what was sent")
     sent.unlink()

@@ -23,8 +23,8 @@ from bench.clients import sftp
 from bench.figures import Figure, Missing, Target, UnavailableError, compare
 from bench.others import GO_NAME, gopeer, rclone
 from bench.peers import Server, dropslot, sshd
+from bench.turns import MIB, write_random
 
-MIB = 1024 * 1024
 GCM = ("-c", "aes128-gcm@openssh.com")
 SMALL = ("-B", "32768")
 UPLOAD, UPLOAD_CPU = Target(least=1.5), Target(most=0.6)
@@ -65,8 +65,7 @@ Transfers = Mapping[str, list[Transfer]]
 def measure(folder: Path, rounds: int, quick: bool) -> list[Figure | Missing]:
     """The figures of the door. Raises UnavailableError when sshd or dropslot cannot run here."""
     size = (64 if quick else 512) * MIB
-    source = folder / "source.bin"
-    _write_random(source, size)
+    source = write_random(folder / "source.bin", size)
     with ExitStack() as stack:
         peer = stack.enter_context(sshd(folder / "sshd"))
         ours = stack.enter_context(dropslot(folder / "dropslot"))
@@ -190,12 +189,6 @@ def _speed(what: str, size: int, transfers: Transfers, peer: str, target: Target
 
 def _rates(size: int, transfers: list[Transfer]) -> list[float]:
     return [size / MIB / transfer.seconds for transfer in transfers]
-
-
-def _write_random(path: Path, size: int) -> None:
-    with path.open("wb") as file:
-        for _ in range(size // MIB):
-            file.write(os.urandom(MIB))
 
 
 def _sha256(path: Path) -> str:

@@ -9,7 +9,6 @@ chance: in some rounds both agencies share one.
 import asyncio
 import os
 import time
-from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,8 +21,8 @@ from bench.clients import sftp
 from bench.crowd import enter
 from bench.figures import Figure, Target
 from bench.peers import Server, dropslot, neighbour, sshd
+from bench.turns import MIB, in_turn, write_random
 
-MIB = 1024 * 1024
 EVERY = 0.01
 GCM = ("-c", "aes128-gcm@openssh.com")
 ALONE = {"DROPSLOT_SFTP_PROCESSES": "1"}
@@ -54,11 +53,7 @@ class Wait:
 
 def measure(folder: Path, rounds: int, quick: bool) -> list[Figure]:
     """The figures of neighbours. Raises UnavailableError when one of the servers cannot run here."""
-    source = folder / "source.bin"
-    with source.open("wb") as file:
-        for _ in range(64 if quick else 512):
-            file.write(os.urandom(MIB))
-    waits: defaultdict[str, list[Wait]] = defaultdict(list)
+    source = write_random(folder / "source.bin", (64 if quick else 512) * MIB)
     with ExitStack() as stack:
         peer = stack.enter_context(sshd(folder / "sshd"))
         streets = [Street(peer.name, peer, peer)]  # it has no agencies; another session will do
@@ -66,9 +61,7 @@ def measure(folder: Path, rounds: int, quick: bool) -> list[Figure]:
             home = folder / f"dropslot-{number}"
             ours = stack.enter_context(dropslot(home, settings=settings))
             streets.append(Street(name, ours, neighbour(ours, home)))
-        for _ in range(rounds):
-            for street in streets:
-                waits[street.name].append(_wait(street, source))
+        waits = in_turn(rounds, streets, lambda street: _wait(street, source))
     return [_figure(name, waits[name], waits[peer.name], source) for name in (ONE, DEFAULT)]
 
 

@@ -83,6 +83,10 @@ certificate_authorities = Table(
     Column("label", String(100), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("removed_at", Instant),
+    Column("last_used_at", Instant),
+    Column("last_used_from", String(45)),
+    Column("last_used_client", String(255)),
+    Column("last_used_serial", String(20)),
 )
 
 #: Certificates that let nobody in any more, by the serial number (64 bits, kept as decimal text) of their authority.

@@ -10,6 +10,7 @@ sessions, running uploads end, the scheduler looks no more, the worker finishes 
 """
 
 import asyncio
+import gc
 import json
 import os
 import select
@@ -34,6 +35,7 @@ from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
 
 BACKLOG = 512
+YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
 BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
 
@@ -104,10 +106,18 @@ async def _open_door(state: State, log: Log, child: Child) -> None:
     else:
         sock = socket.socket(fileno=child.socket_fd)
     await door.start(sock)
+    _settle_memory()
     tell_ready(child.ready_fd)
     await asked.wait()
     await door.drain(settings.drain)
     await gate.finish()
+
+
+def _settle_memory() -> None:
+    """What is there now stays: it need not be looked at for garbage again and again, between two requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
 
 
 def run_worker(settings: Settings, child: Child) -> None:

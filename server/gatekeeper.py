@@ -8,7 +8,7 @@ from server.clock import now
 from server.intake.usage import Quota
 from server.logs import Log
 from server.networks import parse_networks
-from server.services.credential import Credential, KeyProof, PasswordProof
+from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
 from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
 from server.services.passwords import Passwords
@@ -49,9 +49,14 @@ class Gatekeeper:
         return await self._passwords.prove(username, password)
 
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:
-        """Remember when a key was last used."""
-        if isinstance(credential, KeyProof):
-            self._uses.note(credential.fingerprint, Use(now(), address, client))
+        """Remember when a key, or a certificate of an authority, was last used."""
+        match credential:
+            case KeyProof():
+                self._uses.note(credential.fingerprint, Use(now(), address, client))
+            case CertificateProof():
+                self._uses.note(credential.authority, Use(now(), address, client, credential.serial))
+            case PasswordProof():
+                pass
 
     async def host_keys(self) -> list[bytes]:
         """The private host keys as they are now."""

@@ -65,10 +65,12 @@ def open_state(settings: Settings) -> Iterator[State]:
 def prepare_folders(data: Path) -> None:
     """Create what is missing of the data directory and close it to other users of the machine.
 
-    Raises `AppError` invalid for a directory that is not ours, unavailable for one that cannot be used.
+    Raises `AppError` invalid for a directory that is not ours, denied for root where another user runs the server,
+    unavailable for one that cannot be used.
     """
     try:
         _refuse_foreign(data)
+        _refuse_root(data)
         data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         for name in FOLDERS:
             (data / name).mkdir(mode=PRIVATE, exist_ok=True)
@@ -96,6 +98,25 @@ def _refuse_foreign(data: Path) -> None:
             f"{data.absolute()} holds other things than dropslot's.",
             "Name an empty or a new directory with --data.",
         )
+
+
+def _refuse_root(data: Path) -> None:
+    """Root gets in everywhere, but what it makes the server cannot open: quota counters, locks, copies in the spool.
+
+    Whose the directory is, tells the folder that was made by dropslot itself: it may be a mount point, and anybody's.
+    """
+    folder = data / "run"
+    if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid == 0:
+        return
+    try:
+        owner = folder.owner()
+    except KeyError:  # it has a number and no name
+        owner = f"#{folder.stat().st_uid}"
+    raise AppError(
+        Code.DENIED,
+        f"The data directory {data} belongs to {owner}, and what root makes there the server could not open.",
+        f"Run the command as that user: sudo -u '{owner}' dropslot ...",
+    )
 
 
 def _cure(error: OSError, data: Path) -> str:

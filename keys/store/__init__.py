@@ -6,14 +6,12 @@ Every function takes the connection first; the transaction is the caller's. Inst
 from keys.store.agency_keys import (
     StoredKey,
     Term,
-    Use,
     add_key,
     edit_key,
     find_active,
     find_key,
     list_keys,
     list_terms,
-    note_uses,
     revoke_key,
 )
 from keys.store.authorities import (
@@ -40,6 +38,7 @@ from keys.store.host_keys import (
     rotate_host_keys,
     used_host_keys,
 )
+from keys.store.uses import Use, note_uses
 
 __all__ = [
     "WHEN_TOLD",

@@ -1,6 +1,5 @@
 """Public keys that agencies log in with: from when, until when, and when they were last used."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from keys.errors import KeysError
 from keys.sshkey import PublicKey
 from keys.store.names import choose_label, is_named
+from keys.store.uses import Use, last_use
 from keys.tables import ssh_keys
 
 
@@ -25,15 +25,6 @@ class Term:
         """Whether `at` lies in it."""
         began = self.not_before is None or self.not_before <= at
         return began and (self.expires_at is None or at < self.expires_at)
-
-
-@dataclass(frozen=True)
-class Use:
-    """A login: when, from which address, and with which program (its banner)."""
-
-    at: datetime
-    address: str
-    client: str
 
 
 @dataclass(frozen=True)
@@ -178,14 +169,6 @@ def revoke_key(conn: Connection, agency_id: str, which: str, at: datetime) -> St
     return replace(key, revoked_at=at)
 
 
-def note_uses(conn: Connection, uses: Iterable[tuple[str, Use]]) -> None:
-    """Remember the last login with each of those keys (by fingerprint); an older one than is known changes nothing."""
-    for fingerprint, use in uses:
-        older = or_(ssh_keys.c.last_used_at.is_(None), ssh_keys.c.last_used_at < use.at)
-        values = {"last_used_at": use.at, "last_used_from": use.address[:45], "last_used_client": use.client[:255]}
-        conn.execute(update(ssh_keys).where(ssh_keys.c.fingerprint == fingerprint, older).values(values))
-
-
 def _check_term(term: Term, at: datetime) -> None:
     if term.expires_at is None:
         return
@@ -206,7 +189,6 @@ def _taken(found: StoredKey, agency_id: str) -> KeysError:
 
 
 def _stored(row: Row[Any]) -> StoredKey:
-    used = row.last_used_at
     return StoredKey(
         row.id,
         row.agency_id,
@@ -215,5 +197,5 @@ def _stored(row: Row[Any]) -> StoredKey:
         row.created_at,
         row.revoked_at,
         Term(row.not_before, row.expires_at),
-        Use(used, row.last_used_from or "", row.last_used_client or "") if used else None,
+        last_use(row),
     )

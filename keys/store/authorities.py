@@ -1,4 +1,4 @@
-"""Who may sign certificates for agencies, and which certificates let nobody in any more."""
+"""Who may sign certificates for agencies, who did last, and which certificates let nobody in any more."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, String, func, insert, select, type_coerc
 from keys.errors import KeysError
 from keys.sshkey import PublicKey
 from keys.store.names import choose_label, is_named
+from keys.store.uses import Use, last_use
 from keys.tables import certificate_authorities, revoked_certificates
 
 MOST_SERIAL = 2**64 - 1
@@ -25,6 +26,7 @@ class Authority:
     public: PublicKey
     created_at: datetime
     removed_at: datetime | None = None
+    last_use: Use | None = None
 
 
 def add_authority(
@@ -121,4 +123,4 @@ def _query() -> Any:
 
 def _authority(row: Row[Any]) -> Authority:
     public = PublicKey(row.algorithm, row.bits, row.blob, row.label)
-    return Authority(row.id, row.agency_id, row.label, public, row.created_at, row.removed_at)
+    return Authority(row.id, row.agency_id, row.label, public, row.created_at, row.removed_at, last_use(row))

@@ -49,7 +49,10 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
         ]
     shown = rows if as_json else [{**row, "revoked": len(row["revoked"])} for row in rows]  # type: ignore[arg-type]
     columns = ("id", "agency", "fingerprint", "algorithm", "bits", "label", "created_at", "revoked")
-    print_list(shown, as_json, columns, "No authority is trusted. Add one with: dropslot key authority add FILE.pub")
+    used = ("last_used_at", "last_used_from", "last_used_client", "last_used_serial")
+    print_list(
+        shown, as_json, (*columns, *used), "No authority is trusted. Add one with: dropslot key authority add FILE.pub"
+    )
 
 
 @app.command()
@@ -84,6 +87,7 @@ def _serial(text: str) -> int:
 
 
 def _document(authority: Authority, revoked: frozenset[int], slug: str | None) -> dict[str, object]:
+    use = authority.last_use
     return {
         "id": authority.id,
         "agency": slug,
@@ -94,4 +98,8 @@ def _document(authority: Authority, revoked: frozenset[int], slug: str | None) -
         "created_at": authority.created_at,
         "removed_at": authority.removed_at,
         "revoked": sorted(revoked),
+        "last_used_at": use and use.at,
+        "last_used_from": use and use.address,
+        "last_used_client": use and use.client,
+        "last_used_serial": use and use.serial,
     }

@@ -138,9 +138,12 @@ class Spool:
     def find_settling(self, status: os.stat_result, at: datetime) -> Manifest | None:
         """The manifest of the file that `status` describes if its sender may still take it back at `at`, or None."""
         mine = status.st_dev, status.st_ino
+        return next((manifest for manifest in self.settling(at) if (manifest.dev, manifest.ino) == mine), None)
+
+    def settling(self, at: datetime) -> Iterator[Manifest]:
+        """The accepted files that their senders may still take back at `at`, in no order."""
         recent = (_read(str(file)) for file in self.root.glob("*.json") if not _is_older(file, SETTLED_AGE))
-        settling = (manifest for manifest in recent if manifest and manifest.not_before > at)
-        return next((manifest for manifest in settling if (manifest.dev, manifest.ino) == mine), None)
+        return (manifest for manifest in recent if manifest and manifest.not_before > at)
 
     def all(self) -> Iterator[Manifest]:
         """All accepted files, oldest first; those whose manifest cannot be read are left out (see `broken`)."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from keys.sshkey import PublicKey
-from keys.store import StoredKey, list_authorities, list_keys
+from keys.store import Authority, StoredKey, list_authorities, list_keys
 from server.agencies import Agency
 
 SOON = timedelta(days=30)
@@ -32,11 +32,11 @@ class Finding:
 def audit(conn: Connection, agencies: list[Agency], at: datetime, idle: timedelta) -> list[Finding]:
     """What is to be done about the keys of those agencies that are enabled, and about the authorities they trust.
 
-    A key is unused that was last used longer ago than `idle`.
+    A key is unused that was last used longer ago than `idle`, an authority if all its certificates are.
     """
     enabled = [agency for agency in agencies if agency.enabled]
     findings = [one for agency in enabled for one in _of_agency(conn, agency, at, idle)]
-    return findings + list(_of_authorities(conn, enabled))
+    return findings + list(_of_authorities(conn, enabled, at, idle))
 
 
 def _of_agency(conn: Connection, agency: Agency, at: datetime, idle: timedelta) -> Iterator[Finding]:
@@ -74,16 +74,26 @@ def _of_key(slug: str, key: StoredKey, at: datetime, idle: timedelta) -> Iterato
         yield "weak", f"RSA with {key.bits} bits is weak by now. Ask for an Ed25519 key, then: {revoke}"
 
 
-def _of_authorities(conn: Connection, agencies: list[Agency]) -> Iterator[Finding]:
+def _of_authorities(conn: Connection, agencies: list[Agency], at: datetime, idle: timedelta) -> Iterator[Finding]:
     slugs = {agency.id: agency.slug for agency in agencies}
     for authority in list_authorities(conn):
-        if _is_weak(authority.public) and (authority.agency_id is None or authority.agency_id in slugs):
-            sentence = (
-                f"The authority's RSA key with {authority.public.bits} bits is weak by now. Trust a stronger one, then "
-                f"dropslot key authority remove {authority.id}"
-            )
+        if authority.agency_id is None or authority.agency_id in slugs:
             name = f"{authority.label} {authority.public.fingerprint}"
-            yield Finding(slugs.get(authority.agency_id or "", ""), "weak", name, sentence)
+            for code, sentence in _of_authority(authority, at, idle):
+                yield Finding(slugs.get(authority.agency_id or "", ""), code, name, sentence)
+
+
+def _of_authority(authority: Authority, at: datetime, idle: timedelta) -> Iterator[tuple[str, str]]:
+    remove = f"dropslot key authority remove {authority.id}"
+    if authority.last_use is None and authority.created_at + GRACE < at:
+        since = f"{authority.created_at:%Y-%m-%d}"
+        yield "never-used", f"None of its certificates has been used since {since}. Ask its holder, or: {remove}"
+    if authority.last_use and authority.last_use.at + idle < at:
+        last = f"{authority.last_use.at:%Y-%m-%d}"
+        yield "unused", f"One of its certificates was last used on {last}. Ask its holder, or: {remove}"
+    if _is_weak(authority.public):
+        bits = authority.public.bits
+        yield "weak", f"The authority's RSA key with {bits} bits is weak by now. Trust a stronger one, then: {remove}"
 
 
 def _is_weak(public: PublicKey) -> bool:

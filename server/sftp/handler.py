@@ -10,7 +10,9 @@ What else is changed:
   `extensions`);
 - the limits we announce are OpenSSH's, and the number of open handles is bounded;
 - a WRITE may be followed by rubbish in its packet: Go's pkg/sftp before 1.13.6 (rclone 1.60) pads its last one;
-- OPENDIR of a missing directory fails at once, not at the first READDIR.
+- OPENDIR of a missing directory fails at once, not at the first READDIR;
+- a client that leaves before it has said its version ends its channel and no other, and version 3 is the answer to
+  whatever version it says.
 """
 
 import asyncio
@@ -19,8 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
 from asyncssh import SFTPFailure, SFTPLimits
-from asyncssh.constants import FXP_OPENDIR, FXP_WRITE
-from asyncssh.packet import SSHPacket
+from asyncssh.constants import FXP_INIT, FXP_OPENDIR, FXP_VERSION, FXP_WRITE
+from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
 from asyncssh.sftp import SFTPBadMessage, SFTPInvalidHandle, SFTPServerHandler
 
 from server.sftp.extensions import ANNOUNCED, ANSWERS, RETURN_TYPES, Answer
@@ -67,6 +69,33 @@ class Handler(SFTPServerHandler):
     ) -> None:
         super().__init__(files, reader, writer, VERSION)
         self._touch = touch
+
+    async def run(self) -> None:
+        """Say which version is spoken, then do what the client asks until it leaves."""
+        try:
+            await self._take_greeting()
+        except PacketDecodeError as error:
+            await self._cleanup(SFTPBadMessage(str(error)))
+        except EOFError:
+            await self._cleanup(None)
+        except (OSError, asyncssh.Error) as error:
+            await self._cleanup(error)
+        else:
+            extensions = (String(name) + String(data) for name, data in self._extensions)
+            self.send_packet(FXP_VERSION, None, UInt32(VERSION), *extensions)
+            await self.recv_packets()
+
+    async def _take_greeting(self) -> None:
+        """The client's INIT. Its version changes nothing, nor does what it says behind it.
+
+        By section 4 of the draft the answer is the lower one of both versions. But a lower one than 3 we do not speak,
+        so it would be a lie; OpenSSH's answer is 3 as well, and ignores what is behind it (sftp-server.c,
+        process_init).
+        """
+        packet = await self.recv_packet()
+        if packet.get_byte() != FXP_INIT:
+            raise SFTPBadMessage("A session begins with INIT.")
+        packet.get_uint32()
 
     async def recv_packet(self) -> SSHPacket:
         """The next request, without its length. asyncssh would hold 4 MiB of it; we announce less, as OpenSSH."""

@@ -30,9 +30,11 @@ from server.intake.names import is_temporary
 from server.intake.spool import Manifest, Spool
 from server.intake.usage import Meter
 from server.sftp.coverage import Coverage
+from server.sftp.depth import check_depth
 from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.quota import beginning, freeing
+from server.sftp.settling import follow, follow_tree
 from server.sftp.staging import copy_content, is_locked, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
 
@@ -275,7 +277,12 @@ class Reception:
         self._spool.accept_link(manifest, fd, self._journal.offer(entry, manifest.to_json()))
         return manifest
 
-    # Renaming and removing
+    # Directories, renaming and removing
+
+    def mkdir(self, jail: Jail, sender: Sender, path: AgencyPath) -> None:
+        """Make a directory, while nobody moves one above it to where it would be too deep."""
+        with self._journal.locked(sender.agency, str(path)):
+            jail.mkdir(path)
 
     def rename(
         self,
@@ -288,7 +295,8 @@ class Reception:
     ) -> Outcome | None:
         """Rename, and take the file if that is what completes it; what came of it, or None if nothing did.
 
-        A directory takes along what is noted of the files below it, and nobody begins or ends one meanwhile.
+        A directory takes along what is noted of the files below it, accepted a moment ago or not yet whole, and nobody
+        begins or ends one meanwhile.
         """
         if old == new:
             jail.rename(old, new, replacing)
@@ -298,22 +306,17 @@ class Reception:
             if stat.S_ISDIR(jail.stat(old).st_mode) != is_directory:
                 raise SFTPFailure(CHANGED)
             if is_directory:
+                check_depth(jail, old, new)
                 with self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
+                follow_tree(self._spool, jail, sender.agency, old, new)
                 return None
             replaced = jail.find(new) if meter and replacing and new.area == UPLOAD else None
             with freeing(meter, replaced), self._journal.moving(sender.agency, str(old), str(new)) as entry:
                 jail.rename(old, new, replacing)
             if entry is None and not is_temporary(new.name):
-                self._follow(jail, new)
+                follow(self._spool, jail, new)
             return self._renamed(jail, sender, old, new, entry) if old.area == UPLOAD else None
-
-    def _follow(self, jail: Jail, path: AgencyPath) -> None:
-        """If the file there was accepted a moment ago, by whichever process, it arrives under its new name."""
-        status = jail.stat(path)
-        settling = self._spool.find_settling(status, now()) if status.st_nlink > 1 else None
-        if settling:
-            self.renew(settling, path)
 
     def _renamed(
         self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, entry: Entry | None

@@ -89,7 +89,7 @@ class Tree(SFTPServer):
         if where.is_root or str(where) in {f"/{area}" for area in AREAS}:
             raise SFTPFailure("That directory exists already.")
         check_may_create(where, "directory")
-        await self._work("MKDIR", self._jail.mkdir, where)
+        await self._work("MKDIR", self._desk.reception.mkdir, self._jail, self._sender, where)
         self._log.info("MKDIR", path=str(where))
 
     async def rmdir(self, path: bytes) -> None:

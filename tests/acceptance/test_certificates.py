@@ -123,3 +123,16 @@ def test_the_list_names_the_agency_and_what_is_revoked(court: Court, authority: 
     assert (row["agency"], row["revoked"]) == (court.slug, [5])
     refused = court.dropslot.run("key", "authority", "revoke", authority["id"], "five", check=False)
     assert "digits" in refused.stderr
+
+
+def test_the_list_tells_when_a_certificate_was_last_used_from_where_and_with_what(court: Court, authority: Any) -> None:
+    def used() -> dict[str, Any]:
+        rows = court.dropslot.json("key", "authority", "list")
+        return next(row for row in rows if row["id"] == authority["id"])
+
+    sign(court, serial=1001)
+    assert used()["last_used_at"] is None
+    assert comes_in(court)
+    wait_for(lambda: used()["last_used_at"], "the use to be noted", 10)
+    assert (used()["last_used_from"], used()["last_used_serial"]) == ("127.0.0.1", 1001)
+    assert "OpenSSH" in used()["last_used_client"]

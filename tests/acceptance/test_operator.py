@@ -120,6 +120,20 @@ def test_a_data_directory_that_is_not_writable(tmp_path: Path) -> None:
     assert "cannot be used" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gets into another user's directory")
+@pytest.mark.parametrize("command", ["sweep", "doctor", "serve", "ban list"])
+def test_root_makes_nothing_in_a_data_directory_of_the_servers_user(tmp_path: Path, command: str) -> None:
+    installation = Dropslot(tmp_path / "data")
+    installation.shell("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
+    installation.shell("agency", "edit", "gwinnett", "--quota-files", "10")
+    for path in (installation.data, *installation.data.rglob("*")):
+        os.chown(path, 65534, 65534)
+    done = installation.shell(*command.split(), check=False)
+    assert done.returncode == 1
+    assert "sudo -u" in done.stderr
+    assert [path for path in installation.data.rglob("*") if path.stat().st_uid == 0] == []
+
+
 def test_a_port_in_use(dropslot: Dropslot) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

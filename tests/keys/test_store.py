@@ -369,3 +369,25 @@ def test_serials_are_revoked_once_and_others_are_refused(conn: Connection) -> No
     for serial in (-1, 2**64):
         with pytest.raises(KeysError, match="serial number"):
             revoke_serials(conn, added, [serial], NOON, lambda: next(numbers))
+
+
+def test_an_authority_remembers_its_last_certificate_and_a_key_its_own_use(conn: Connection) -> None:
+    public = new_key()
+    add(conn, MARICOPA, public)
+    add_authority(conn, "ca", None, public, "", NOON)
+    later = NOON + timedelta(seconds=1)
+    by_key, early = Use(NOON, "192.0.2.1", "A"), Use(NOON, "192.0.2.2", "B", 7)
+    late = Use(later, "2001:db8::1", "C" * 255, 2**64 - 1)
+    note_uses(conn, [(public.fingerprint, use) for use in (late, by_key, early)])
+    assert list_keys(conn, MARICOPA)[0].last_use == by_key
+    assert list_authorities(conn)[0].last_use == late
+    assert find_trusted(conn, public.fingerprint) == list_authorities(conn)[0]
+
+
+def test_a_login_by_certificate_changes_nobodys_admission(conn: Connection) -> None:
+    public = new_key()
+    add_authority(conn, "ca", None, public, "", NOON)
+    before = list_trust(conn)
+    note_uses(conn, [(public.fingerprint, Use(NOON, "192.0.2.1", "A", 0))])
+    assert list_trust(conn) == before
+    assert list_authorities(conn)[0].last_use == Use(NOON, "192.0.2.1", "A", 0)

@@ -27,6 +27,7 @@ FAST = (b"aes256-gcm@openssh.com", b"aes128-gcm@openssh.com")
 HAVE_TRIED = b"SSH-2.0-OpenSSH_"
 # In seconds. So long others wait at most for requests of one connection that are already here, and for one more.
 TURN = 0.01
+HEARD = 0.5  # so exact is what the keepalive timer knows of when the client last said something
 
 _UINT32 = struct.Struct(">I")
 _ONE_NUMBER = 5 + 4 + 4
@@ -62,6 +63,7 @@ class HotConnection(Line):
         self.resting = False
         self._turn_ends = 0.0
         self._waiting: list[Batch] = []
+        self._heard = 0.0
 
     # Receiving
 
@@ -91,8 +93,10 @@ class HotConnection(Line):
 
     def _take(self, view: memoryview, at: int, end: int) -> None:
         """Deal with the bytes from `at` to `end`. What they ask for is answered when all of them are dealt with."""
-        self._reset_keepalive_timer()
         outermost = self.begin_batch()
+        if self._turn_ends > self._heard + HEARD:
+            self._heard = self._turn_ends
+            self._reset_keepalive_timer()
         try:
             while at < end:
                 if not self._is_hot():
@@ -145,6 +149,8 @@ class HotConnection(Line):
             if after > end:
                 break
             seal.open(number, view, at, length)
+            if not LEAST_PADDING <= view[at + LENGTH] <= length - 2:  # RFC 4253 section 6
+                raise ProtocolError("Bad padding")
             if not self._deal(view, at + LENGTH, length):
                 self._replay(seal, view, at, length)
                 if not self._is_hot():

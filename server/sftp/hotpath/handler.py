@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
-from asyncssh.constants import FX_OK, FXP_DATA, FXP_READ, FXP_STATUS, FXP_WRITE
+from asyncssh.constants import FX_OK, FXP_CLOSE, FXP_DATA, FXP_HANDLE, FXP_OPEN, FXP_READ, FXP_STATUS, FXP_WRITE
 from asyncssh.packet import SSHPacket
 from asyncssh.sftp import SFTPBadMessage, SFTPError
 
@@ -20,6 +20,7 @@ from server.sftp.files import Files
 from server.sftp.handler import MOST_PACKET, VERSION, Handler
 from server.sftp.hotpath.downloads import Downloads, Read
 from server.sftp.hotpath.eager import Begun, begin
+from server.sftp.hotpath.opening import Open, read_open
 from server.sftp.hotpath.uploads import Gathering
 from server.sftp.upload import Upload
 
@@ -36,8 +37,11 @@ _HEAD = struct.Struct(">IBI")
 _UINT32 = struct.Struct(">I")
 _OK = struct.Struct(">IBIIII")
 _DATA = struct.Struct(">IBII")
+_GIVEN = struct.Struct(">IBII4s")
 
 SHORTEST = 5  # type and id
+ONE_HANDLE = 8  # a handle of ours with its length
+OUR_HANDLE = bytes((0, 0, 0, 4))
 MOST_READS = 256
 UNSENT_REPLIES = 1024 * 1024
 
@@ -193,8 +197,8 @@ class HotHandler(Handler):
         """Deal with requests as long as none has to be waited for; how many bytes that were."""
         self._touch()
         at, end = 0, len(data)
-        while at < end and not self._held:
-            if self._uploads.left:
+        while at < end and not self._begun:
+            if self._uploads.left:  # it has begun, so whatever else holds us comes behind it
                 piece = data[at : at + self._uploads.left]
                 self._uploads.add(piece)
                 at += len(piece)
@@ -202,6 +206,8 @@ class HotHandler(Handler):
                 skipped = min(self._skip, end - at)
                 self._skip -= skipped
                 at += skipped
+            elif self._held:
+                break
             else:
                 at += self._collect(data[at:])
         return at
@@ -245,14 +251,14 @@ class HotHandler(Handler):
                 self._begin_write(request)
         elif self._uploads and not self._server.writes_at_once():
             self._begin(self._after_writes(bytes(request)))
-        elif kind == FXP_READ and len(request) == _TRANSFER.size and request[12] == 4:
+        elif kind == FXP_READ and len(request) == _TRANSFER.size and request[9:13] == OUR_HANDLE:
             *_, handle, offset, size = _TRANSFER.unpack(request)
             self._uploads.write()
             self._downloads.add(Read(number, handle, offset, size))
         else:
             self._put_together = False
             self._uploads.write()
-            self._begin(self._process(kind, number, SSHPacket(bytes(request[_HEAD.size :]))))
+            self._begin(self._process(kind, number, bytes(request[_HEAD.size :])))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin with what may have to wait; if it does, the session's task goes on with it."""
@@ -264,7 +270,7 @@ class HotHandler(Handler):
     def _begin_write(self, request: memoryview) -> None:
         """Gather the payload of a WRITE; one that is wrong, or the first to its file, is done as any other request."""
         upload, size = None, 0
-        if len(request) == _TRANSFER.size and request[12] == 4:
+        if len(request) == _TRANSFER.size and request[9:13] == OUR_HANDLE:
             length, _, number, _, handle, offset, size = _TRANSFER.unpack(request)
             upload = self._file_handles.get(handle)
         if not isinstance(upload, Upload) or not upload.begun or not 0 < size <= length - _TRANSFER.size + 4:
@@ -290,11 +296,36 @@ class HotHandler(Handler):
         self._begun = None
         self._begin_request(memoryview(request))
 
-    async def _process(self, kind: int, number: int, packet: SSHPacket) -> None:
+    async def _process(self, kind: int, number: int, request: bytes) -> None:
         """Any request but a READ or WRITE in transit. READs before it are answered first: it may close their handle."""
         if len(self._downloads):
             await self._downloads.wait()
-        await self._process_packet(kind, number, packet)
+        if kind == FXP_CLOSE and (file := self._file_handles.get(request[4:])) and len(request) == ONE_HANDLE:
+            await self._close(number, request[4:], file)
+        elif kind == FXP_OPEN and (asked := read_open(request)):
+            await self._open(number, asked)
+        else:
+            await self._process_packet(kind, number, SSHPacket(request))
+
+    async def _open(self, number: int, asked: Open) -> None:
+        """As asyncssh does it, without its packets: one file after another is most of what courts send."""
+        try:
+            file = await self._server.open(asked.path, asked.flags, asked.attributes)
+        except SFTPError as error:
+            self._answer(number, error)
+            return
+        handle = self._get_next_handle()
+        self._file_handles[handle] = file
+        self._replies += _GIVEN.pack(13, FXP_HANDLE, number, 4, handle)
+
+    async def _close(self, number: int, handle: bytes, file: object) -> None:
+        outcome = None
+        del self._file_handles[handle]
+        try:
+            await self._server.close(file)
+        except SFTPError as error:
+            outcome = error
+        self._answer(number, outcome)
 
     # Output
 

@@ -60,7 +60,7 @@ def test_cases_of_before_keep_their_number_as_their_identity(tmp_path: Path) -> 
     database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
     with database.writing() as conn:
         config.attributes["connection"] = conn
-        command.upgrade(config, "0002")
+        command.upgrade(config, "0003")
         conn.execute(text("INSERT INTO cases VALUES (1, 'a', 'CR-1', NULL, NULL, NULL, NULL, NULL, 't', 'u', 'u')"))
         own = "agency_id, identity, template, created_upload, updated_upload"
         conn.execute(text(f"INSERT INTO clients ({own}) VALUES ('a', '#1', 't', 'u', 'u')"))

@@ -104,3 +104,19 @@ def test_an_authority_is_a_way_in_and_may_be_weak(state: State, agency: Agency) 
     with state.database.writing() as conn:
         add_authority(conn, new_id(), None, weak_key(), "old", NOW)
     assert codes(state) == ["weak"]
+
+
+@pytest.mark.parametrize(
+    ("age", "used", "found"),
+    [(6, None, []), (8, None, ["never-used"]), (400, 1, []), (400, 91, ["unused"])],
+    ids=["new", "never used", "in use", "unused"],
+)
+def test_an_authority_whose_certificates_nobody_uses_is_found(
+    state: State, agency: Agency, age: int, used: int | None, found: list[str]
+) -> None:
+    public = generate()[1]
+    with state.database.writing() as conn:
+        add_authority(conn, new_id(), agency.id, public, "court-ca", NOW - age * DAY)
+        if used is not None:
+            note_uses(conn, [(public.fingerprint, Use(NOW - used * DAY, "192.0.2.1", "client", 7))])
+    assert codes(state) == found

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from keys.store import StoredKey, Use, list_keys
+from keys.store import StoredKey, Use, add_authority, list_authorities, list_keys
 from server.clock import now
 from server.logs import open_log
 from server.services import uses
@@ -71,3 +71,18 @@ def test_what_cannot_be_written_now_is_written_later(
 
     play(state, scene)
     assert stored(state, key) == use
+
+
+def test_a_key_and_an_authority_of_one_fingerprint_are_two(state: State, key: StoredKey) -> None:
+    with state.database.writing() as conn:
+        add_authority(conn, "ca", None, key.public, "", now())
+    by_key, by_certificate = Use(now(), "192.0.2.7", "A"), Use(now(), "192.0.2.8", "B", 1001)
+
+    async def scene(ledger: Uses) -> None:
+        ledger.note(key.fingerprint, by_key)
+        ledger.note(key.fingerprint, by_certificate)
+
+    play(state, scene)
+    assert stored(state, key) == by_key
+    with state.database.reading() as conn:
+        assert list_authorities(conn)[0].last_use == by_certificate

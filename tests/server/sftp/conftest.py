@@ -268,6 +268,17 @@ def door(open_door: Callable[..., RunningDoor]) -> RunningDoor:
     return open_door()
 
 
+@pytest.fixture
+def two_doors(open_door: Callable[..., RunningDoor], keys: Path) -> Iterator[tuple[RunningDoor, RunningDoor]]:
+    """Two processes' doors to one data directory, with a second to settle."""
+    door = open_door(settle=1)
+    other = RunningDoor(door.folder, keys, settle=1, hot_path=door.settings.hot_path)
+    other.admit("court", (keys / "id.fingerprint").read_text())
+    other.start()
+    yield door, other
+    other.drain()
+
+
 @pytest.fixture(scope="session", params=[True, False], ids=["hot", "stock"])
 def hot_path(request: pytest.FixtureRequest) -> bool:
     """Whether the door takes its own packet path: everything is tested on both."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -156,39 +155,29 @@ def test_opening_and_closing_without_a_write_is_no_arrival(door: RunningDoor) ->
 # Taking back (how WinSCP does all this is in test_winscp)
 
 
-def test_a_file_that_another_process_accepted_is_taken_back(open_door: Callable[..., RunningDoor], keys: Path) -> None:
-    door = open_door(settle=1)
-    other = RunningDoor(door.folder, keys, settle=1)
-    other.admit("court", (keys / "id.fingerprint").read_text())
-    other.start()
-    try:
-        with door.raw() as client, other.raw() as elsewhere:
-            client.put("/upload/ecr.csv", b"half of it")
-            elsewhere.remove("/upload/ecr.csv")
-            assert list(door.spool.all()) == []
-            assert other.events.named("DELETE")[0]["withdrawn"]
-    finally:
-        other.drain()
+def test_a_file_that_another_process_accepted_is_taken_back(two_doors: tuple[RunningDoor, RunningDoor]) -> None:
+    door, other = two_doors
+    with door.raw() as client, other.raw() as elsewhere:
+        client.put("/upload/ecr.csv", b"half of it")
+        elsewhere.remove("/upload/ecr.csv")
+        assert list(door.spool.all()) == []
+        assert other.events.named("DELETE")[0]["withdrawn"]
+    other.drain()
     door.drain()
     assert door.intake.arrived == other.intake.arrived == []
 
 
 def test_a_file_that_another_process_renames_in_its_settle_time_arrives_under_its_new_name(
-    open_door: Callable[..., RunningDoor], keys: Path
+    two_doors: tuple[RunningDoor, RunningDoor],
 ) -> None:
-    door = open_door(settle=1)
-    other = RunningDoor(door.folder, keys, settle=1)
-    other.admit("court", (keys / "id.fingerprint").read_text())
-    other.start()
-    try:
-        with door.raw() as client, other.raw() as elsewhere:
-            client.put("/upload/ecr.csv", b"12345")
-            elsewhere.status(elsewhere.send(RENAME, text("/upload/ecr.csv") + text("/upload/nightly.csv")))
-            (manifest,) = door.spool.all()
-            assert manifest.path == "/upload/nightly.csv", "before RENAME is answered"
-            assert door.arrival() == manifest
-    finally:
-        other.drain()
+    door, other = two_doors
+    with door.raw() as client, other.raw() as elsewhere:
+        client.put("/upload/ecr.csv", b"12345")
+        elsewhere.rename("/upload/ecr.csv", "/upload/nightly.csv")
+        (manifest,) = door.spool.all()
+        assert manifest.path == "/upload/nightly.csv", "before RENAME is answered"
+        assert door.arrival() == manifest
+    other.drain()
     assert other.intake.arrived == []
 
 

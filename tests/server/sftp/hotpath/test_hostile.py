@@ -280,6 +280,31 @@ def test_no_request_is_longer_than_was_announced(door: RunningDoor) -> None:
         assert client.channel.recv(100) == b"", "it took more than it says"
 
 
+@hot_only
+@pytest.mark.parametrize("padding", [0, 3, 255])
+@pytest.mark.parametrize("kind", [2, 94], ids=["ignored", "data"])
+def test_padding_is_at_least_four_bytes_and_in_the_packet(door: RunningDoor, kind: int, padding: int) -> None:
+    client = door.raw()
+    under: Any = client.client.get_transport()
+    there = min(padding, 16)
+
+    def pad_badly(payload: bytes) -> bytes:
+        return struct.pack(">IB", 1 + len(payload) + there, padding) + payload + bytes(there)
+
+    packet = paramiko.Message()
+    packet.add_byte(bytes([kind]))
+    if kind == 94:
+        packet.add_int(client.channel.remote_chanid)
+    overhead = 1 + len(packet.asbytes()) + 4 + 13 + there
+    path = text("/" * (16 + -overhead % 16))  # so that whole blocks are sent
+    packet.add_string(struct.pack(">IBI", 5 + len(path), REALPATH, 7) + path)
+    under.packetizer._build_packet = pad_badly
+    under._send_message(packet)
+    wait_until(lambda: bool(door.events.named("DISCONNECTED")), "the session to be ended")
+    assert door.events.named("DISCONNECTED")[0]["reason"] == "ProtocolError"
+    client.client.close()
+
+
 def test_a_small_answer_to_whoever_is_slow(door: RunningDoor) -> None:
     """A client reads in small bites; all is there, and it may ask in between."""
     data = os.urandom(2 * MIB)

@@ -7,7 +7,7 @@ from typing import Any
 
 import paramiko
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.server.sftp.conftest import RunningDoor, wait_until
@@ -98,13 +98,14 @@ often = settings(
     deadline=None,
     max_examples=120,
     suppress_health_check=list(HealthCheck),
-    phases=(Phase.reuse, Phase.generate, Phase.shrink),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
 
 
 def test_any_conversation(sides: tuple[Side, Side]) -> None:
     @often
     @given(conversations(), pieces)
+    @example([Step(READ, size=5, spoil="byte", argument=540)], [1])  # the length of its handle becomes another
     def talk(steps: list[Step], sizes: list[int]) -> None:
         # what a disk has free, and how long ago something was, differ
         steps = [step for step in steps if step.kind != EXTENDED]
