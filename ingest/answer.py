@@ -17,6 +17,8 @@ from typing import Any
 from ingest.errors import IngestError
 
 RECEIPT_ERRORS = 100
+EXCLUDED_LISTED = 1000
+"""Rows left out by filters that are listed with an upload; all are counted. A feed may hold years of past hearings."""
 VALUE_IN_TEXT = 40
 NAME_BYTES = 255
 ANSWER_COLUMNS = ("row number", "reasons")
@@ -31,6 +33,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 class RowError:
     """One thing wrong with one row.
 
+    `severity` is error, warning, or excluded: the template's filters leave the row out, and nothing is wrong with it.
     `row` is the number of the line on which the row begins, the first line of the file being 1, as a text editor
     counts (a spreadsheet agrees unless cells hold line breaks). `raw` is the row as it came.
     """
@@ -59,7 +62,8 @@ class Upload:
 
     `status` is processed, partially_processed, failed or duplicate. `rows` counts the rows under the header, blank
     ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows` are
-    disjoint. `counts` is by kind: clients, contacts, cases, events. `header`, `delimiter` and `quoting` are the file's
+    disjoint; `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts, cases,
+    events, payments. `header`, `delimiter` and `quoting` are the file's
     own; a file without a header has `column 1`, `column 2` and so on.
     `error` is set when nothing at all was taken. `answered_at` is when its receipt was delivered.
     """
@@ -79,6 +83,7 @@ class Upload:
     skipped: int = 0
     error_rows: int = 0
     warning_rows: int = 0
+    excluded: int = 0
     counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
     header: tuple[str, ...] = ()
     delimiter: str = ""
@@ -126,12 +131,24 @@ def receipt(upload: Upload, errors: Sequence[RowError]) -> dict[str, Any]:
         "skipped": upload.skipped,
         "error_rows": upload.error_rows,
         "warning_rows": upload.warning_rows,
+        "excluded_rows": upload.excluded,
         "counts": {kind: dict(vars(counts)) for kind, counts in upload.counts.items()},
         "notes": list(upload.notes),
         "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
-        "errors": [_row(each) for each in errors[:RECEIPT_ERRORS]],
+        "errors": [_row(each) for each in wrong(errors)[:RECEIPT_ERRORS]],
+        "excluded": [{"row": e.row, "message": e.message} for e in left_out(errors)[:RECEIPT_ERRORS]],
         "error_file": upload.error_file,
     }
+
+
+def wrong(errors: Sequence[RowError]) -> list[RowError]:
+    """Those of the listed rows that are to be corrected."""
+    return [error for error in errors if error.severity != "excluded"]
+
+
+def left_out(errors: Sequence[RowError]) -> list[RowError]:
+    """Those of the listed rows that the template's filters leave out."""
+    return [error for error in errors if error.severity == "excluded"]
 
 
 def _row(error: RowError) -> dict[str, Any]:
@@ -147,9 +164,12 @@ def receipt_text(upload: Upload, errors: Sequence[RowError]) -> str:
     ]
     lines += [f"Result:    {_result(upload)}", ""]
     lines += _failure(upload.error) if upload.error else _taken(upload)
-    if errors:
+    if wrong(errors):
         lines += ["", "Rows to look at:"]
-        lines += [f"  row {e.row}{_place(e)}: {e.message}" for e in errors[:RECEIPT_ERRORS]]
+        lines += [f"  row {e.row}{_place(e)}: {e.message}" for e in wrong(errors)[:RECEIPT_ERRORS]]
+    if left_out(errors):
+        lines += ["", "Rows that the template leaves out:"]
+        lines += [f"  row {e.row}: {e.message}" for e in left_out(errors)[:RECEIPT_ERRORS]]
     if upload.error_file:
         lines += ["", f"All of them are in {upload.error_file}; correct the rows there and send that file."]
     lines += [
@@ -185,6 +205,8 @@ def _taken(upload: Upload) -> list[str]:
     lines = [f"Rows:      {upload.rows:,}, of which {upload.skipped:,} blank or the same as last time"]
     if upload.error_rows or upload.warning_rows:
         lines.append(f"           {upload.error_rows:,} not taken, {upload.warning_rows:,} taken but for a cell")
+    if upload.excluded:
+        lines.append(f"           {upload.excluded:,} left out by the template's filters")
     for kind, counts in upload.counts.items():
         numbers = f"{counts.created:,} new, {counts.updated:,} changed, {counts.unchanged:,} as before"
         lines.append(f"{kind.capitalize() + ':':<11}{numbers}")
@@ -202,7 +224,7 @@ def error_file(upload: Upload, errors: Iterable[RowError]) -> bytes:
     own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] == ANSWER_COLUMNS else 0
     delimiter = upload.delimiter or ","
     lines = [[*ANSWER_COLUMNS, *map(neutral, upload.header[own:])]]
-    for row, group in groupby(errors, key=lambda error: error.row):
+    for row, group in groupby((error for error in errors if error.severity != "excluded"), key=lambda error: error.row):
         told = list(group)
         cells = cells_of(told[0].raw.replace("\0", "\ufffd"), delimiter, upload.quoting)[own:]
         reasons = "; ".join(dict.fromkeys(f"{e.column}: {e.message}" if e.column else e.message for e in told))

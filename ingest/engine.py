@@ -15,19 +15,20 @@ never processed twice. A file that cannot be used ends as a failed upload with a
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
 from ingest import skip
-from ingest.answer import Upload
+from ingest.answer import Counts, Upload
 from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
-from ingest.check import WORDS
+from ingest.check import WORDS, key_names
 from ingest.databases import writing
 from ingest.errors import IngestError
 from ingest.inbox.arrivals import find_arrival, latest_success, settle
@@ -36,11 +37,12 @@ from ingest.inbox.templates import find_template
 from ingest.inbox.uploads import find_upload, record_upload
 from ingest.layout import Layout, lay_out
 from ingest.limits import Limits
-from ingest.merge import Stage, keep_errors, merge_records
+from ingest.merge import Merged, Stage, keep_errors, merge_records
 from ingest.parse.records import Ints
+from ingest.record import KINDS
 from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
-from ingest.template import TemplateVersion, load_template
+from ingest.template import Template, TemplateVersion, load_template
 
 VERSION = "3"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
@@ -190,12 +192,16 @@ def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
 def _process(engine: Engine, task: _Task) -> Upload:
     work = task.work
     template = load_template(task.version.text)
+    _refuse_large(task.upload.size, template)
     with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
-        return _process_rows(engine, task, layout)
+        _refuse_many(len(layout.rows), template)
+        today = work.now.astimezone(ZoneInfo(work.zone)).date()
+        return _process_rows(engine, task, replace(layout, rules=replace(layout.rules, today=today)))
 
 
 def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
     work, plan, shown = task.work, layout.rules.plan, layout.dialect.shown
+    template = layout.rules.template
     upload = replace(
         task.upload,
         rows=len(layout.rows) + layout.blank,
@@ -206,7 +212,9 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
     )
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
     with engine.connect() as conn:
-        index = skip.load_index(conn, upload.agency_id, upload.template, task.stamp) if work.skipping else None
+        names = key_names(template)
+        owner = upload.agency_id, upload.template
+        index = skip.load_index(conn, *owner, task.stamp, names) if work.skipping else None
     try:
         return _run(engine, task, layout, index)
     except _StaleIndexError:
@@ -220,6 +228,24 @@ def _run(engine: Engine, task: _Task, layout: Layout, index: SkipIndex | None) -
         return _merge(stage.conn, task, stage, reading, index)
 
 
+def _refuse_large(size: int, template: Template) -> None:
+    if template.size is not None and size > template.size:
+        raise IngestError(
+            "too_large",
+            f"The file has more than {template.size:,} bytes, which is all that the template {template.name} takes.",
+            "Send it in parts, or raise size in [limits] of the template.",
+        )
+
+
+def _refuse_many(rows: int, template: Template) -> None:
+    if template.rows is not None and rows > template.rows:
+        raise IngestError(
+            "too_many_rows",
+            f"The file has {rows:,} rows; the template {template.name} takes {template.rows:,}.",
+            "Send it in parts, or raise rows in [limits] of the template.",
+        )
+
+
 @contextmanager
 def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
     """A stage on a connection of its own, which is closed at the end: nothing is left behind, whatever happens."""
@@ -228,7 +254,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         raw: Any = conn.connection.dbapi_connection
         conn.detach()
         try:
-            yield Stage(conn, {*rules.plan.columns, *rules.template.constants}, rules.zone)
+            yield Stage(conn, rules.template.filled, rules.zone, rules.template.match)
         finally:
             conn.close()
             raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
@@ -239,31 +265,33 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
 
 def _read_all(layout: Layout, stage: Stage) -> _Reading:
     """Every row is read and staged."""
-    tally = Tally(layout.records)
+    names = key_names(layout.rules.template)
+    tally = Tally(layout.records, names)
     for batch in layout.batches(layout.rows):
         tally.add(batch)
-        stage.add(batch)
-        stage.add_errors(batch.errors)
-    return _Reading(skip.concatenate([]), layout.rows[:0], tally)
+        stage.add(batch.said)
+        stage.add_errors(batch.errors, batch.excluded)
+    return _Reading(skip.nothing(names), layout.rows[:0], tally)
 
 
 def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> _Reading:
     """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged."""
     rows = layout.rows
     recalled = skip.recall(index.known, layout.records.hash[rows])
+    recalled = skip.read_again(index.known, recalled, layout.rules.today)
     same = recalled >= 0
     if same.sum() < skip.WORTHWHILE * len(rows):
         return _read_all(layout, stage)
-    tally = Tally(layout.records)
+    tally = Tally(layout.records, index.known.names)
     for batch in layout.batches(rows[~same]):
         tally.add(batch)
-        stage.add_errors(batch.errors)
+        stage.add_errors(batch.errors, batch.excluded)
     known = index.known.take(recalled[same])
     dirty = skip.find_dirty(index.known, recalled[same], tally.good)
     affected = ~same
     affected[same] = skip.touches(known, dirty)
     for batch in layout.batches(rows[affected]):
-        stage.add(batch, dirty)
+        stage.add(batch.said, dirty)
     return _Reading(known, rows[same], tally)
 
 
@@ -274,7 +302,9 @@ def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index
     """The one transaction in which the file takes effect."""
     upload, tally = task.upload, reading.tally
     fresh = tally.good
-    good = len(reading.known) + len(fresh)
+    left = tally.excluded + int((reading.known.mark < 0).sum())
+    good = len(reading.known) + len(fresh) + tally.excluded - left
+    used = good + left
     remembered = tally.remembered(reading.known, reading.places)
     with writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
@@ -285,14 +315,15 @@ def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index
         merged = merge_records(stage, upload.agency_id, upload.template, upload.id)
         upload = replace(
             upload,
-            status=_status(good, tally),
-            skipped=upload.rows - len(fresh) - tally.error_rows,
+            status=_status(used, tally),
+            skipped=upload.rows - len(fresh) - tally.error_rows - left,
+            excluded=left,
             error_rows=tally.error_rows,
             warning_rows=tally.warning_rows,
-            counts=count_records(reading.known, fresh, {k: (m.created, m.updated) for k, m in merged.items()}),
-            error=_no_good_rows(tally) if not good else None,
+            counts=_counts(reading, fresh, merged, stage),
+            error=_no_good_rows(tally) if not used else None,
         )
-        if good:
+        if used:
             new = SkipIndex(upload.id, remembered)
             skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
         upload = _record(conn, upload, _detail(upload))
@@ -300,8 +331,14 @@ def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index
         return upload
 
 
-def _status(good: int, tally: Tally) -> str:
-    if not good:
+def _counts(reading: _Reading, fresh: Known, merged: Mapping[str, Merged], stage: Stage) -> dict[str, Counts]:
+    """Payments only where the template knows of any."""
+    kinds = [kind for kind in KINDS if kind != "payments" or stage.columns["payments"]]
+    return count_records(reading.known, fresh, {k: (m.created, m.updated) for k, m in merged.items()}, kinds)
+
+
+def _status(used: int, tally: Tally) -> str:
+    if not used:
         return "failed"
     return "partially_processed" if tally.error_rows or tally.warning_rows else "processed"
 

@@ -7,8 +7,11 @@ from types import MappingProxyType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-KINDS = ("clients", "contacts", "cases", "events")
+KINDS = ("clients", "contacts", "cases", "events", "payments")
 """The kinds of record that people list; a party's role on a case is told with the case."""
+
+CUSTOM = "custom"
+"""The column with the fields that an agency has invented: a JSON object of texts, or NULL."""
 
 
 @dataclass(frozen=True)
@@ -16,44 +19,99 @@ class Entity:
     """One table of records as a file fills it.
 
     `fields` maps a template's field to its column. A value is replaced only by another value: an empty cell leaves
-    what is there.
+    what is there. `prefix` is that of the fields' names; `custom` tells whether there may be fields beyond them.
     """
 
     table: str
+    prefix: str
     fields: MappingProxyType[str, str]
+    custom: bool = True
 
 
-def _entity(table: str, prefix: str, *names: str) -> Entity:
+def _entity(table: str, prefix: str, *names: str, custom: bool = True) -> Entity:
     columns = {f"{prefix}.{name}": {"group": "group_name"}.get(name, name) for name in names}
-    return Entity(table, MappingProxyType(columns))
+    return Entity(table, prefix, MappingProxyType(columns), custom)
 
 
 CLIENTS = _entity(
     "clients",
     "client",
-    *("reference", "first_name", "middle_name", "last_name", "suffix"),
-    *("dob", "gender", "language", "type", "group"),
+    *("reference", "title", "first_name", "middle_name", "last_name", "suffix", "nickname", "business_name"),
+    *("dob", "gender", "race", "language", "type", "group", "status", "officer"),
+    *("address", "city", "state", "zip"),
 )
-CASES = _entity("cases", "case", "style", "type", "status", "location", "file_date")
-PARTIES = _entity("case_parties", "case", "role")
-EVENTS = _entity("events", "event", "reference", "type", "status", "location", "judge", "room", "notes")
+CASES = _entity(
+    "cases",
+    "case",
+    *("number", "reference", "style", "type", "status", "location", "agency", "judge", "attorney"),
+    *("file_date", "arrest_date", "offense_date", "plea_date", "judgment_date", "judgment_status"),
+    *("arrest_tracking", "charge_number", "codes", "conditions", "description", "offense_type"),
+    *("offense_description", "victim_name", "offender_name", "warrant_status", "security_group", "notes"),
+)
+PARTIES = _entity("case_parties", "case", "role", custom=False)
+EVENTS = _entity(
+    "events",
+    "event",
+    *("reference", "type", "status", "location", "judge", "room", "notes"),
+    *("location_notes", "description", "flow", "calendar", "session", "result"),
+)
+PAYMENTS = _entity(
+    "payments",
+    "payment",
+    *("reference", "amount", "due_date", "type", "status", "description", "citation", "flow", "portal"),
+    "location_notes",
+)
+CONTACT_COLUMNS = ("type", "opt_in", "status")
+"""What can be said of one phone number or e-mail address."""
+
+_SLOTS = ("", *(f"_{number}" for number in range(2, 10)))
+CONTACTS = MappingProxyType({f"contact.{kind}{slot}": kind for kind in ("phone", "email") for slot in _SLOTS})
+"""The fields that are contacts, each with its kind: `contact.phone`, `contact.phone_2` to `contact.phone_9`, ..."""
+
+WHEN_FIELDS = ("event.date", "event.time", "event.datetime")
 
 FIELDS = (
     *CLIENTS.fields,
-    "contact.phone",
-    "contact.email",
-    "case.number",
+    *CONTACTS,
+    *(f"{contact}_{name}" for contact in CONTACTS for name in CONTACT_COLUMNS),
     *CASES.fields,
     *PARTIES.fields,
-    "event.date",
-    "event.time",
-    "event.datetime",
+    *WHEN_FIELDS,
     *EVENTS.fields,
+    *PAYMENTS.fields,
 )
-"""Every field name that a template may use."""
+"""Every field name that a template may use, beside custom ones and `client.name`, which is several."""
 
-DATE_FIELDS = ("client.dob", "case.file_date")
+CUSTOM_KINDS = MappingProxyType({entity.prefix: entity for entity in (CLIENTS, CASES, EVENTS, PAYMENTS)})
+"""The records that can have custom fields, by the prefix of their fields."""
+
+DATE_FIELDS = (
+    *("client.dob", "case.file_date", "case.arrest_date", "case.offense_date", "case.plea_date"),
+    *("case.judgment_date", "payment.due_date"),
+)
 """Dates beside the event's own; one that cannot be read is a warning and leaves the field alone."""
+
+EXCEL = "excel"
+"""The format of dates that are numbers: days since 1899-12-30 and a fraction of a day as the time, as Excel counts from
+1900-03-01 on (ECMA-376 part 1, 18.17.4.1)."""
+
+MONEY_FIELDS = ("payment.amount",)
+"""Integer cents in the database."""
+
+
+LOOSE = frozenset({"event.time", "event.type", "payment.due_date", "payment.description"})
+"""Fields that tell records apart where they are filled, and that a record may lack: a hearing without a time is one."""
+
+
+def custom_field(prefix: str, name: str) -> str:
+    """How the custom field `name` of the records with this prefix is called where fields are called by their name."""
+    return f"{prefix}.{CUSTOM}.{name}"
+
+
+def split_custom(field: str) -> tuple[str, str] | None:
+    """Prefix and name of a custom field, or None for another field."""
+    prefix, marker, name = field.partition(f".{CUSTOM}.")
+    return (prefix, name) if marker else None
 
 
 def new_id(at: datetime) -> str:

@@ -7,15 +7,17 @@ or has changed places with another row of the same record, the record is dirty, 
 in file order. A clean record is what it was: nobody else touched it, or the index would have been dropped.
 
 Kept in file order, for every row of the last file that was taken: its fingerprint and the keys of its records
-(`ingest.keys`), 48 bytes. Of a row with a warning only the keys are kept, so that it is answered every time, and its
-records count as dirty, for it may be gone; a row with an error has said nothing. The index is stamped with everything
-that the meaning of a row depends on (template version, engine, dialect, header, zone); another stamp makes it
-worthless. Whoever changes records by other means must call `forget`.
+(`ingest.keys`), 48 bytes in a standard report; of a row that a filter left out only the filter's number. Of a row with
+a warning only the keys are kept, so that it is answered every time, and its records count as dirty, for it may be gone;
+a row with an error has said nothing. The index is stamped with everything that the meaning of a row depends on
+(template version, engine, dialect, header, zone); another stamp makes it worthless. Whoever changes records by other
+means must call `forget`.
 """
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,27 +35,39 @@ TRACKED = ("client", "case", "party", "event")
 
 @dataclass(frozen=True)
 class Known:
-    """Rows and the keys of their records, in file order; a key of 0 is none, a row of 0 is like no other."""
+    """Rows and the keys of their records, in file order; a key of 0 is none, a row of 0 is like no other.
 
+    `names` tells what each of the `keys` is (`ingest.check.key_names`). A `mark` above 0 is the first day, as an
+    ordinal, on which the row is to be read again; one below 0 is a row that the filter of that number has left out.
+    """
+
+    names: tuple[str, ...]
     row: NDArray[np.uint64]
-    client: Keys
-    case: Keys
-    event: Keys
-    phone: Keys
-    email: Keys
+    keys: tuple[Keys, ...]
 
     def __len__(self) -> int:
         return len(self.row)
 
-    @property
-    def party(self) -> Keys:
-        """The keys of client and case together."""
-        both = (self.client != 0) & (self.case != 0)
-        return where(both, combine(6, self.client.view(np.uint64), self.case.view(np.uint64)))
+    def of(self, name: str) -> list[Keys]:
+        """All keys of that name; `party` are those of client and case together."""
+        if name != "party":
+            return [keys for own, keys in zip(self.names, self.keys, strict=True) if own == name]
+        [case] = self.of("case")
+        parties = []
+        for client in self.of("client"):
+            both = (client != 0) & (case != 0)
+            parties.append(where(both, combine(6, client.view(np.uint64), case.view(np.uint64))))
+        return parties
 
-    def take(self, places: NDArray[np.int64]) -> "Known":
+    @property
+    def mark(self) -> Keys:
+        """What filters make of each row."""
+        marks = self.of("mark")
+        return marks[0] if marks else np.zeros(len(self), dtype=np.int64)
+
+    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> "Known":
         """Some of the rows."""
-        return Known(*(getattr(self, field.name)[places] for field in fields(self)))
+        return Known(self.names, self.row[places], tuple(keys[places] for keys in self.keys))
 
 
 @dataclass(frozen=True)
@@ -69,18 +83,20 @@ def stamp(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
 
 
-def load_index(conn: Connection, agency_id: str, template: str, stamped: str) -> SkipIndex | None:
+def load_index(
+    conn: Connection, agency_id: str, template: str, stamped: str, names: tuple[str, ...]
+) -> SkipIndex | None:
     """The template's index, or None if there is none or it was made under other circumstances."""
     table = skip_index
-    query = select(table.c.stamp, table.c.upload_id, table.c.data).where(
+    query = select(table.c.stamp, table.c.upload_id, table.c.rows, table.c.data).where(
         table.c.agency_id == agency_id, table.c.template == template
     )
     parts = conn.execute(query.order_by(table.c.part)).all()
     if not parts or any(part.stamp != stamped for part in parts):
         return None
-    arrays = [np.frombuffer(part.data, dtype=np.int64).reshape(len(fields(Known)), -1) for part in parts]
-    columns = [np.concatenate([array[i] for array in arrays]) for i in range(len(fields(Known)))]
-    return SkipIndex(parts[0].upload_id, Known(columns[0].view(np.uint64), *columns[1:]))
+    arrays = [np.frombuffer(part.data, dtype=np.int64).reshape(1 + len(names), part.rows) for part in parts]
+    columns = [np.concatenate([array[i] for array in arrays]) for i in range(1 + len(names))]
+    return SkipIndex(parts[0].upload_id, Known(names, columns[0].view(np.uint64), tuple(columns[1:])))
 
 
 def current_index(conn: Connection, agency_id: str, template: str) -> str | None:
@@ -97,7 +113,7 @@ def save_index(conn: Connection, agency_id: str, template: str, stamped: str, in
     known = index.known
     for part, begin in enumerate(range(0, max(len(known), 1), PART)):
         rows = known.take(np.arange(begin, min(begin + PART, len(known))))
-        data = b"".join(getattr(rows, field.name).tobytes() for field in fields(Known))
+        data = b"".join(column.tobytes() for column in (rows.row, *rows.keys))
         conn.execute(
             insert(skip_index).values(
                 agency_id=agency_id,
@@ -148,10 +164,10 @@ def find_dirty(known: Known, places: NDArray[np.int64], fresh: Known) -> dict[st
     in_order = bool((places[1:] > places[:-1]).all())
     dirty = {}
     for name in TRACKED:
-        keys = getattr(known, name)
-        parts = [keys[gone], getattr(fresh, name)]
+        old = known.of(name)
+        parts = [*(keys[gone] for keys in old), *fresh.of(name)]
         if not in_order:
-            parts.append(_reordered(keys[places], places))
+            parts.append(_reordered(np.concatenate([keys[places] for keys in old]), np.tile(places, len(old))))
         dirty[name] = _distinct(np.concatenate(parts))
     return dirty
 
@@ -167,7 +183,8 @@ def touches(known: Known, dirty: dict[str, Keys]) -> NDArray[np.bool_]:
     """Which rows speak of a dirty record."""
     touched = np.zeros(len(known), dtype=bool)
     for name in TRACKED:
-        touched |= is_in(getattr(known, name), dirty[name])
+        for keys in known.of(name):
+            touched |= is_in(keys, dirty[name])
     return touched
 
 
@@ -187,11 +204,22 @@ def _distinct(keys: Keys) -> Keys:
 
 def count_distinct(*parts: Keys) -> int:
     """How many records these keys name."""
-    return len(_distinct(np.concatenate(parts)))
+    return len(_distinct(np.concatenate([np.empty(0, dtype=np.int64), *parts])))
 
 
-def concatenate(parts: Iterable[Known]) -> Known:
+def concatenate(names: tuple[str, ...], parts: Iterable[Known]) -> Known:
     """Several runs of rows as one."""
-    parts = list(parts)
-    empty = Known(np.empty(0, dtype=np.uint64), *(np.empty(0, dtype=np.int64) for _ in range(5)))
-    return Known(*(np.concatenate([getattr(part, f.name) for part in [empty, *parts]]) for f in fields(Known)))
+    every = [nothing(names), *parts]
+    columns = zip(*(part.keys for part in every), strict=True)
+    return Known(names, np.concatenate([part.row for part in every]), tuple(map(np.concatenate, columns)))
+
+
+def nothing(names: tuple[str, ...]) -> Known:
+    """No rows."""
+    return Known(names, np.empty(0, dtype=np.uint64), tuple(np.empty(0, dtype=np.int64) for _ in names))
+
+
+def read_again(known: Known, places: NDArray[np.int64], today: date) -> NDArray[np.int64]:
+    """`places` of recalled rows, without those that a filter may judge otherwise today: their date is past now."""
+    marks = np.append(known.mark, 0)[places]
+    return np.where((marks > 0) & (marks <= today.toordinal()), -1, places)

@@ -1,14 +1,15 @@
 """Where arrivals, templates, uploads and records are kept.
 
 Ids of what is named across nodes and in file names (arrivals, templates, profiles, uploads) are UUIDv7 text made by
-the caller. Records (clients, contacts, cases, events) are bulk and never leave one database, so they have integers
-that the database gives. `agency_id` is plain text: agencies belong to the server. Instants are UTC, kept as text that
-sorts by time. In records, an absent text is NULL and never '' (the merge relies on it).
+the caller. Records (clients, contacts, cases, events, payments) are bulk and never leave one database, so they have
+integers that the database gives. `agency_id` is plain text: agencies belong to the server. Instants are UTC, kept as
+text that sorts by time. In records, an absent text is NULL and never '' (the merge relies on it).
 
 `template` on a record names the template whose files alone have touched it, or `*` once a second one has: it tells
 which skip index must go when the record changes (see `ingest.skip`).
 """
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +59,19 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else read_instant(value)
 
 
+class CustomFields(TypeDecorator[str]):
+    """Custom fields: a JSON object of texts. Databases write it in their own ways; it is read in one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """From the column."""
+        if value is None:
+            return None
+        return json.dumps(json.loads(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 # SQLite numbers the rows of a column that is called INTEGER by itself, and any of its integers has 64 bits.
 Number = BigInteger().with_variant(Integer, "sqlite")
 
@@ -76,6 +90,18 @@ def _touched() -> tuple[Column[Any], ...]:
         Column("created_upload", String(36), nullable=False),
         Column("updated_upload", String(36), nullable=False),
     )
+
+
+def _custom() -> Column[Any]:
+    return Column("custom", CustomFields)
+
+
+def _texts(*names: str) -> tuple[Column[Any], ...]:
+    return tuple(Column(name, Text) for name in names)
+
+
+def _dates(*names: str) -> tuple[Column[Any], ...]:
+    return tuple(Column(name, String(10)) for name in names)
 
 
 arrivals = Table(
@@ -140,6 +166,7 @@ uploads = Table(
     Column("skipped", Integer, nullable=False),
     Column("error_rows", Integer, nullable=False),
     Column("warning_rows", Integer, nullable=False),
+    Column("excluded", Integer, nullable=False, server_default="0"),
     Column("counts", Text, nullable=False),
     Column("header", Text, nullable=False),
     Column("delimiter", String(1), nullable=False),
@@ -185,6 +212,8 @@ clients = Table(
     Column("language", Text),
     Column("type", Text),
     Column("group_name", Text),
+    *_texts("title", "nickname", "business_name", "race", "status", "officer", "address", "city", "state", "zip"),
+    _custom(),
     *_touched(),
     UniqueConstraint("agency_id", "identity"),
 )
@@ -197,6 +226,7 @@ contacts = Table(
     Column("client_id", Number, ForeignKey("clients.id"), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("value", Text, nullable=False),
+    *_texts("type", "opt_in", "status"),
     *_touched(),
     UniqueConstraint("client_id", "kind", "value"),
 )
@@ -206,14 +236,20 @@ cases = Table(
     metadata,
     Column("id", Number, primary_key=True),
     _agency(),
-    Column("number", Text, nullable=False),
+    Column("identity", Text, nullable=False, comment="the number, or all that the template matches cases by"),
+    Column("number", Text),
     Column("style", Text),
     Column("type", Text),
     Column("status", Text),
     Column("location", Text),
     Column("file_date", String(10)),
+    *_dates("arrest_date", "offense_date", "plea_date", "judgment_date"),
+    *_texts("reference", "agency", "judge", "attorney", "judgment_status", "arrest_tracking", "charge_number"),
+    *_texts("codes", "conditions", "description", "offense_type", "offense_description", "victim_name"),
+    *_texts("offender_name", "warrant_status", "security_group", "notes"),
+    _custom(),
     *_touched(),
-    UniqueConstraint("agency_id", "number"),
+    UniqueConstraint("agency_id", "identity", name="uq_cases_agency_id_number"),  # the column once had that name
 )
 
 case_parties = Table(
@@ -247,10 +283,30 @@ events = Table(
     Column("judge", Text),
     Column("room", Text),
     Column("notes", Text),
+    *_texts("location_notes", "description", "flow", "calendar", "session", "result"),
+    _custom(),
     *_touched(),
     # An event may lack a client or a case, never both; NULLs would all be different in a plain unique index.
     Index("uq_events_identity", text("coalesce(client_id, 0)"), text("coalesce(case_id, 0)"), "slot", unique=True),
     Index(None, "agency_id", "starts_at"),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Number, primary_key=True),
+    _agency(),
+    Column("client_id", Number, ForeignKey("clients.id")),
+    Column("case_id", Number, ForeignKey("cases.id")),
+    Column("slot", Text, nullable=False, comment="what makes it this payment among those of its client and case"),
+    Column("reference", Text),
+    Column("amount", BigInteger, comment="cents"),
+    *_dates("due_date"),
+    *_texts("type", "status", "description", "citation", "flow", "portal", "location_notes"),
+    _custom(),
+    *_touched(),
+    Index("uq_payments_identity", text("coalesce(client_id, 0)"), text("coalesce(case_id, 0)"), "slot", unique=True),
+    Index(None, "agency_id", "due_date"),
 )
 
 skip_index = Table(

@@ -38,7 +38,9 @@ class Merge:
     `source` is a SELECT whose columns are `into`, in that order, `order` what its rows are sorted by. `match` are the
     expressions over columns of `into` that make a record itself; the table has a unique index of them. A record that
     is there takes over the `kept` columns that are not NULL and all `moved` ones, and, if one of them differs,
-    `updated_upload`. In texts, NULL stands for nothing, '' never does.
+    `updated_upload`. In texts, NULL stands for nothing, '' never does. Those of the `kept` ones that are no texts are
+    `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
+    there, key by key.
     """
 
     table: str
@@ -48,6 +50,8 @@ class Merge:
     match: tuple[str, ...]
     kept: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
+    numbers: frozenset[str] = frozenset()
+    laid: tuple[str, ...] = ()
 
 
 class Backend(Protocol):
@@ -86,6 +90,12 @@ class Backend(Protocol):
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """Temporary tables have changed: look them over, if the database needs it to choose how to join them."""
+
+    def pack(self, pairs: str) -> str:
+        """An expression: a JSON object of texts as text, of `name, value, ...`; without NULLs, NULL if it is empty.
+
+        What was written once is written in the same way again, so that a change shows in the text.
+        """
 
     def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
         """Do it, with the values of its source's parameters; how many records were created, and updated."""

@@ -130,9 +130,14 @@ class PostgreSQL:
         """See `Backend`. No autovacuum ever sees a temporary table."""
         conn.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 
+    def pack(self, pairs: str) -> str:
+        """See `Backend`. A jsonb is written in one way only."""
+        return f"nullif(CAST(jsonb_strip_nulls(jsonb_build_object({pairs})) AS TEXT), '{{}}')"
+
     def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
         """See `Backend`."""
-        updated = conn.execute(text(_update(merge)), dict(names)).rowcount if merge.kept or merge.moved else 0
+        changes = merge.kept or merge.moved or merge.laid
+        updated = conn.execute(text(_update(merge)), dict(names)).rowcount if changes else 0
         created = conn.execute(text(_insert(merge)), dict(names)).rowcount
         return created, updated
 
@@ -145,12 +150,25 @@ class PostgreSQL:
 
 def _update(merge: Merge) -> str:
     changes = [f"{c} = coalesce(s.{c}, t.{c})" for c in merge.kept] + [f"{c} = s.{c}" for c in merge.moved]
-    differs = [f"s.{c} <> coalesce(t.{c}, '')" for c in merge.kept]
+    changes += [f"{c} = {_laid_over(c)}" for c in merge.laid]
+    differs = [_differs(c, c in merge.numbers) for c in merge.kept]
     differs += [f"coalesce(s.{c}, '') <> coalesce(t.{c}, '')" for c in merge.moved]
+    differs += [f"coalesce({_laid_over(c)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
     return (
         f"UPDATE {merge.table} t SET {', '.join(changes)}, updated_upload = s.updated_upload "
         f"FROM ({merge.source}) s ({', '.join(merge.into)}) WHERE {_same(merge)} AND ({' OR '.join(differs)})"
     )
+
+
+def _differs(column: str, is_number: bool) -> str:
+    if is_number:
+        return f"(s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM t.{column})"
+    return f"s.{column} <> coalesce(t.{column}, '')"
+
+
+def _laid_over(column: str) -> str:
+    both = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(s.{column} AS jsonb)"
+    return f"coalesce(CAST({both} AS TEXT), t.{column})"
 
 
 def _insert(merge: Merge) -> str:

@@ -91,6 +91,10 @@ class SQLite:
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """The statements are written so that it has no choice."""
 
+    def pack(self, pairs: str) -> str:
+        """See `Backend`. `json_patch` is RFC 7396, which takes out what is null."""
+        return f"nullif(json_patch('{{}}', json_object({pairs})), '{{}}')"
+
     def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
         """See `Backend`. New rows have ids above those of before: we are the only writer."""
         table = merge.table
@@ -110,8 +114,10 @@ def _upsert(merge: Merge) -> str:
     table = merge.table
     changes = [f"{c} = coalesce(excluded.{c}, {table}.{c})" for c in merge.kept]
     changes += [f"{c} = excluded.{c}" for c in merge.moved]
-    differs = [f"excluded.{c} <> coalesce({table}.{c}, '')" for c in merge.kept]
+    changes += [f"{c} = {_laid_over(table, c)}" for c in merge.laid]
+    differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
     differs += [f"coalesce(excluded.{c}, '') <> coalesce({table}.{c}, '')" for c in merge.moved]
+    differs += [f"coalesce({_laid_over(table, c)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
     then = (
         f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
         if changes
@@ -121,6 +127,17 @@ def _upsert(merge: Merge) -> str:
         f"INSERT INTO {table} ({', '.join(merge.into)}) {merge.source} ORDER BY {merge.order} "
         f"ON CONFLICT ({', '.join(merge.match)}) DO {then}"
     )
+
+
+def _differs(table: str, column: str, is_number: bool) -> str:
+    if is_number:
+        return f"(excluded.{column} IS NOT NULL AND excluded.{column} IS NOT {table}.{column})"
+    return f"excluded.{column} <> coalesce({table}.{column}, '')"
+
+
+def _laid_over(table: str, column: str) -> str:
+    old = f"{table}.{column}"
+    return f"coalesce(json_patch(coalesce({old}, '{{}}'), excluded.{column}), {old})"
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

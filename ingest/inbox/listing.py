@@ -1,10 +1,5 @@
-"""Records as people list them: stable columns, names instead of ids.
-
-clients   reference first_name middle_name last_name suffix dob gender language type group
-contacts  client last_name first_name kind value
-cases     number style type status location file_date parties
-events    date time zone starts_at client last_name first_name case type status location judge room notes reference
-"""
+"""Records as people list them: stable columns, names instead of ids. `custom` is a JSON object of texts, or None;
+amounts are integer cents. New columns come at the end."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -13,19 +8,32 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from ingest.errors import IngestError
-from ingest.tables import case_parties, cases, clients, contacts, events
+from ingest.tables import case_parties, cases, clients, contacts, events, payments
 
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "clients": (
             *("reference", "first_name", "middle_name", "last_name", "suffix"),
             *("dob", "gender", "language", "type", "group"),
+            *("title", "nickname", "business_name", "race", "status", "officer"),
+            *("address", "city", "state", "zip", "custom"),
         ),
-        "contacts": ("client", "last_name", "first_name", "kind", "value"),
-        "cases": ("number", "style", "type", "status", "location", "file_date", "parties"),
+        "contacts": ("client", "last_name", "first_name", "kind", "value", "type", "opt_in", "status"),
+        "cases": (
+            *("number", "style", "type", "status", "location", "file_date", "parties"),
+            *("reference", "agency", "judge", "attorney", "arrest_date", "offense_date", "plea_date", "judgment_date"),
+            *("judgment_status", "arrest_tracking", "charge_number", "codes", "conditions", "description"),
+            *("offense_type", "offense_description", "victim_name", "offender_name", "warrant_status"),
+            *("security_group", "notes", "custom"),
+        ),
         "events": (
             *("date", "time", "zone", "starts_at", "client", "last_name", "first_name", "case"),
             *("type", "status", "location", "judge", "room", "notes", "reference"),
+            *("location_notes", "description", "flow", "calendar", "session", "result", "custom"),
+        ),
+        "payments": (
+            *("reference", "amount", "due_date", "client", "last_name", "first_name", "case"),
+            *("type", "status", "description", "citation", "flow", "portal", "location_notes", "custom"),
         ),
     }
 )
@@ -37,7 +45,7 @@ def records(conn: Connection, kind: str, agency_id: str) -> Iterator[dict[str, A
     Rows are fetched as they are consumed, so the connection must stay open. Raises IngestError `invalid` at once for
     an unknown kind.
     """
-    queries = {"clients": _clients, "contacts": _contacts, "cases": _cases, "events": _events}
+    queries = {"clients": _clients, "contacts": _contacts, "cases": _cases, "events": _events, "payments": _payments}
     if kind not in queries:
         raise IngestError("invalid", f"There are no records named {kind}.", f"Choose one of {', '.join(queries)}.")
     rows = conn.execution_options(yield_per=1000).execute(queries[kind]().where(_owner(kind) == agency_id))
@@ -45,32 +53,46 @@ def records(conn: Connection, kind: str, agency_id: str) -> Iterator[dict[str, A
 
 
 def _owner(kind: str) -> Any:
-    return {"clients": clients, "contacts": clients, "cases": cases, "events": events}[kind].c.agency_id
+    owners = {"clients": clients, "contacts": clients, "cases": cases, "events": events, "payments": payments}
+    return owners[kind].c.agency_id
 
 
 def _clients() -> Select[Any]:
     c = clients.c
-    plain = [c[name] for name in COLUMNS["clients"][:-1]]
-    return select(*plain, c.group_name.label("group")).order_by(c.last_name, c.first_name, c.id)
+    plain = [c.group_name.label("group") if name == "group" else c[name] for name in COLUMNS["clients"]]
+    return select(*plain).order_by(c.last_name, c.first_name, c.id)
 
 
 def _contacts() -> Select[Any]:
     c = clients.c
-    columns = (c.reference.label("client"), c.last_name, c.first_name, contacts.c.kind, contacts.c.value)
+    columns = (
+        c.reference.label("client"),
+        c.last_name,
+        c.first_name,
+        *(contacts.c[n] for n in COLUMNS["contacts"][3:]),
+    )
     joined = select(*columns).join_from(contacts, clients, contacts.c.client_id == c.id)
     return joined.order_by(c.last_name, c.first_name, c.id, contacts.c.kind, contacts.c.value)
 
 
 def _cases() -> Select[Any]:
     parties = select(func.count()).where(case_parties.c.case_id == cases.c.id).scalar_subquery()
-    columns = [cases.c[name] for name in COLUMNS["cases"][:-1]]
-    return select(*columns, parties.label("parties")).order_by(cases.c.number)
+    columns = [parties.label("parties") if name == "parties" else cases.c[name] for name in COLUMNS["cases"]]
+    return select(*columns).order_by(cases.c.number, cases.c.id)
 
 
 def _events() -> Select[Any]:
     e, c = events.c, clients.c
     when = (e.local_date.label("date"), e.local_time.label("time"), e.zone, e.starts_at)
     who = (c.reference.label("client"), c.last_name, c.first_name, cases.c.number.label("case"))
-    what = (e.type, e.status, e.location, e.judge, e.room, e.notes, e.reference)
+    what = (e[name] for name in COLUMNS["events"][8:])
     joined = select(*when, *who, *what).join_from(events, clients, e.client_id == c.id, isouter=True)
     return joined.join(cases, e.case_id == cases.c.id, isouter=True).order_by(e.starts_at, e.id)
+
+
+def _payments() -> Select[Any]:
+    p, c = payments.c, clients.c
+    who = (c.reference.label("client"), c.last_name, c.first_name, cases.c.number.label("case"))
+    joined = select(p.reference, p.amount, p.due_date, *who, *(p[name] for name in COLUMNS["payments"][7:]))
+    joined = joined.join_from(payments, clients, p.client_id == c.id, isouter=True)
+    return joined.join(cases, p.case_id == cases.c.id, isouter=True).order_by(p.due_date, p.id)

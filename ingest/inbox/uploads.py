@@ -12,7 +12,17 @@ from ingest.errors import IngestError
 from ingest.tables import uploads
 
 _PLAIN = ("id", "arrival_id", "agency_id", "file", "size", "sha256", "status", "template", "template_version")
-_NUMBERS = ("rows", "skipped", "error_rows", "warning_rows", "delimiter", "quoting", "started_at", "finished_at")
+_NUMBERS = (
+    "rows",
+    "skipped",
+    "error_rows",
+    "warning_rows",
+    "excluded",
+    "delimiter",
+    "quoting",
+    "started_at",
+    "finished_at",
+)
 
 
 def record_upload(conn: Connection, upload: Upload) -> None:

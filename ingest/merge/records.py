@@ -1,14 +1,15 @@
 """The merge itself: what is staged becomes clients, cases, parties, contacts and events, one statement for each."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select, text
 
 from ingest.databases import Merge, backend_of
 from ingest.merge import statements
+from ingest.merge.custom import Custom
 from ingest.merge.stage import Stage
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES
+from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, PAYMENTS
 from ingest.skip import forget
 from ingest.tables import uploads
 
@@ -26,7 +27,7 @@ class Merged:
 @dataclass(frozen=True)
 class _Run:
     conn: Connection
-    names: Mapping[str, str]
+    names: dict[str, str]
 
     def execute(self, sql: str) -> int:
         return self.conn.execute(text(sql), dict(self.names)).rowcount
@@ -47,16 +48,24 @@ def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -
     Drops the skip indexes of the agency's other templates that remember a record which is changed here.
     """
     run = _Run(stage.conn, {"agency": agency_id, "template": template, "upload": upload_id})
-    columns = {table: list(names) for table, names in stage.columns.items()}
+    backend, columns = backend_of(stage.conn), {table: list(names) for table, names in stage.columns.items()}
+    custom = {table: Custom(table, own) for table, own in stage.custom.items()}
+    for each in custom.values():
+        run.names.update(each.names)
     merged = {}
     for entity in (CLIENTS, CASES):
-        merged[entity.table] = run.merge(statements.merge_parents(entity, columns[entity.table]))
-        run.find(entity.table)
+        table = entity.table
+        merged[table] = run.merge(statements.merge_parents(backend, entity, columns[table], custom[table]))
+        run.find(table)
     merged[PARTIES.table] = run.merge(statements.merge_parties(columns[PARTIES.table]))
-    merged["contacts"] = run.merge(statements.merge_contacts())
-    merged[EVENTS.table] = run.merge(statements.merge_events(columns[EVENTS.table]))
+    merged["contacts"] = run.merge(statements.merge_contacts(stage.about))
+    events, payments = EVENTS.table, PAYMENTS.table
+    merged[events] = run.merge(statements.merge_events(backend, columns[events], custom[events]))
+    merged[payments] = run.merge(statements.merge_payments(backend, columns[payments], custom[payments]))
     if _has_others(stage.conn, agency_id, template):
-        _settle_ownership(run, agency_id, template)
+        contacts = ("contacts",) if stage.about else ()  # without more said of them, nobody can change them
+        tables = (CLIENTS.table, CASES.table, PARTIES.table, *contacts, EVENTS.table, PAYMENTS.table)
+        _settle_ownership(run, agency_id, template, tables)
     return merged
 
 
@@ -71,13 +80,13 @@ def _has_others(conn: Connection, agency_id: str, template: str) -> bool:
     return bool(conn.execute(query).scalar())
 
 
-def _settle_ownership(run: _Run, agency_id: str, template: str) -> None:
-    for sql in statements.find_children():
+def _settle_ownership(run: _Run, agency_id: str, template: str, tables: Sequence[str]) -> None:
+    for sql in statements.find_children(tables):
         run.execute(sql)
     owners: set[str] = set()
-    for entity in (CLIENTS, CASES, PARTIES, EVENTS):
-        owners |= set(run.conn.execute(text(statements.foreign_owners(entity.table)), dict(run.names)).scalars())
-        run.execute(statements.share(entity.table))
+    for table in tables:
+        owners |= set(run.conn.execute(text(statements.foreign_owners(table)), dict(run.names)).scalars())
+        run.execute(statements.share(table))
     if SHARED in owners:
         forget(run.conn, agency_id, but=template)
     elif owners:

@@ -4,7 +4,6 @@ They belong to the connection, so filling them locks nobody out. Rows of one rec
 value that is not empty counts, column by column, which is what applying the rows one after the other would give.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,50 +12,69 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from ingest.answer import RowError
-from ingest.check import Batch
+from ingest.answer import EXCLUDED_LISTED, RowError
+from ingest.check import Said
 from ingest.databases import Fill, backend_of
 from ingest.keys import Keys
 from ingest.merge import statements
+from ingest.natural import natural_fields, natural_texts
 from ingest.parse import Column
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, Entity
+from ingest.record import (
+    CASES,
+    CLIENTS,
+    CONTACT_COLUMNS,
+    CONTACTS,
+    CUSTOM_KINDS,
+    EVENTS,
+    PARTIES,
+    PAYMENTS,
+    Entity,
+    split_custom,
+)
 from ingest.skip import is_in
+from ingest.template import Match
 
 Ints = NDArray[np.int64]
-LONGEST_KEY = 500
-"""Characters; an entry of PostgreSQL's index has at most 2704 bytes."""
 
 
 class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
-    `fields` are those that the file fills (mapped columns and constants).
+    `fields` are those that the file may fill; `match` is what the template's records are known by.
     """
 
-    def __init__(self, conn: Connection, fields: Iterable[str], zone: str) -> None:
-        self.conn, self.zone = conn, zone
-        self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS)}
-        self.errors = 0
+    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match) -> None:
+        self.conn, self.zone, self.match = conn, zone, match
+        fields = list(fields)
+        self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
+        self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
+        self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
+        self.errors = self.excluded = 0
         self._backend = backend_of(conn)
         self._backend.prepare_stage(conn)
-        columns = {table: list(names) for table, names in self.columns.items()}
-        for sql in statements.create_stage(columns, self._backend.key):
+        staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
+        for sql in statements.create_stage(staged | {"contacts": self.about}, self._backend.key):
             conn.exec_driver_sql(sql)
 
-    def add(self, batch: Batch, dirty: Mapping[str, Keys] | None = None) -> None:
-        """Stage the records that a batch speaks of.
+    def add(self, said: Said, dirty: Mapping[str, Keys] | None = None) -> None:
+        """Stage the records that rows speak of.
 
         With `dirty` (sorted keys by client, case, party, event), other records are only named, so that dirty ones can
-        refer to them: the batch does not hold all of their rows.
+        refer to them: not all of their rows are here.
         """
-        self._add_parents(batch, "client", CLIENTS, dirty)
-        self._add_parents(batch, "case", CASES, dirty)
-        self._add_parties(batch, dirty)
-        self._add_contacts(batch)
-        self._add_events(batch, dirty)
+        self._add_parents(said.client, CLIENTS, said, dirty)
+        self._add_parents(said.case, CASES, said, dirty)
+        self._add_parties(said, dirty)
+        self._add_contacts(said, dirty)
+        self._add_events(said, dirty)
+        self._add_payments(said, dirty)
 
-    def add_errors(self, errors: Sequence[RowError]) -> None:
-        """Stage row errors, in the order in which they are to be listed. A NUL is kept as U+FFFD."""
+    def add_errors(self, errors: Sequence[RowError], excluded: Sequence[RowError] = ()) -> None:
+        """Stage row errors, in the order in which they are to be listed, and rows that are left out as far as these
+        are listed. A NUL is kept as U+FFFD."""
+        listed = excluded[: max(0, EXCLUDED_LISTED - self.excluded)]
+        self.excluded += len(listed)
+        errors = sorted([*errors, *listed], key=lambda error: error.row) if listed else errors
         if not errors:
             return
         positions = range(self.errors, self.errors + len(errors))
@@ -70,44 +88,72 @@ class Stage:
         self._backend.survey(self.conn, statements.STAGES)
         self.conn.commit()
 
-    def _add_parents(self, batch: Batch, name: str, entity: Entity, dirty: Mapping[str, Keys] | None) -> None:
-        fold = _Fold(getattr(batch, name), None)
+    def _add_parents(self, keys: Keys, entity: Entity, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        fold = _Fold(keys, None)
         if not len(fold):
             return
-        flags = [1] * len(fold) if dirty is None else is_in(fold.keys, dirty[name]).astype(int).tolist()
-        identity = _identities(batch, fold) if entity is CLIENTS else fold.texts(batch.values["case.number"])
-        columns = [fold.last(batch.values[field]) for field in self.columns[entity.table].values()]
-        fill = statements.stage_parent(entity, list(self.columns[entity.table]))
-        self._fill(fill, [fold.keys.tolist(), flags, identity, *columns])
+        flags = [1] * len(fold) if dirty is None else is_in(fold.keys, dirty[entity.prefix]).astype(int).tolist()
+        combinations = self.match.client if entity is CLIENTS else [self.match.case]
+        identity = _natural(entity.prefix, combinations, said, fold)
+        fill = statements.stage_parent(entity, self._names(entity))
+        self._fill(fill, [fold.keys.tolist(), flags, identity, *self._texts(entity, said, fold)])
 
-    def _add_parties(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
-        fold = _Fold(batch.party, None if dirty is None else dirty["party"])
-        columns = [fold.last(batch.values[field]) for field in self.columns[PARTIES.table].values()]
-        parents = fold.take(batch.client).tolist(), fold.take(batch.case).tolist()
-        self._fill(statements.stage_party(list(self.columns[PARTIES.table])), [fold.keys.tolist(), *parents, *columns])
+    def _names(self, entity: Entity) -> list[str]:
+        """The staged columns of an entity: its own, and those of its custom fields."""
+        return [*self.columns[entity.table], *self.custom.get(entity.table, ())]
 
-    def _add_contacts(self, batch: Batch) -> None:
-        columns: list[list[Any]] = [[], [], [], []]
-        for kind in ("phone", "email"):
-            fold = _Fold(getattr(batch, kind), None)
-            if len(fold):
-                clients, texts = fold.take(batch.client).tolist(), fold.texts(batch.values[f"contact.{kind}"])
-                for column, values in zip(
-                    columns, (fold.keys.tolist(), clients, [kind] * len(fold), texts), strict=True
-                ):
-                    column += values
-        self._fill(statements.stage_contact(), columns)
+    def _texts(self, entity: Entity, said: Said, fold: "_Fold") -> list[list[str | None]]:
+        """What they hold."""
+        fields = [*self.columns[entity.table].values(), *self.custom.get(entity.table, {}).values()]
+        nothing: list[str | None] = [None] * len(fold)
+        return [fold.last(said.values[field]) if field in said.values else nothing for field in fields]
 
-    def _add_events(self, batch: Batch, dirty: Mapping[str, Keys] | None) -> None:
-        fold = _Fold(batch.event, None if dirty is None else dirty["event"])
+    def _add_parties(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        fold = _Fold(said.party, None if dirty is None else dirty["party"])
+        parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
+        fill = statements.stage_party(self._names(PARTIES))
+        self._fill(fill, [fold.keys.tolist(), *parents, *self._texts(PARTIES, said, fold)])
+
+    def _add_contacts(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        """All rows of a contact are rows of its client, so those of dirty clients are all here."""
+        columns: list[list[Any]] = [[] for _ in range(5 + len(self.about))]
+        for kind, contacts in said.contacts.items():
+            fold = _Fold(contacts.key, None)
+            if not len(fold):
+                continue
+            clients, ones = fold.take(contacts.client), [1] * len(fold)
+            flags = ones if dirty is None else is_in(clients, dirty["client"]).astype(int).tolist()
+            nothing: list[str | None] = [None] * len(fold)
+            about = [fold.last(contacts.about[n]) if n in contacts.about else nothing for n in self.about]
+            kinds, texts = [kind] * len(fold), fold.texts(contacts.value)
+            own = [fold.keys.tolist(), flags, clients.tolist(), kinds, texts, *about]
+            for column, values in zip(columns, own, strict=True):
+                column += values
+        self._fill(statements.stage_contact(self.about), columns)
+
+    def _add_events(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        fold = _Fold(said.event, None if dirty is None else dirty["event"])
         if not len(fold):
             return
-        when = [fold.texts(batch.values[f"event.{name}"]) for name in ("starts_at", "date", "time")]
-        columns = [fold.last(batch.values[field]) for field in self.columns[EVENTS.table].values()]
-        parents = fold.take(batch.client).tolist(), fold.take(batch.case).tolist()
-        slots = _slots(batch, fold, when[1], when[2])
-        fill = statements.stage_event(list(self.columns[EVENTS.table]))
-        self._fill(fill, [fold.keys.tolist(), *parents, slots, *when, [self.zone] * len(fold), *columns])
+        when = [fold.texts(said.values[f"event.{name}"]) for name in ("starts_at", "date", "time")]
+        parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
+        slots, texts = _natural("event", self.match.event, said, fold), self._texts(EVENTS, said, fold)
+        fill = statements.stage_event(self._names(EVENTS))
+        self._fill(fill, [fold.keys.tolist(), *parents, slots, *when, [self.zone] * len(fold), *texts])
+
+    def _add_payments(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
+        """All rows of a payment are rows of its client, or if it has none of its case."""
+        if said.payment is None:
+            return
+        keys = said.payment
+        if dirty is not None:
+            touched = is_in(said.client, dirty["client"]) | ((said.client == 0) & is_in(said.case, dirty["case"]))
+            keys = np.where(touched, keys, 0)
+        fold = _Fold(keys, None)
+        if len(fold):
+            parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
+            slots, texts = _natural("payment", self.match.payment, said, fold), self._texts(PAYMENTS, said, fold)
+            self._fill(statements.stage_payment(self._names(PAYMENTS)), [fold.keys.tolist(), *parents, slots, *texts])
 
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
         if len(data[0]):
@@ -118,6 +164,12 @@ def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:
     """The columns of the entity that the file fills, and from which field."""
     present = set(fields)
     return {column: field for field, column in entity.fields.items() if field in present}
+
+
+def filled_custom(entity: Entity, fields: Iterable[str]) -> dict[str, str]:
+    """The staged columns of the entity's custom fields, and from which field."""
+    own = sorted(field for field in fields if (split_custom(field) or ("",))[0] == entity.prefix)
+    return {f"custom_{number}": field for number, field in enumerate(own, 1)}
 
 
 class _Fold:
@@ -156,43 +208,7 @@ class _Fold:
         return texts
 
 
-def _identities(batch: Batch, fold: _Fold) -> list[str]:
-    """The natural key of each client, as it is kept: `#` and the reference, or the whole name and the case number.
-
-    No tidied text holds the separator, so no two natural keys are written alike.
-    """
-    nothing: list[str | None] = [None] * len(fold)
-
-    def texts(field: str) -> list[str | None]:
-        return fold.texts(batch.values[field]) if field in batch.values else nothing
-
-    parts = ("last_name", "first_name", "middle_name", "suffix")
-    names = zip(*(texts(f"client.{part}") for part in parts), strict=True)
-    return [
-        _bounded(f"#{reference}" if reference else f"{_named(*name)}\x1f{number}")
-        for reference, name, number in zip(texts("client.reference"), names, texts("case.number"), strict=True)
-    ]
-
-
-def _bounded(key: str) -> str:
-    """The natural key itself; its beginning and its SHA-256 if it is longer than PostgreSQL's indexes may hold."""
-    if len(key) <= LONGEST_KEY:
-        return key
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    return f"{key[: LONGEST_KEY - len(digest) - 1]}\x1f{digest}"
-
-
-def _named(last: str | None, first: str | None, middle: str | None, suffix: str | None) -> str:
-    parts = (last, first, middle, suffix) if middle or suffix else (last, first)
-    return "\x1f".join((part or "").casefold() for part in parts)
-
-
-def _slots(batch: Batch, fold: _Fold, days: list[str | None], times: list[str | None]) -> list[str]:
-    """What makes an event itself among those of its client and case: `#reference`, or date, time and type."""
-    nothing: list[str | None] = [None] * len(fold)
-    types = fold.texts(batch.values["event.type"]) if "event.type" in batch.values else nothing
-    references = fold.texts(batch.values["event.reference"]) if "event.reference" in batch.values else nothing
-    return [
-        _bounded(f"#{reference}" if reference else f"{day}{f'T{time}' if time else ''}{f'|{kind}' if kind else ''}")
-        for reference, day, time, kind in zip(references, days, times, types, strict=True)
-    ]
+def _natural(kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold) -> list[str]:
+    """The natural key of each record, as it is kept."""
+    fields = (field for field in natural_fields(kind, combinations) if field in said.values)
+    return natural_texts(kind, combinations, {field: fold.texts(said.values[field]) for field in fields}, len(fold))

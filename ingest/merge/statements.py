@@ -9,15 +9,18 @@ Only names of our own tables and columns are put into the text; values are bound
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ingest.databases import Fill, Merge
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, Entity
+from ingest.databases import Backend, Fill, Merge
+from ingest.merge.custom import Custom
+from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, PAYMENTS, Entity
 
-NATURAL = {CLIENTS.table: "identity", CASES.table: "number"}
+NATURAL = {CLIENTS.table: "identity", CASES.table: "identity"}
 _MOVED = ("starts_at", "local_date", "local_time", "zone")
+_SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
+_NUMBERS = frozenset({"amount"})
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
-
-STAGES = tuple(f"stage_{table}" for table in ("clients", "cases", "case_parties", "contacts", "events", "errors"))
+_TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
+STAGES = tuple(f"stage_{table}" for table in (*_TABLES, "errors"))
 """All temporary tables."""
 
 
@@ -25,10 +28,11 @@ def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
     """Temporary tables with the columns that the file fills; they live as long as the connection. `key` is a type."""
     bodies = {
         "clients": ["dirty INTEGER", "identity TEXT", "id BIGINT"],
-        "cases": ["dirty INTEGER", "number TEXT", "id BIGINT"],
+        "cases": ["dirty INTEGER", "identity TEXT", "id BIGINT"],
         "case_parties": ["client BIGINT", "kase BIGINT", "id BIGINT"],
-        "contacts": ["client BIGINT", "kind TEXT", "value TEXT"],
+        "contacts": ["dirty INTEGER", "client BIGINT", "id BIGINT", "kind TEXT", "value TEXT"],
         "events": ["client BIGINT", "kase BIGINT", "id BIGINT", "slot TEXT", *(f"{name} TEXT" for name in _MOVED)],
+        "payments": ["client BIGINT", "kase BIGINT", "id BIGINT", "slot TEXT"],
     }
     full = {
         table: [f"key {key}", *body, *(f"{c} TEXT" for c in columns.get(table, ()))] for table, body in bodies.items()
@@ -49,9 +53,9 @@ def stage_party(columns: Sequence[str]) -> Fill:
     return Fill("stage_case_parties", ("key", "client", "kase", *columns), kept=tuple(columns))
 
 
-def stage_contact() -> Fill:
-    """A contact: key, key of the client, kind, value."""
-    return Fill("stage_contacts", ("key", "client", "kind", "value"))
+def stage_contact(columns: Sequence[str]) -> Fill:
+    """A contact: key, dirty, key of the client, kind, value, columns."""
+    return Fill("stage_contacts", ("key", "dirty", "client", "kind", "value", *columns), kept=tuple(columns))
 
 
 def stage_event(columns: Sequence[str]) -> Fill:
@@ -60,19 +64,24 @@ def stage_event(columns: Sequence[str]) -> Fill:
     return Fill("stage_events", (*own, *columns), kept=tuple(columns), replaced=_MOVED)
 
 
+def stage_payment(columns: Sequence[str]) -> Fill:
+    """A payment: key, keys of client and case, slot, columns."""
+    return Fill("stage_payments", ("key", "client", "kase", "slot", *columns), kept=tuple(columns))
+
+
 def stage_errors() -> Fill:
     """A row error, as it will be kept."""
     return Fill("stage_errors", _ERROR_COLUMNS, key=None)
 
 
-def merge_parents(entity: Entity, columns: Sequence[str]) -> Merge:
-    """Clients or cases that are dirty; :agency, :template, :upload."""
+def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], custom: Custom) -> Merge:
+    """Clients or cases that are dirty; :agency, :template, :upload, names of custom fields."""
     natural = NATURAL[entity.table]
     source = (
-        f"SELECT :agency, {natural}, {_list(columns)}:template, :upload, :upload FROM stage_{entity.table} "
-        "WHERE dirty = 1"
+        f"SELECT :agency, {natural}, {_list(columns)}{custom.packed(backend)}:template, :upload, :upload "
+        f"FROM stage_{entity.table} WHERE dirty = 1"
     )
-    return _merge(entity.table, (natural,), columns, source, natural, ("agency_id", natural))
+    return _merge(entity.table, (natural,), columns, source, natural, ("agency_id", natural), laid=custom.column)
 
 
 def merge_parties(columns: Sequence[str]) -> Merge:
@@ -85,25 +94,40 @@ def merge_parties(columns: Sequence[str]) -> Merge:
     return _merge("case_parties", own, columns, source, "k.id", own)
 
 
-def merge_contacts() -> Merge:
-    """Contacts; there is nothing in them to change."""
+def merge_contacts(columns: Sequence[str]) -> Merge:
+    """Contacts; those that are not dirty are only there if they are new. Without columns nothing in them changes."""
     source = (
-        "SELECT :agency, c.id, s.kind, s.value, :template, :upload, :upload FROM stage_contacts s "
-        "LEFT JOIN stage_clients c ON c.key = s.client WHERE true"
+        f"SELECT :agency, c.id, s.kind, s.value, {_list(columns, 's.')}:template, :upload, :upload "
+        "FROM stage_contacts s LEFT JOIN stage_clients c ON c.key = s.client "
+        f"WHERE {'s.dirty = 1' if columns else 'true'}"
     )
     own = ("client_id", "kind", "value")
-    return _merge("contacts", own, (), source, "c.id", own)
+    return _merge("contacts", own, columns, source, "c.id", own)
 
 
-def merge_events(columns: Sequence[str]) -> Merge:
+def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
     """Events, all of them dirty. Date, time, instant and zone go together."""
     source = (
-        f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}:template, :upload, :upload "
+        f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}"
+        f"{custom.packed(backend, 's.')}:template, :upload, :upload "
         "FROM stage_events s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
         "WHERE true"
     )
-    match = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
-    return _merge("events", ("client_id", "case_id", "slot"), columns, source, "c.id, k.id", match, _MOVED)
+    own = ("client_id", "case_id", "slot")
+    return _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom.column)
+
+
+def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
+    """Payments, all of them dirty."""
+    staged = "".join(f"CAST(s.{c} AS BIGINT), " if c in _NUMBERS else f"s.{c}, " for c in columns)
+    source = (
+        f"SELECT :agency, c.id, k.id, s.slot, {staged}{custom.packed(backend, 's.')}:template, :upload, :upload "
+        "FROM stage_payments s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
+        "WHERE true"
+    )
+    return _merge(
+        "payments", ("client_id", "case_id", "slot"), columns, source, "c.id, k.id", _SLOT, laid=custom.column
+    )
 
 
 def _merge(
@@ -114,26 +138,34 @@ def _merge(
     order: str,
     match: tuple[str, ...],
     moved: tuple[str, ...] = (),
+    laid: tuple[str, ...] = (),
 ) -> Merge:
-    into = ("agency_id", *own, *moved, *columns, "template", "created_upload", "updated_upload")
-    return Merge(table, into, source, order, match, tuple(columns), moved)
+    into = ("agency_id", *own, *moved, *columns, *laid, "template", "created_upload", "updated_upload")
+    return Merge(table, into, source, order, match, tuple(columns), moved, _NUMBERS & set(columns), laid)
 
 
 def _list(columns: Iterable[str], prefix: str = "") -> str:
     return "".join(f"{prefix}{column}, " for column in columns)
 
 
-def find_children() -> list[str]:
-    """Give staged parties and events the ids of their records."""
+def find_children(tables: Iterable[str]) -> list[str]:
+    """Give staged parties, contacts, events and payments the ids of their records."""
     client = "(SELECT id FROM stage_clients WHERE key = {s}.client)"
     case = "(SELECT id FROM stage_cases WHERE key = {s}.kase)"
     party = f"SELECT t.id FROM case_parties t WHERE t.case_id = {case} AND t.client_id = {client}"
-    event = (
-        f"SELECT t.id FROM events t WHERE coalesce(t.client_id, 0) = coalesce({client}, 0) "
+    slotted = (
+        f"SELECT t.id FROM {{table}} t WHERE coalesce(t.client_id, 0) = coalesce({client}, 0) "
         f"AND coalesce(t.case_id, 0) = coalesce({case}, 0) AND t.slot = {{s}}.slot"
     )
-    found = {PARTIES.table: party, EVENTS.table: event}
-    return [f"UPDATE stage_{table} SET id = ({sql.format(s=f'stage_{table}')})" for table, sql in found.items()]
+    contact = (
+        f"SELECT t.id FROM contacts t WHERE t.client_id = {client} AND t.kind = {{s}}.kind AND t.value = {{s}}.value"
+    )
+    found = {PARTIES.table: party, "contacts": contact, EVENTS.table: slotted, PAYMENTS.table: slotted}
+    return [
+        f"UPDATE stage_{table} SET id = ({found[table].format(s=f'stage_{table}', table=table)})"
+        for table in tables
+        if table in found
+    ]
 
 
 def foreign_owners(table: str) -> str:
@@ -146,7 +178,7 @@ def foreign_owners(table: str) -> str:
 
 def share(table: str) -> str:
     """Mark the records that this file speaks of and that another template's file spoke of before; :template."""
-    dirty = " WHERE dirty = 1" if table in NATURAL else ""
+    dirty = " WHERE dirty = 1" if table in (*NATURAL, "contacts") else ""
     return (
         f"UPDATE {table} SET template = '*' WHERE id IN (SELECT id FROM stage_{table}{dirty}) "
         "AND template NOT IN (:template, '*')"

@@ -1,4 +1,4 @@
-"""`dropslot record`: the clients, contacts, cases and events that came out of the files."""
+"""`dropslot record`: the clients, contacts, cases, events and payments that came out of the files."""
 
 import enum
 import itertools
@@ -21,6 +21,7 @@ class Kind(enum.StrEnum):
     CONTACTS = "contacts"
     CASES = "cases"
     EVENTS = "events"
+    PAYMENTS = "payments"
 
 
 @app.command("list")

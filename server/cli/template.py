@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
+from ingest.template import with_lookup
 from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
@@ -23,17 +24,28 @@ def add(
     context: typer.Context,
     agency: Slug,
     file: Annotated[Path, typer.Argument(help="TOML file; see: dropslot template show AGENCY odyssey-ecr")],
+    lookup: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="A CSV of codes and texts that becomes [lookups.NAME] of this version."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add an Upload Template, or the next version of one."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise AppError(Code.INVALID, f"{file} cannot be read ({reason}).", "Name a TOML file.") from error
+    text = _read(file, "a TOML file")
+    for each in lookup or []:
+        name, _, csv = each.partition("=")
+        text = with_lookup(text, name, _read(Path(csv), "a CSV file, as NAME=FILE"))
     with open_state(context.obj) as state, state.database.writing() as conn:
         version = create_template(conn, agency, text)
     print_one(as_dict(version), as_json, f"Template {version.name} version {version.version} is there.")
+
+
+def _read(file: Path, what: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise AppError(Code.INVALID, f"{file} cannot be read ({reason}).", f"Name {what}.") from error
 
 
 @app.command("list")

@@ -218,6 +218,16 @@ def test_a_template_of_ones_own(court: Court) -> None:
     court.dropslot.run("template", "add", court.slug, file)
     names = {row["name"] for row in court.dropslot.json("template", "list", court.slug)}
     assert {"mine", "odyssey-ecr"} <= names
+    coded = shown.replace("odyssey-ecr", "coded").replace(
+        'event.location = "Location Name"', 'event.location = { column = "Location Name", lookup = "courts" }'
+    )
+    file.write_text(coded)
+    done = court.dropslot.shell("template", "add", court.slug, file, check=False)
+    assert done.returncode == 1
+    assert "--lookup courts=FILE.csv" in done.stderr
+    places = court.write("places.csv", b"code,place\n1A,Annex\n")
+    court.dropslot.run("template", "add", court.slug, file, "--lookup", f"courts={places}")
+    assert "1A,Annex" in court.dropslot.run("template", "show", court.slug, "coded").stdout
 
 
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:

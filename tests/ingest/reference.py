@@ -158,3 +158,167 @@ def _phone(cell: str) -> str | None:
 
 def _email(cell: str) -> str | None:
     return cell.lower() if re.fullmatch(r"[^@ ]+@[^@ ]+\.[a-z]+", cell.lower()) else None
+
+
+RICH = """
+name = "rich"
+required = ["case.number"]
+[columns]
+client.reference = "id"
+client.name = { column = "name", order = "last first" }
+contact.phone = { first = ["cell", "home"] }
+contact.phone_type = "kind"
+contact.phone_2 = "work"
+case.number = "no"
+case.location = { column = "loc", lookup = "places", unknown = "keep" }
+case.status = { column = "status", values = { Cancelled = "canceled", "?" = "" }, default = "open" }
+event.date = "date"
+event.time = "time"
+event.notes = { join = ["n1", "n2"], with = "; " }
+payment.amount = "amount"
+payment.description = "what"
+[custom]
+case."Bond Type" = { column = "bond", case = "upper" }
+client.pet = "pet"
+[[party]]
+hearing = true
+columns.client.reference = "aid"
+columns.client.name = "aname"
+columns.contact.phone = "aphone"
+constants.case.role = "Attorney"
+[match]
+case = "number + location"
+[lookups.places]
+1A = "Ada"
+[[exclude]]
+field = "case.status"
+is = "closed"
+[[exclude]]
+field = "event.date"
+past = true
+"""
+"""A template that uses what templates can do; `RichReference` does the same by hand."""
+
+RICH_HEADER = (
+    *("id", "name", "cell", "home", "kind", "work", "no", "loc", "status", "date", "time", "n1", "n2"),
+    *("amount", "what", "bond", "pet", "aid", "aname", "aphone"),
+)
+
+
+class RichReference:
+    """The records that `RICH` makes, as dicts by natural key, with the places of rows that are bad or left out."""
+
+    def __init__(self, zone: str) -> None:
+        self.zone = ZoneInfo(zone)
+        self.clients: dict[str, dict[str, Any]] = {}
+        self.contacts: dict[tuple[str, str], dict[str, Any]] = {}
+        self.cases: dict[str, dict[str, Any]] = {}
+        self.parties: dict[tuple[str, str], dict[str, Any]] = {}
+        self.events: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.payments: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.bad: list[int] = []
+        self.excluded: list[int] = []
+
+    def ingest(self, rows: list[dict[str, str]], today: str) -> None:
+        self.bad, self.excluded = [], []
+        for line, cells in enumerate(rows, 2):
+            row = {name: " ".join(cell.split()) for name, cell in cells.items()}
+            if any(row.values()):
+                self._row(line, row, today)
+
+    def _row(self, line: int, row: dict[str, str], today: str) -> None:
+        status = {"cancelled": "canceled", "?": ""}.get(row["status"].casefold(), row["status"]) or "open"
+        day, hour = _date(row["date"]), _time(row["time"])
+        if status == "closed" or (day and day < today):
+            self.excluded.append(line)
+            return
+        names = _split(row["name"], True)
+        if (
+            not row["no"]
+            or (row["date"] and not day)
+            or (row["time"] and not hour)
+            or not (row["id"] or any(names[:2]))
+        ):
+            self.bad.append(line)
+            return
+        place = {"1A": "Ada"}.get(row["loc"], row["loc"])
+        case = f"\x1enumber+location\x1f{row['no']}\x1f{place.casefold()}"
+        _lay_over(
+            self.cases.setdefault(case, {}),
+            {"number": row["no"], "location": place, "status": status, "Bond Type": row["bond"].upper()},
+        )
+        client = self._person(row["id"], names, row["no"], {"pet": row["pet"]})
+        self.parties.setdefault((client, case), {})
+        for text, kind in ((row["cell"] or row["home"], row["kind"]), (row["work"], "")):
+            self._contact(client, text, kind)
+        self._hearing(client, case, day, hour, row)
+        amount = round(float(row["amount"]) * 100) if re.fullmatch(r"\d+(\.\d\d?)?", row["amount"]) else None
+        if amount is not None:
+            key = f"\x1edue_date+description\x1f\x1f{row['what']}"
+            self.payments.setdefault((client, case, key), {})["amount"] = amount
+        other = _split(row["aname"], False)
+        if row["aid"] or any(other[:2]):
+            attorney = self._person(row["aid"], other, row["no"], {})
+            self.parties.setdefault((attorney, case), {})["role"] = "Attorney"
+            self._contact(attorney, row["aphone"], "")
+            self._hearing(attorney, case, day, hour, row)
+
+    def _person(self, reference: str, names: tuple[str, ...], number: str, more: dict[str, str]) -> str:
+        last, first, middle, suffix = names
+        parts = (last, first, middle, suffix) if middle or suffix else (last, first)
+        identity = f"#{reference}" if reference else "\x1f".join([*(p.casefold() for p in parts), number])
+        told = {"first": first, "middle": middle, "last": last, "suffix": suffix} | more
+        _lay_over(self.clients.setdefault(identity, {}), told)
+        return identity
+
+    def _contact(self, client: str, text: str, kind: str) -> None:
+        phone = _phone(text) if text else None
+        if phone:
+            _lay_over(self.contacts.setdefault((client, phone), {}), {"type": kind})
+
+    def _hearing(self, client: str, case: str, day: str | None, hour: str | None, row: dict[str, str]) -> None:
+        if day:
+            event = self.events.setdefault((client, case, f"{day}T{hour}" if hour else day), {})
+            _lay_over(event, {"notes": "; ".join(text for text in (row["n1"], row["n2"]) if text)})
+
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """As `rich_dump` reads them from the database."""
+        name = ("first", "middle", "last", "suffix", "pet")
+        about = ("number", "location", "status", "Bond Type")
+        return {
+            "clients": sorted((k, *(c.get(n) for n in name)) for k, c in self.clients.items()),
+            "contacts": sorted((*k, c.get("type")) for k, c in self.contacts.items()),
+            "cases": sorted((k, *(c.get(n) for n in about)) for k, c in self.cases.items()),
+            "case_parties": sorted((*k, p.get("role")) for k, p in self.parties.items()),
+            "events": sorted((*k, e.get("notes")) for k, e in self.events.items()),
+            "payments": sorted((*k, p["amount"]) for k, p in self.payments.items()),
+        }
+
+
+RICH_DUMPS = {
+    "clients": "SELECT identity, first_name, middle_name, last_name, suffix, custom ->> 'pet' FROM clients ORDER BY 1",
+    "contacts": "SELECT c.identity, t.value, t.type FROM contacts t JOIN clients c ON c.id = t.client_id ORDER BY 1, 2",
+    "cases": "SELECT identity, number, location, status, custom ->> 'Bond Type' FROM cases ORDER BY 1",
+    "case_parties": "SELECT c.identity, k.identity, t.role FROM case_parties t JOIN clients c ON c.id = t.client_id "
+    "JOIN cases k ON k.id = t.case_id ORDER BY 1, 2",
+    "events": "SELECT c.identity, k.identity, t.slot, t.notes FROM events t JOIN clients c ON c.id = t.client_id "
+    "JOIN cases k ON k.id = t.case_id ORDER BY 1, 2, 3",
+    "payments": "SELECT c.identity, k.identity, t.slot, t.amount FROM payments t JOIN clients c ON c.id = t.client_id "
+    "JOIN cases k ON k.id = t.case_id ORDER BY 1, 2, 3",
+}
+
+
+def _split(name: str, last_first: bool) -> tuple[str, str, str, str]:
+    """Last, first, middle name and suffix; no suffix is known but Jr."""
+    if "," in name:
+        last, _, rest = name.partition(",")
+        words = rest.replace(",", " ").split()
+    else:
+        words = name.split()
+        suffix = words.pop() if len(words) > 1 and words[-1] == "Jr" else ""
+        if len(words) < 2:
+            return " ".join(words), "", "", suffix
+        last = words.pop(0) if last_first else words.pop()
+        return last.strip(), words[0], " ".join(words[1:]), suffix
+    suffix = words.pop() if words and words[-1] == "Jr" else ""
+    return last.strip(), " ".join(words[:1]), " ".join(words[1:]), suffix

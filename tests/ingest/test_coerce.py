@@ -168,3 +168,54 @@ def test_letters_are_not_dialled(text: str, value: str | None) -> None:
 
 def test_what_cannot_be_seen_does_not_make_two_of_one() -> None:
     assert coerce.tidy(["\ufeffZoe\u0308\u200b", "Zoë", "\u200b", "\ufeff'=1"]) == ["Zoë", "Zoë", "", "=1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "time"),
+    [
+        ("46097", "2026-03-16", None),
+        ("46097.375", "2026-03-16", "09:00"),
+        ("46097.0", "2026-03-16", None),
+        ("46097.347222222222", "2026-03-16", "08:20"),
+        ("46097.999999", "2026-03-17", "00:00"),
+        ("60", None, None),
+        ("-5", None, None),
+        ("2958465.9999999", None, None),
+        ("9999999.5", None, None),
+        ("9" * 50, None, None),
+        ("3/16/2026 9:00 AM", "2026-03-16", "09:00"),
+    ],
+)
+def test_numbers_of_spreadsheets(text: str, day: str | None, time: str | None) -> None:
+    assert coerce.read_moments([text], ("excel", *DATES), TIME_FORMATS) == ([day], [time])
+
+
+def test_a_number_with_a_fraction_is_no_date() -> None:
+    texts = ["46097", "46097.0", "46097.5", "2958465.9999999", "9999999"]
+    assert coerce.read_dates(texts, ("excel",)) == ["2026-03-16", "2026-03-16", None, None, None]
+    assert coerce.read_times(["0.375", "0", "1.5", "0.9999999"], ("excel",)) == ["09:00", "00:00", None, None]
+
+
+@pytest.mark.parametrize(("pivot", "year"), [(None, 2045), (45, 2045), (44, 1945)])
+def test_two_digit_years(pivot: int | None, year: int) -> None:
+    assert coerce.read_dates(["03/16/45"], ("%m/%d/%y",), pivot) == [f"{year}-03-16"]
+
+
+def test_a_leap_day_that_the_other_century_has_not_is_no_date() -> None:
+    assert coerce.read_dates(["02/29/00"], ("%m/%d/%y",), 99) == ["2000-02-29"]
+
+
+@pytest.mark.parametrize("text", [",", ", ,", "Jr", "Jr,", ",Jr", "II III", " a ", "\u00e9,\u00e9 b c, Sr."])
+def test_any_name_is_split_into_parts(text: str) -> None:
+    assert all(isinstance(part, str) for part in coerce.split_name(text, "first last"))
+
+
+@given(st.text(max_size=30))
+def test_nothing_makes_the_readers_fail(text: str) -> None:
+    [tidied] = coerce.tidy([text])
+    coerce.read_moments([tidied], ("excel", *DATES), ("excel", *TIME_FORMATS))
+    coerce.read_times([tidied], ("excel",))
+    for read in (coerce.read_money, coerce.read_yes_no, coerce.titled, coerce.keep_spaces):
+        assert len(read([text])) == 1
+    for order in ("first last", "last first"):
+        assert " ".join("".join(coerce.split_name(tidied, order)).split()) is not None

@@ -372,7 +372,10 @@ def test_records_are_listed_with_stable_columns(court: Court) -> None:
     with court.database.reading() as conn:
         listed = {kind: list(inbox.records(conn, kind, "agency")) for kind in inbox.COLUMNS}
         assert list(inbox.records(conn, "events", "stranger")) == []
+    assert listed.pop("payments") == []
     for kind, columns in inbox.COLUMNS.items():
+        if kind not in listed:
+            continue
         assert listed[kind]
         assert all(tuple(record) == columns for record in listed[kind])
     assert listed["cases"][0]["parties"] == 2

@@ -14,7 +14,8 @@ from ingest.format import FileFormat
 from ingest.limits import Limits
 from ingest.sample import write_ecr
 from ingest.template import builtin_templates
-from tests.ingest.court import ZONE, Court, codes
+from tests.ingest.conftest import CourtAt
+from tests.ingest.court import ZONE, codes
 from tests.ingest.reference import Reference
 from tests.ingest.tables import as_csv, as_fixed, as_xlsx, packed, read
 from tests.ingest.test_engine import shape
@@ -196,8 +197,10 @@ def read_as(text: str, form: str, part: Any) -> Any:
 
 
 @pytest.mark.parametrize("how", ["fixed", "xlsx", "utf-16.gz"])
-def test_the_engine_does_with_every_format_what_a_loop_over_the_rows_does(tmp_path: Path, how: str) -> None:
-    court = Court(tmp_path / "court")
+def test_the_engine_does_with_every_format_what_a_loop_over_the_rows_does(
+    bare_court_at: CourtAt, tmp_path: Path, how: str
+) -> None:
+    court = bare_court_at(tmp_path / "court")
     widths = WIDTHS if how == "fixed" else ()
     court.template(template(how), "/t")
     reference = Reference(ZONE, "\t", widths, "utf-16" if "utf" in how else "cp1252")
@@ -208,12 +211,13 @@ def test_the_engine_does_with_every_format_what_a_loop_over_the_rows_does(tmp_pa
         assert codes(court.errors(upload)) == reference.errors
         assert shape(court.dump()) == reference.dump()
         assert upload.rows > 280
-    court.close()
 
 
 @pytest.mark.parametrize("how", ["fixed", "xlsx", "utf-16.gz"])
-def test_the_error_file_of_every_format_is_taken_when_it_is_sent_again(tmp_path: Path, how: str) -> None:
-    court = Court(tmp_path / "court")
+def test_the_error_file_of_every_format_is_taken_when_it_is_sent_again(
+    bare_court_at: CourtAt, tmp_path: Path, how: str
+) -> None:
+    court = bare_court_at(tmp_path / "court")
     court.template(template(how), "/t")
     upload = court.push(sent(tmp_path / "sent", how, 3), "/t/1")
     answer = error_file(upload, court.errors(upload))
@@ -223,4 +227,3 @@ def test_the_error_file_of_every_format_is_taken_when_it_is_sent_again(tmp_path:
     assert again.error is None
     assert again.rows == upload.error_rows + upload.warning_rows
     assert again.error_rows + again.warning_rows == again.rows - answer.count(b"02/30/2026")
-    court.close()

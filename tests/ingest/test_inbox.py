@@ -134,7 +134,7 @@ def test_uploads_wait_for_their_answer(court: Court) -> None:
 
 def test_unknown_kinds_of_records_are_refused(conn: Connection) -> None:
     with pytest.raises(IngestError, match="clients, contacts, cases, events"):
-        inbox.records(conn, "payments", "agency")
+        inbox.records(conn, "warrants", "agency")
 
 
 def test_new_ids_sort_by_time() -> None:

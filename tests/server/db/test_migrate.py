@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
@@ -112,3 +114,23 @@ def test_a_database_of_a_newer_dropslot_is_left_alone(state: State, tmp_path: Pa
     with pytest.raises(AppError, match="newer dropslot") as refused:
         migrate(state.database, tmp_path / "lock")
     assert refused.value.code == "conflict"
+
+
+def test_cases_of_before_keep_their_number_as_their_identity(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with database.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0003")
+        conn.execute(text("INSERT INTO cases VALUES (1, 'a', 'CR-1', NULL, NULL, NULL, NULL, NULL, 't', 'u', 'u')"))
+        own = "agency_id, identity, template, created_upload, updated_upload"
+        conn.execute(text(f"INSERT INTO clients ({own}) VALUES ('a', '#1', 't', 'u', 'u')"))
+        conn.execute(text("INSERT INTO case_parties VALUES (1, 'a', 1, 1, NULL, 't', 'u', 'u')"))
+    with database.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+        joined = "SELECT k.identity, k.number FROM case_parties p JOIN cases k ON k.id = p.case_id"
+        assert tuple(conn.execute(text(joined)).one()) == ("CR-1", "CR-1")
+        assert conn.execute(text("PRAGMA foreign_key_check")).all() == []
+    database.close()

@@ -1,13 +1,13 @@
 """Which column of this file holds which field of the template."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ingest.answer import ANSWER_COLUMNS, as_sent
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.template import Template
+from ingest.template import Place, Template, slot_owner, split_party
 
 _NAMES_SHOWN, _NAME_SHOWN = 30, 60
 _WHEN = frozenset({"event.date", "event.time", "event.datetime"})
@@ -15,15 +15,18 @@ _WHEN = frozenset({"event.date", "event.time", "event.datetime"})
 
 @dataclass(frozen=True)
 class Plan:
-    """`columns` gives the place (from 0) of each mapped field; `names` what people call each column of the file;
-    `header` is the file's first row, or the row that would be; `notes` are sentences for the receipt. `answered` means
-    that this is our error file sent again: its first two columns are ours, and nobody's field."""
+    """`columns` gives the place (from 0) of each slot of the template (`ingest.template.model`); `names` what people
+    call each column of the file; `header` is the file's first row, or the row that would be; `notes` are sentences for
+    the receipt. `answered` means that this is our error file sent again: its first two columns are ours, and nobody's
+    field."""
 
     columns: Mapping[str, int]
     names: tuple[str, ...]
     header: tuple[str, ...]
     notes: tuple[str, ...]
     answered: bool = False
+    shown: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """For a field that is made of several columns, or of a part of one: the place of the first of them."""
 
     @property
     def width(self) -> int:
@@ -31,8 +34,9 @@ class Plan:
         return len(self.names)
 
     def name(self, field: str) -> str:
-        """What the file calls the column of `field`."""
-        return self.names[self.columns[field]] if field in self.columns else field
+        """What the file calls the column of `field`, or the first of its columns."""
+        place = self.columns.get(field, self.shown.get(field))
+        return split_party(field)[1] if place is None else self.names[place]
 
 
 def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Plan:
@@ -50,16 +54,20 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
     header = tuple(as_sent(cell.strip("\ufeff")) for cell in first[shift:]) if template.header else ()
     told = header or tuple(f"column {i}" for i in range(1, width + 1))
     names = tuple(name or f"column {i}" for i, name in enumerate(told, 1))
-    found = {field: _find(spec, header, width) for field, spec in template.columns.items()}
-    columns = {field: place for field, place in found.items() if place is not None}
-    missing = [
-        field for field in template.columns if field not in columns and _needed(field, template, columns, header)
-    ]
+    found = {slot: _find(spec, header, width) for slot, spec in template.columns.items()}
+    columns = {slot: place for slot, place in found.items() if place is not None}
+    missing = [slot for slot in template.columns if slot not in columns and _needed(slot, template, columns, header)]
     if missing:
         raise _mismatch(template, missing, header, width)
     ours = ANSWER_COLUMNS[:shift]
-    places = {field: place + shift for field, place in columns.items()}
-    return Plan(MappingProxyType(places), (*ours, *names), (*ours, *told), _notes(template, columns, header), answered)
+    places = {slot: place + shift for slot, place in columns.items()}
+    notes = _notes(template, columns, header)
+    return Plan(MappingProxyType(places), (*ours, *names), (*ours, *told), notes, answered, _shown(template, places))
+
+
+def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
+    found = {name: [places[slot] for slot in rule.slots if slot in places] for name, rule in template.rules.items()}
+    return MappingProxyType({name: there[0] for name, there in found.items() if there})
 
 
 def is_answered(first: Sequence[str]) -> bool:
@@ -67,7 +75,7 @@ def is_answered(first: Sequence[str]) -> bool:
     return tuple(cell.strip('"\ufeff') for cell in first[: len(ANSWER_COLUMNS)]) == ANSWER_COLUMNS
 
 
-def _find(spec: int | tuple[str, ...], header: tuple[str, ...], width: int) -> int | None:
+def _find(spec: Place, header: tuple[str, ...], width: int) -> int | None:
     if isinstance(spec, int):
         return spec - 1 if spec <= width else None
     present = next((name for name in spec if name in header), None)
@@ -82,19 +90,26 @@ def _find(spec: int | tuple[str, ...], header: tuple[str, ...], width: int) -> i
     return header.index(present)
 
 
-def _needed(field: str, template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> bool:
+def _needed(slot: str, template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> bool:
     """A missing column matters if it is not optional, if it is there under a slightly other name, or if a required
     field is left without any column."""
-    if field == "event.date" and "event.datetime" in columns:
+    owner = split_party(slot_owner(slot))[1]
+    there = {slot_owner(other) for other in columns}
+    if owner == "event.date" and "event.datetime" in there:
         return False
-    if field == "event.datetime" and "event.date" in template.required and "event.date" not in template.columns:
+    if owner == "event.datetime" and "event.date" in template.required and "event.date" not in template.fields:
         return True
-    if field not in template.optional or _alike(template.columns[field], header):
+    if owner not in template.optional or _alike(template.columns[slot], header):
         return True
-    return field in template.required
+    return slot_owner(slot) not in there and bool(_fed(slot, template) & template.required)
 
 
-def _alike(spec: int | tuple[str, ...], header: tuple[str, ...]) -> str | None:
+def _fed(slot: str, template: Template) -> set[str]:
+    """The fields that are made of this column."""
+    return {slot} | {name for name, rule in template.rules.items() if slot in rule.slots}
+
+
+def _alike(spec: Place, header: tuple[str, ...]) -> str | None:
     """A header that differs from a wanted one in case and spaces alone."""
     if isinstance(spec, int):
         return None
@@ -107,15 +122,17 @@ def _squeezed(name: str) -> str:
 
 
 def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], width: int) -> IngestError:
-    names = [_described(template.columns[field]) for field in missing]
+    names = list(dict.fromkeys(_described(template.columns[slot]) for slot in missing))
     near = {
-        name: alike for name, f in zip(names, missing, strict=True) if (alike := _alike(template.columns[f], header))
+        _described(template.columns[slot]): alike
+        for slot in missing
+        if (alike := _alike(template.columns[slot], header))
     }
     hint = " ".join(
         f"Is {found!r} meant for {wanted}? Names must be exactly the same." for wanted, found in near.items()
     )
-    wanted = [field for field in template.columns if field not in template.optional or field in missing]
-    expected = ", ".join(_described(template.columns[field]) for field in wanted)
+    wanted = [slot for slot in template.columns if slot_owner(slot) not in template.optional or slot in missing]
+    expected = ", ".join(dict.fromkeys(_described(template.columns[slot]) for slot in wanted))
     return IngestError(
         "missing_column",
         f"The file lacks {'a column' if len(names) == 1 else 'columns'} that the template {template.name} reads: "
@@ -141,17 +158,20 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(shown + more)
 
 
-def _described(spec: int | tuple[str, ...]) -> str:
+def _described(spec: Place) -> str:
     return f"column {spec}" if isinstance(spec, int) else " or ".join(map(repr, spec))
 
 
 def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> tuple[str, ...]:
     extra = [name for place, name in enumerate(header) if place not in columns.values()] if template.headers else []
     notes = [f"Columns that the template does not read: {_listed(extra)}."] if extra else []
-    dated = _WHEN if {"event.date", "event.datetime"} & set(columns) else frozenset[str]()
-    absent = [
-        _described(spec) for field, spec in template.columns.items() if field not in columns and field not in dated
-    ]
+    there = {slot_owner(slot) for slot in columns}
+    dated = _WHEN if {"event.date", "event.datetime"} & there else frozenset[str]()
+    absent = dict.fromkeys(
+        _described(spec)
+        for slot, spec in template.columns.items()
+        if slot not in columns and slot_owner(slot) not in dated
+    )
     if absent:
         notes.append(f"Optional columns that the file does not have: {', '.join(absent)}.")
     return tuple(notes)

@@ -1,0 +1,162 @@
+"""From cells to checked rows: what each row says, which records it speaks of, and everything that is wrong with it.
+
+A row that a filter leaves out gives nothing and is no error. A row with an error gives nothing. A row with a warning
+gives everything but the cell that is wrong. Errors are: a row that cannot be split or decoded, a cell that is too long,
+a required value that is missing, an event's date or time that cannot be read, a row that names neither a client nor
+(where the template maps no client) a case, and what the template says is to be refused. Warnings are: a phone, an
+e-mail address, an amount, any other date that cannot be read, a code that a lookup does not hold, a local time that
+the clocks skip or repeat, a further party that is nobody.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.answer import RowError
+from ingest.check.batch import Batch, Contacts, Said, say
+from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
+from ingest.check.filters import expiries, left_out
+from ingest.check.people import Keyring, find_keys, key_names
+from ingest.check.values import make_texts, read_values
+from ingest.parse import Cells, Column, Records
+from ingest.parse.records import Ints
+from ingest.template import split_party
+
+__all__ = ["WORDS", "Batch", "Contacts", "Rules", "Said", "check", "key_names"]
+
+
+def check(cells: Cells, records: Records, rules: Rules) -> Batch:
+    """Normalise and check the rows of one chunk."""
+    faults, rows = Faults(cells, records, rules), len(cells.index)
+    blank = _blank(cells)
+    raw = {slot: cells.columns[place] for slot, place in rules.plan.columns.items()}
+    for slot, column in raw.items():
+        _refuse_long(slot, column, faults)
+        if rules.plan.answered:
+            _refuse_lost(slot, column, faults)
+    texts = make_texts(raw, faults)
+    _refuse_long_number(texts.get("case.number"), faults)
+    for field in sorted(rules.template.required):
+        _refuse_missing(field, texts, blank, faults)
+    values = dict(texts)
+    read_values(values, faults)
+    values |= _constants(rules, rows)
+    keyring = find_keys(values, rules, rows)
+    _refuse_nobody(keyring, blank, faults)
+    _report_nobody(keyring, texts, faults)
+    left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
+    return _batch(values, keyring, blank, left, faults)
+
+
+def _blank(cells: Cells) -> NDArray[np.bool_]:
+    """Rows of which every mapped cell holds nothing but spaces."""
+    blank = np.ones(len(cells.index), dtype=bool)
+    for column in cells.columns.values():
+        empty = np.array([not value.strip() for value in column.values] + [True], dtype=bool)
+        blank &= empty[column.codes]
+    return blank
+
+
+def _refuse_long(field: str, column: Column, faults: Faults) -> None:
+    longest = faults.rules.limits.cell
+    long = np.array([len(value) > longest for value in column.values] + [False], dtype=bool)
+    if long.any():
+        faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
+
+
+def _refuse_long_number(number: Column | None, faults: Faults) -> None:
+    """A case number is a key, and keys are bounded. What is no cell at all is told by `_refuse_long`."""
+    if number is None:
+        return
+    most = faults.rules.limits.cell
+    long = np.array([NUMBER_LENGTH < len(value) <= most for value in number.values] + [False], dtype=bool)
+    if long.any():
+        faults.add(np.flatnonzero(long[number.codes]).tolist(), "case.number", "number_too_long", number)
+
+
+def _refuse_lost(field: str, column: Column, faults: Faults) -> None:
+    """Our error file shows what could not be read as U+FFFD; sent again as it is, it must not pass for a name."""
+    lost = np.array(["\ufffd" in value for value in column.values] + [False], dtype=bool)
+    if lost.any():
+        faults.add(np.flatnonzero(lost[column.codes]).tolist(), field, "lost_characters", column)
+
+
+def _refuse_missing(field: str, texts: Mapping[str, Column], blank: NDArray[np.bool_], faults: Faults) -> None:
+    where_from = field if field in texts else "event.datetime" if field == "event.date" else field
+    filled = texts[where_from].filled if where_from in texts else np.zeros(len(blank), dtype=bool)
+    if field == "event.date" and "event.datetime" in texts and where_from != "event.datetime":
+        filled = filled | texts["event.datetime"].filled
+    faults.add(np.flatnonzero(~filled & ~blank).tolist(), where_from, "missing_required", None)
+
+
+def _constants(rules: Rules, rows: int) -> dict[str, Column]:
+    constants = rules.template.constants.items()
+    return {field: Column(np.zeros(rows, dtype=np.int32), (value,)) for field, value in constants}
+
+
+def _refuse_nobody(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -> None:
+    if faults.rules.template.maps_client:
+        nobody = np.flatnonzero((keyring.people[0].client == 0) & ~blank & ~faults.bad).tolist()
+        faults.add(nobody, "client.reference", "no_client", None)
+    else:
+        faults.add(np.flatnonzero((keyring.case == 0) & ~blank & ~faults.bad).tolist(), "case.number", "no_case", None)
+
+
+def _report_nobody(keyring: Keyring, texts: Mapping[str, Column], faults: Faults) -> None:
+    """Something is said of a further party, but not who it is."""
+    for person in keyring.people[1:]:
+        told = {
+            name: text for name, text in texts.items() if person.party and split_party(name)[0] == person.party.number
+        }
+        left = (person.client == 0) & ~faults.bad
+        for name, column in told.items():
+            if name in faults.rules.template.rules and faults.rules.template.rules[name].default:
+                continue
+            rows = np.flatnonzero(column.filled & left)
+            left[rows] = False
+            faults.add(rows.tolist(), name, "nobody_named", column, "warning")
+
+
+def _batch(
+    values: Mapping[str, Column],
+    keyring: Keyring,
+    blank: NDArray[np.bool_],
+    left: NDArray[np.int64],
+    faults: Faults,
+) -> Batch:
+    rules, index = faults.rules, faults.cells.index
+    good = np.flatnonzero(~faults.bad & ~blank & (left == 0))
+    excluded = np.flatnonzero(left)
+    lines = faults.records.line[index[excluded]]
+    keys = keyring.table(good)
+    if rules.template.excludes:
+        keys.append(expiries(rules, values.get("event.date"), len(blank))[good])
+    return Batch(
+        index=index[good],
+        clean=~faults.warned[good],
+        keys=keys,
+        said=say(keyring, {name: column for name, column in values.items() if _is_kept(name, rules)}, good),
+        errors=tuple(faults.told(frozenset(lines.tolist()))),
+        left=index[excluded],
+        filters=left[excluded],
+        excluded=tuple(_excluded(lines, left[excluded], rules)),
+    )
+
+
+_INSTANT = "event.starts_at"
+
+
+def _is_kept(name: str, rules: Rules) -> bool:
+    """Not the cells that only a filter looks at."""
+    template = rules.template
+    made = name in (_INSTANT, "event.date", "event.time")
+    return made or name in template.fields or name in template.constants
+
+
+def _excluded(lines: Ints, filters: Ints, rules: Rules) -> list[RowError]:
+    reasons = [exclude.reason for exclude in rules.template.excludes]
+    return [
+        RowError(line, "", "", "excluded", f"Left out: {reasons[number - 1]}.", "excluded")
+        for line, number in zip(lines.tolist(), filters.tolist(), strict=True)
+    ]

@@ -1,0 +1,135 @@
+"""What is wrong in the rows of a chunk, gathered while they are checked, and the sentences for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from types import MappingProxyType
+
+import numpy as np
+
+from ingest.answer import RowError
+from ingest.limits import Limits
+from ingest.mapping import Plan
+from ingest.parse import Cells, Column, Records
+from ingest.template import Template, slot_owner
+
+VALUE_SHOWN = 200
+NUMBER_LENGTH = 500
+"""Characters of a case number, which is a natural key: PostgreSQL's indexes hold no more than 2704 bytes."""
+_SENTENCES = MappingProxyType(
+    {
+        "too_few_columns": "The row has fewer columns than {others}.",
+        "too_many_columns": "The row has more columns than {others}; is there a delimiter inside a cell?",
+        "unclosed_quote": "A quote opens in the row and closes only in a later one; close it, or double it.",
+        "nul_byte": "The row holds a NUL byte; export it again.",
+        "bad_encoding": "The row holds bytes that are no UTF-8, unlike the rest of the file.",
+        "too_long": "The cell is longer than {cell:,} characters.",
+        "number_too_long": "The case number is longer than {number:,} characters.",
+        "missing_required": "The cell is empty, and the template needs it.",
+        "lost_characters": "The cell holds characters that were lost (shown as \ufffd); write them anew.",
+        "bad_date": "The cell holds no date that exists, written like {date}.",
+        "bad_time": "The cell holds no time that exists, written like {time}.",
+        "bad_phone": "The cell is not a phone number.",
+        "bad_email": "The cell is not an e-mail address.",
+        "bad_amount": "The cell is not an amount of money.",
+        "bad_yes_no": "The cell says neither yes nor no.",
+        "unknown_code": "The template's table does not hold this code; it was kept as it is.",
+        "refused_code": "The template's table does not hold this code.",
+        "time_twice": "The clocks go back in that night and this time comes twice; it was taken for the {clock}.",
+        "time_never": "The clocks go forward in that night and this time never comes; it was taken for later.",
+        "refused_twice": "The clocks go back in that night and this time comes twice; write another one.",
+        "refused_never": "The clocks go forward in that night and this time never comes; write another one.",
+        "nobody_named": "The cell tells of a further person, but nothing tells who it is.",
+        "no_client": "The row names no client: it has neither a reference nor a name with a case number.",
+        "no_case": "The row names no case: its case number is empty.",
+    }
+)
+WORDS = MappingProxyType(
+    {
+        "too_few_columns": "too few columns",
+        "too_many_columns": "too many columns",
+        "unclosed_quote": "a quote that is not closed",
+        "nul_byte": "a NUL byte",
+        "bad_encoding": "bytes that are no UTF-8",
+        "too_long": "a cell that is too long",
+        "number_too_long": "a case number that is too long",
+        "missing_required": "an empty cell that the template needs",
+        "lost_characters": "lost characters",
+        "bad_date": "no date where one is needed",
+        "bad_time": "no time where one is expected",
+        "refused_code": "a code that the template's table does not hold",
+        "refused_twice": "a time that comes twice",
+        "refused_never": "a time that never comes",
+        "no_client": "nobody named",
+        "no_case": "no case named",
+    }
+)
+"""What refuses a row, for a sentence about all of them."""
+
+_DECIDED = frozenset({"unknown_code", "time_twice", "time_never"})
+"""Warnings about a cell that was taken all the same."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What rows are checked by: the template, where its columns are, the agency's zone (IANA) and phone region, and
+    the day there, by which dates are past."""
+
+    template: Template
+    plan: Plan
+    zone: str
+    region: str
+    limits: Limits
+    today: date = date.min
+
+
+class Faults:
+    """What is wrong in a chunk. `bad` are the rows that are refused, `warned` those that lack a cell."""
+
+    def __init__(self, cells: Cells, records: Records, rules: Rules) -> None:
+        self.cells, self.records, self.rules = cells, records, rules
+        self.bad = np.zeros(len(cells.index), dtype=bool)
+        self.warned = np.zeros(len(cells.index), dtype=bool)
+        self.found: list[RowError] = [self._fault(index, "", "", code) for index, code in cells.refused]
+
+    def add(self, rows: Iterable[int], field: str, code: str, column: Column | None, severity: str = "error") -> None:
+        """Report `code` in each of `rows` (places in the chunk), showing its cell of `column` as it came."""
+        mark = self.bad if severity == "error" else self.warned
+        for row in rows:
+            value = column.values[column.codes[row]] if column is not None and column.codes[row] >= 0 else ""
+            self.found.append(self._fault(int(self.cells.index[row]), field, value, code, severity))
+            mark[row] = True
+
+    def _fault(self, index: int, field: str, value: str, code: str, severity: str = "error") -> RowError:
+        template = self.rules.template
+        sentence = _SENTENCES[code].format(
+            cell=self.rules.limits.cell,
+            number=NUMBER_LENGTH,
+            date=_shown(template.dates_of(field)[0]),
+            time=_shown(template.times_of(field)),
+            clock=template.clock.twice,
+            others="the header" if template.header else "the other rows",
+        )
+        line, column = int(self.records.line[index]), self.rules.plan.name(slot_owner(field)) if field else ""
+        if field in self.rules.plan.columns:
+            column = self.rules.plan.name(field)
+        return RowError(line, column, value[:VALUE_SHOWN], code, sentence, severity, self.cells.raw(index))
+
+    def told(self, excluded: frozenset[int]) -> list[RowError]:
+        """All of it, row by row in the order of the columns, but for the lines that are left out."""
+        order = {name: place for place, name in enumerate(self.rules.plan.names)}
+        refused = {fault.row for fault in self.found if fault.severity == "error"}
+        left = (fault for fault in self.found if fault.row not in excluded) if excluded else self.found
+        told = [fault if fault.row in refused else _harmless(fault) for fault in left]
+        return sorted(told, key=lambda fault: (fault.row, order.get(fault.column, -1), fault.code))
+
+
+def _harmless(warning: RowError) -> RowError:
+    if warning.code in _DECIDED:
+        return warning
+    return replace(warning, message=f"{warning.message.removesuffix('.')}; the rest of the row was taken.")
+
+
+def _shown(formats: tuple[str, ...]) -> str:
+    words = {"%m/%d/%Y": "03/16/2026", "%I:%M %p": "9:00 AM", "%H:%M": "09:00", "excel": "46097"}
+    return words.get(formats[0], formats[0])

@@ -1,0 +1,136 @@
+"""Which records each row speaks of: its own person, case, event and payment, and its further parties.
+
+A row with further parties is laid out as several: one for each person it names, in order. So whoever stages them sees
+one person per row, whatever the template.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.check.faults import Rules
+from ingest.keys import Keys, combine, hash_column, where
+from ingest.natural import Hashes, natural_keys
+from ingest.parse import Column
+from ingest.parse.records import Ints
+from ingest.record import CONTACT_COLUMNS, CONTACTS
+from ingest.template import Party, Template, of_party, split_party
+
+_NONE = np.uint64(0)
+_OWN = ("client.", "contact.")
+_CONTACT_SEEDS = {"phone": 7, "email": 8}
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One column of contacts of one person: keys, the numbers or addresses, and what is said of them."""
+
+    kind: str
+    key: Keys
+    value: Column
+    about: Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of each row, and what belongs to them; keys of 0 where a row names none."""
+
+    party: Party | None
+    client: Keys
+    role: Keys
+    event: Keys
+    contacts: tuple[Contact, ...]
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The keys of all rows of a chunk."""
+
+    case: Keys
+    payment: Keys | None
+    people: tuple[Person, ...]
+
+    def table(self, rows: Ints) -> list[Keys]:
+        """All keys of these rows, one array for each of `key_names`."""
+        own = self.people[0]
+        keys = [own.client, self.case, own.event, *(contact.key for contact in own.contacts)]
+        for person in self.people[1:]:
+            keys += [person.client, person.event, *(contact.key for contact in person.contacts)]
+        if self.payment is not None:
+            keys.append(self.payment)
+        return [key[rows] for key in keys]
+
+
+def key_names(template: Template) -> tuple[str, ...]:
+    """What the keys of a row are, in their order, the same in every file of a template: kinds of record, and `mark` for
+    what filters make of the row."""
+    names = ["client", "case", "event", *_contact_names(template, 0)]
+    for party in template.parties:
+        names += ["client", "event", *_contact_names(template, party.number)]
+    names += ["payment"] * template.maps_payment + ["mark"] * bool(template.excludes)
+    return tuple(names)
+
+
+def _contact_names(template: Template, party: int) -> list[str]:
+    return ["contact" for field in CONTACTS if of_party(party, field) in template.fields]
+
+
+def find_keys(values: Mapping[str, Column], rules: Rules, rows: int) -> Keyring:
+    """The keys of every record that the rows speak of."""
+    template = rules.template
+    case = natural_keys("case", 3, [template.match.case], values, rows)
+    people = [_person(None, values, case, rules, rows)]
+    people += [_person(party, values, case, rules, rows) for party in template.parties]
+    payment = _payment(values, people[0].client.view(np.uint64), case, rules, rows) if template.maps_payment else None
+    return Keyring(case.view(np.int64), payment, tuple(people))
+
+
+def _payment(values: Mapping[str, Column], client: Hashes, case: Hashes, rules: Rules, rows: int) -> Keys:
+    """There is a payment where there is an amount, a date on which it is due, or a reference."""
+    owed = np.zeros(rows, dtype=bool)
+    for name in ("amount", "due_date", "reference"):
+        if f"payment.{name}" in values:
+            owed |= values[f"payment.{name}"].filled
+    slot = natural_keys("payment", 10, rules.template.match.payment, values, rows)
+    owing = owed & (slot != _NONE) & ((client != _NONE) | (case != _NONE))
+    return where(owing, combine(11, client, case, slot))
+
+
+def _person(party: Party | None, values: Mapping[str, Column], case: Hashes, rules: Rules, rows: int) -> Person:
+    match = rules.template.match
+    own = values if party is None else personal(values, party.number)
+    client = natural_keys("client", 1, match.client, own, rows)
+    known = client != _NONE
+    dated = hash_column(values.get("event.date"), rows) != _NONE
+    slot = natural_keys("event", 4, match.event, values, rows)
+    hearing = dated & (slot != _NONE) if party is None else dated & (slot != _NONE) & known & party.hearing
+    return Person(
+        party,
+        client.view(np.int64),
+        where(known & (case != _NONE), combine(6, client, case)),
+        where(hearing, combine(9, client, case, slot)),
+        tuple(_contacts(party.number if party else 0, own, client, rules, rows)),
+    )
+
+
+def personal(values: Mapping[str, Column], number: int) -> dict[str, Column]:
+    """The values as that further party has them: its own name and contacts, and the row's case and event."""
+    shared = {name: column for name, column in values.items() if not _personal(name) and not split_party(name)[0]}
+    return shared | {split_party(name)[1]: column for name, column in values.items() if split_party(name)[0] == number}
+
+
+def _personal(name: str) -> bool:
+    return name.startswith(_OWN) or name == "case.role"
+
+
+def _contacts(number: int, own: Mapping[str, Column], client: Hashes, rules: Rules, rows: int) -> Sequence[Contact]:
+    contacts = []
+    for field, kind in CONTACTS.items():
+        if of_party(number, field) in rules.template.fields:
+            hashed = hash_column(own.get(field), rows)
+            key = where((client != _NONE) & (hashed != _NONE), combine(_CONTACT_SEEDS[kind], client, hashed))
+            about = {name: own[f"{field}_{name}"] for name in CONTACT_COLUMNS if f"{field}_{name}" in own}
+            value = own.get(field, Column(np.full(rows, -1, dtype=np.int32), ()))
+            contacts.append(Contact(kind, key, value, about))
+    return contacts

@@ -1,0 +1,146 @@
+"""From cells to values: the template's rules, then dates, times, amounts, phone numbers and addresses.
+
+Whatever cannot be read is reported; a value that decides what a row means makes it an error, any other a warning.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ingest import coerce
+from ingest.check.faults import Faults
+from ingest.mapping import apply_rule, lay_over
+from ingest.parse import Column
+from ingest.record import CONTACTS, DATE_FIELDS, MONEY_FIELDS
+from ingest.template import Rule, split_party
+
+Read = Callable[[tuple[str, ...]], list[str | None]]
+_NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
+"""What databases and clerks write where there is none; taken for a reference, it would make one person of many."""
+
+
+def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
+    """The text of each field that this file can fill, from the cells of its slots; and of filters' own columns."""
+    template, rows = faults.rules.template, len(faults.cells.index)
+    tidied = {slot: column.map(coerce.tidy) for slot, column in raw.items()}
+    texts = {slot: column for slot, column in tidied.items() if slot not in template.rules}
+    for name, rule in template.rules.items():
+        kept = [slot for slot in rule.slots if slot in raw]
+        if not kept and not rule.default:
+            continue
+        slots = [raw[slot].map(coerce.keep_spaces) if rule.spaces else tidied[slot] for slot in kept]
+        texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
+        _report_unknown(name, rule, unknown, faults)
+    for name in texts:
+        if split_party(name)[1] == "client.reference":
+            texts[name] = texts[name].map(_referring)
+    return texts
+
+
+def _report_unknown(name: str, rule: Rule, unknown: Column | None, faults: Faults) -> None:
+    if unknown is not None:
+        refused = rule.unknown == "refuse"
+        code, severity = ("refused_code", "error") if refused else ("unknown_code", "warning")
+        faults.add(np.flatnonzero(unknown.filled).tolist(), name, code, unknown, severity)
+
+
+def _referring(texts: Sequence[str]) -> list[str | None]:
+    return [None if text.upper() in _NO_REFERENCE else text for text in texts]
+
+
+def read_values(values: dict[str, Column], faults: Faults) -> None:
+    """Put values in place of the texts they are written as."""
+    _read_when(values, faults)
+    for name in list(values):
+        reading = _reading(name, faults)
+        if reading:
+            values[name] = _coerced(name, reading[0], values[name], reading[1], faults, "warning")
+
+
+def _reading(name: str, faults: Faults) -> tuple[str, Read] | None:
+    """How the field is read and what is said if it cannot be; None if it is a text."""
+    rules, field = faults.rules, split_party(name)[1]
+    if field in DATE_FIELDS:
+        formats, pivot = rules.template.dates_of(name)
+        return "bad_date", lambda texts: coerce.read_dates(texts, formats, pivot)
+    if field in MONEY_FIELDS:
+        return "bad_amount", coerce.read_money
+    if CONTACTS.get(field) == "phone":
+        return "bad_phone", lambda texts: coerce.read_phones(texts, rules.region)
+    if CONTACTS.get(field) == "email":
+        return "bad_email", coerce.read_emails
+    if field.startswith("contact.") and field.endswith("_opt_in"):
+        return "bad_yes_no", coerce.read_yes_no
+    return None
+
+
+def _coerced(name: str, code: str, column: Column, read: Read, faults: Faults, severity: str = "error") -> Column:
+    """The column as values; a cell that cannot be read is reported and left empty."""
+    coerced = column.map(lambda texts: read(tuple(texts)))
+    faults.add(np.flatnonzero(column.filled & ~coerced.filled).tolist(), name, code, column, severity)
+    return coerced
+
+
+def _read_when(values: dict[str, Column], faults: Faults) -> None:
+    """Put the event's local date, time and instant in place of the columns they came in.
+
+    A combined column counts where it is filled, the two single ones elsewhere; where it holds a date alone, the single
+    time belongs to it.
+    """
+    template = faults.rules.template
+    day, time = values.pop("event.date", None), values.pop("event.time", None)
+    moment = values.pop("event.datetime", None)
+    if day is not None:
+        dates, pivot = template.dates_of("event.date")
+        day = _coerced("event.date", "bad_date", day, lambda texts: coerce.read_dates(texts, dates, pivot), faults)
+    if time is not None:
+        times = template.times_of("event.time")
+        time = _coerced("event.time", "bad_time", time, lambda texts: coerce.read_times(texts, times), faults)
+    if moment is not None:
+        dates, pivot = template.dates_of("event.datetime")
+        days, hours = coerce.read_moments(moment.values, dates, template.times_of("event.datetime"), pivot)
+        read = moment.map(lambda _: days)
+        faults.add(np.flatnonzero(moment.filled & ~read.filled).tolist(), "event.datetime", "bad_date", moment)
+        timed = moment.map(lambda _: hours)
+        day, time = lay_over(read, day, moment.filled), lay_over(timed, time, timed.filled)
+    if day is None:
+        return
+    time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
+    values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
+    values["event.starts_at"] = _instants(values["event.date"], values["event.time"], faults)
+
+
+def _instants(day: Column, time: Column, faults: Faults) -> Column:
+    """Each distinct pair of date and time is turned into an instant once."""
+    pairs = (day.codes.astype(np.int64) << 32) | (time.codes.astype(np.int64) + 1)
+    pairs[~day.filled] = -1
+    distinct, codes = np.unique(pairs, return_inverse=True)
+    without = int(len(distinct) > 0 and distinct[0] == -1)
+    seen = distinct[without:]
+    days = [day.values[code] for code in (seen >> 32).tolist()]
+    times = [time.values[code - 1] if code else None for code in (seen & 0xFFFFFFFF).tolist()]
+    column = Column((codes - without).astype(np.int32), tuple(coerce.instants(days, times, faults.rules.zone)))
+    return _decided(column, days, times, time, faults)
+
+
+def _decided(column: Column, days: list[str], times: list[str | None], time: Column, faults: Faults) -> Column:
+    """Decide, and tell, the local times that come twice or never."""
+    clock, zone = faults.rules.template.clock, faults.rules.zone
+    odd = np.array([*coerce.clock_oddities(days, times, zone), ""])
+    if not odd.any():
+        return column
+    for oddity, choice in (("twice", clock.twice), ("never", clock.never)):
+        places = np.flatnonzero((odd == oddity)[column.codes]).tolist()
+        refused = choice == "refuse"
+        faults.add(
+            places,
+            "event.time" if "event.time" in faults.rules.plan.columns else "event.datetime",
+            f"{'refused' if refused else 'time'}_{oddity}",
+            time,
+            "error" if refused else "warning",
+        )
+    if clock.twice != "second":
+        return column
+    late = coerce.instants(days, times, zone, fold=1)
+    chosen = zip(odd.tolist(), column.values, late, strict=False)
+    return Column(column.codes, tuple(second if oddity == "twice" else first for oddity, first, second in chosen))

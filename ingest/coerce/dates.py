@@ -1,0 +1,163 @@
+"""Dates, times of day, and the instants that local times are."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from ingest.record import EXCEL
+
+YEARS = (1850, 2200)
+"""Dates outside are typing errors."""
+
+_SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
+_EPOCH = datetime(1899, 12, 30)
+_FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
+_LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
+_DAY = 24 * 60 * 60
+
+
+def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
+    """ISO dates; `formats` are tried in order on what the ones before could not read.
+
+    With `pivot`, a two-digit year up to it is one of this century and a later one of the last; without, POSIX's rule
+    is taken (68 is 2068, 69 is 1969). A number of `excel` must be a whole one.
+    """
+    low, high = YEARS
+    read = _read(texts, formats, pivot)
+    return [
+        f"{at:%Y-%m-%d}" if at is not None and low <= at.year <= high and not _timed(text, at, formats) else None
+        for text, at in zip(texts, read, strict=True)
+    ]
+
+
+def _timed(text: str, at: datetime, formats: Sequence[str]) -> bool:
+    """Whether a number has a fraction, which a date has not."""
+    return EXCEL in formats and _SERIAL.fullmatch(text) is not None and (at.hour, at.minute, at.second) != (0, 0, 0)
+
+
+def read_times(texts: Sequence[str], formats: Sequence[str]) -> list[str | None]:
+    """Times of day as `HH:MM`, or `HH:MM:SS` if there are seconds. A number of `excel` must be below 1."""
+    plain = [form for form in formats if form != EXCEL]
+    read = [None if at is None else _time(at) for at in _read([text.upper() for text in texts], plain)]
+    if EXCEL not in formats:
+        return read
+    return [_fraction(text) if time is None else time for text, time in zip(texts, read, strict=True)]
+
+
+def _fraction(text: str) -> str | None:
+    match = _SERIAL.fullmatch(text)
+    at = _serial(match) if match and int(match[1]) == 0 else None
+    return None if at is None or at.date() != _EPOCH.date() else _time(at)
+
+
+def read_moments(
+    texts: Sequence[str], dates: Sequence[str], times: Sequence[str], pivot: int | None = None
+) -> tuple[list[str | None], list[str | None]]:
+    """Dates and times of a combined column: a date, a space or T, and a time; or a date alone."""
+    pairs = [(date, time) for date in dates for time in times if EXCEL not in (date, time)]
+    formats = [f"{date} {time}" for date, time in pairs] + [f"{date}T{time}" for date, time in pairs]
+    read = _read([text.upper() for text in texts], formats, pivot)
+    if EXCEL in dates:
+        read = [_fractional(text) if at is None else at for text, at in zip(texts, read, strict=True)]
+    left = [text for text, at in zip(texts, read, strict=True) if at is None]
+    alone = dict(zip(left, read_dates(left, dates, pivot), strict=True))
+    low, high = YEARS
+    days = [
+        (f"{at:%Y-%m-%d}" if low <= at.year <= high else None) if at is not None else alone[text]
+        for text, at in zip(texts, read, strict=True)
+    ]
+    return days, [None if at is None else _time(at) for at in read]
+
+
+def _fractional(text: str) -> datetime | None:
+    """A number with a fraction; one without is a date alone."""
+    match = _SERIAL.fullmatch(text)
+    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < _LAST_SERIAL and int(match[2] or 0) else None
+
+
+def _serial(match: re.Match[str]) -> datetime:
+    """To the second: spreadsheets keep 9:00 as 0.375, and 8:20 as 0.347222222222222."""
+    fraction = float(f"0.{match[2] or 0}")
+    return _EPOCH + timedelta(days=int(match[1]), seconds=round(fraction * _DAY))
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+
+
+def _read(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[datetime | None]:
+    """What `strptime` reads; pandas sieves first, for it is fast where nothing fits.
+
+    Alone, pandas takes "today" for a date in any format and makes a minute of 60 seconds; pyarrow makes March 2 of
+    February 30.
+    """
+    read: list[datetime | None] = [None] * len(texts)
+    left = list(range(len(texts)))
+    for form in formats:
+        if not left:
+            break
+        for place in left if form == EXCEL else _sieved(texts, left, form):
+            read[place] = _excel(texts[place]) if form == EXCEL else _strptime(texts[place], form, pivot)
+        left = [place for place in left if read[place] is None]
+    return read
+
+
+def _excel(text: str) -> datetime | None:
+    match = _SERIAL.fullmatch(text)
+    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < _LAST_SERIAL else None
+
+
+def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:
+    """The places of texts that may fit the format; all of them if it has a directive that pandas does not know."""
+    try:
+        parsed = pd.to_datetime(pd.Series([texts[i] for i in places], dtype=object), format=form, errors="coerce")
+    except (ValueError, re.error):
+        return places
+    return [place for place, fits in zip(places, parsed.notna(), strict=True) if fits]
+
+
+def _strptime(text: str, form: str, pivot: int | None) -> datetime | None:
+    try:
+        at = datetime.strptime(text, form)
+        if pivot is None or not re.search("%[yxcD]", form.replace("%%", "")):
+            return at
+        short = at.year % 100
+        return at.replace(year=(2000 if short <= pivot else 1900) + short)
+    except ValueError:
+        return None
+
+
+def instants(days: Sequence[str], times: Sequence[str | None], zone: str, fold: int = 0) -> list[str]:
+    """The UTC instants, as text, at which these local times are in `zone`; without a time, when the day begins.
+
+    An hour that comes twice (clocks set back) is its first, or with `fold` = 1 its second; one that never comes (set
+    forward) is moved on by the gap: PEP 495.
+    """
+    where = ZoneInfo(zone)
+    return [f"{_utc(at, where, fold):%Y-%m-%dT%H:%M:%S.%fZ}" for at in _locals(days, times)]
+
+
+def clock_oddities(days: Sequence[str], times: Sequence[str | None], zone: str) -> list[str]:
+    """For each local time `twice` if it comes twice in `zone`, `never` if it never comes, else ''."""
+    where = ZoneInfo(zone)
+    told = []
+    for at, time in zip(_locals(days, times), times, strict=True):
+        early, late = (_utc(at, where, fold) for fold in (0, 1))
+        told.append("" if early == late or time is None else "twice" if early < late else "never")
+    return told
+
+
+def _locals(days: Sequence[str], times: Sequence[str | None]) -> list[datetime]:
+    return [datetime.fromisoformat(f"{day}T{time or '00:00'}") for day, time in zip(days, times, strict=True)]
+
+
+def _utc(at: datetime, zone: ZoneInfo, fold: int) -> datetime:
+    return at.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+
+
+def ordinals(days: Sequence[str]) -> list[int]:
+    """The days, ISO dates, as numbers that can be compared."""
+    return [date.fromisoformat(day).toordinal() for day in days]

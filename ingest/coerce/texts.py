@@ -1,0 +1,99 @@
+"""Texts as people mean them, whole names and their parts, amounts of money, yes and no."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+from ingest.answer import as_sent
+
+_NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant
+_CONTROLS = MappingProxyType(dict.fromkeys((*range(32), 127), " "))
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SUFFIXES = frozenset({"JR", "SR", "II", "III", "IV"})
+_MONEY = re.compile(r"(-|\()? ?\$? ?(-)?(\d{1,12}|\d{1,3}(?:,\d{3}){1,3})(?:\.(\d{1,2}))?(\))?", re.ASCII)
+_YES = frozenset({"Y", "YES", "T", "TRUE", "1", "ON", "OPTED IN", "OPT-IN", "OPTED-IN", "OPT IN"})
+_NO = frozenset({"N", "NO", "F", "FALSE", "0", "OFF", "OPTED OUT", "OPT-OUT", "OPTED-OUT", "OPT OUT"})
+
+
+def tidy(texts: Sequence[str]) -> list[str]:
+    """Without spaces around, with one space inside, without what cannot be seen, without the apostrophe that our error
+    file puts in front, and in one spelling of accents (NFC: some systems write é as two characters)."""
+    return [_tidied(text if text.isascii() else text.translate(_NOTHING)) for text in texts]
+
+
+def _tidied(text: str) -> str:
+    text = " ".join(as_sent(text).split())
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def keep_spaces(texts: Sequence[str]) -> list[str]:
+    """As `tidy`, but spaces inside stay as they are; other white space becomes spaces."""
+    kept = (as_sent(text.translate(_NOTHING)).translate(_CONTROLS).strip() for text in texts)
+    return [unicodedata.normalize("NFC", text) for text in kept]
+
+
+def titled(texts: Sequence[str]) -> list[str]:
+    """Each word with a capital: O'BIRCH becomes O'Birch, and JEAN'S Jean's."""
+    return [_WORD.sub(_capitalized, text) for text in texts]
+
+
+def _capitalized(match: re.Match[str]) -> str:
+    pieces = re.split("(['’])", match[0])
+    short = True
+    for place in range(0, len(pieces), 2):
+        piece = pieces[place]
+        pieces[place] = piece.capitalize() if short else piece.lower()
+        short = len(piece) == 1
+    return "".join(pieces)
+
+
+def name_part(texts: Sequence[str], part: str, order: str) -> list[str | None]:
+    """One part (first, middle, last, suffix) of whole names.
+
+    A comma stands behind the last name: `LAST, FIRST MIDDLE`, with a suffix (Jr, Sr, II, III, IV) anywhere behind a
+    name. Without a comma the words stand in `order`: `first last` or `last first`; one word alone is a last name.
+    """
+    place = ("first", "middle", "last", "suffix").index(part)
+    return [split_name(text, order)[place] or None for text in texts]
+
+
+def split_name(text: str, order: str) -> tuple[str, str, str, str]:
+    """First, middle, last name and suffix, '' where there is none."""
+    head, comma, rest = text.partition(",")
+    if comma:
+        last, suffix = _without_suffix(head.split())
+        words, second = _without_suffix(rest.replace(",", " ").split())
+        return " ".join(words[:1]), " ".join(words[1:]), " ".join(last), suffix or second
+    words, suffix = _without_suffix(text.split())
+    if len(words) < 2:
+        return "", "", " ".join(words), suffix
+    if order == "last first":
+        return words[1], " ".join(words[2:]), words[0], suffix
+    return words[0], " ".join(words[1:-1]), words[-1], suffix
+
+
+def _without_suffix(words: list[str]) -> tuple[list[str], str]:
+    if len(words) > 1 and words[-1].rstrip(".").upper() in _SUFFIXES:
+        return words[:-1], words[-1]
+    return (words, "") if len(words) != 1 or words[0].rstrip(".").upper() not in _SUFFIXES else ([], words[0])
+
+
+def read_money(texts: Sequence[str]) -> list[str | None]:
+    """Dollars and cents as a whole number of cents, in digits; what is owed the other way is negative."""
+    return [_cents(text) for text in texts]
+
+
+def _cents(text: str) -> str | None:
+    match = _MONEY.fullmatch(text)
+    if match is None or (match[1] == "(") != (match[5] == ")") or (match[1] and match[2]):
+        return None
+    cents = Decimal(f"{match[3].replace(',', '')}.{match[4] or '0'}") * 100
+    return str(int(-cents if match[1] or match[2] else cents))
+
+
+def read_yes_no(texts: Sequence[str]) -> list[str | None]:
+    """`yes` or `no`, from the words that databases have for them."""
+    upper = [text.upper() for text in texts]
+    return ["yes" if text in _YES else "no" if text in _NO else None for text in upper]

@@ -1,0 +1,33 @@
+"""The SQL of custom fields: one column with a JSON object of texts. Their names are bound, never put into the text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ingest.databases import Backend
+from ingest.record import CUSTOM, split_custom
+
+
+@dataclass(frozen=True)
+class Custom:
+    """The custom fields of one table: staged column to field."""
+
+    table: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def column(self) -> tuple[str, ...]:
+        """The column that they are kept in, if there are any."""
+        return (CUSTOM,) if self.columns else ()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What is to be bound."""
+        named = {column: split_custom(each) for column, each in self.columns.items()}
+        return {f"{self.table}_{column}": name[1] for column, name in named.items() if name}
+
+    def packed(self, backend: Backend, prefix: str = "") -> str:
+        """The staged columns as one object, and a comma; NULL if all of them are empty."""
+        if not self.columns:
+            return ""
+        pairs = ", ".join(f"CAST(:{self.table}_{column} AS TEXT), {prefix}{column}" for column in self.columns)
+        return f"{backend.pack(pairs)}, "
