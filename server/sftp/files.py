@@ -1,7 +1,7 @@
 """The requests of one SFTP channel: what an agency can do with its files, and what each refusal says.
 
-Nothing that may wait for a disk runs on the event loop, except what mostly takes microseconds: copying to and from the page
-cache, looking up a name, and in a hurry beginning and ending a file (see `Desk`, which also tells when it takes longer).
+Nothing that may wait for a disk runs on the event loop, except what mostly takes microseconds: copying to and from the
+page cache, looking up a name, and in a hurry beginning and ending a file (`Desk` notices when it takes longer).
 """
 
 import os
