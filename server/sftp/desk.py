@@ -108,6 +108,19 @@ class Desk:
                 self.note(watch)
         return await self.run(call, *args, hurry=False)
 
+    async def glance(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call that only looks something up: at once as long as the disk is quick, else in a thread.
+
+        What is looked up is mostly known to the kernel, and a thread waits longer for its turn than the answer takes.
+        """
+        if self.disk_is_slow:
+            return await self.run(call, *args, **kwargs)
+        watch = self.watch()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self.note(watch)
+
     def write_back(self, upload: Upload) -> None:
         """Now and then, send what was written to the disk, in a thread that nobody waits for."""
         if upload.received - upload.sent_to_disk >= EVERY and self.settings.durability == "fsync":
