@@ -236,7 +236,7 @@ cases = Table(
     metadata,
     Column("id", Number, primary_key=True),
     _agency(),
-    Column("identity", Text, nullable=False, comment="the number, or all that the template matches cases by"),
+    Column("identity", Text, nullable=False),  # the number, or all that the template matches cases by
     Column("number", Text),
     Column("style", Text),
     Column("type", Text),

@@ -11,6 +11,7 @@ with a million rows that is worth a third of the time.
 # ruff: noqa: S608
 
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +24,6 @@ from ingest.databases.port import NO_OPTIONS, Fill, Merge
 
 BUSY_SECONDS = 60
 PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
@@ -31,6 +31,7 @@ PRAGMAS = (
 )
 STAGE_MEMORY = 64 * 1024
 """KiB."""
+LOOK_AGAIN = 0.02
 _AWAY = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o error")
 
 
@@ -142,8 +143,25 @@ def _laid_over(table: str, column: str) -> str:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
+    _keep_wal(connection)
     for pragma in PRAGMAS:
         connection.execute(pragma).close()
+
+
+def _keep_wal(connection: sqlite3.Connection) -> None:
+    """Have the file keep a write-ahead log, as it does from its first connection on.
+
+    For that change SQLite does not wait for others, who may be making it just now.
+    """
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > patience:
+                raise
+        time.sleep(LOOK_AGAIN)
 
 
 def _begin(conn: Connection) -> None:
