@@ -1,20 +1,30 @@
 """Who may come in: the agency of a user name, if what proves it is one of its keys (or certificates, or its password).
 
 It is asked afresh at every login and every session, so a revoked key or a disabled agency is out at once. While the
-database is away, the last answer of the past day counts, so that a court can still deliver: for keys, and for whatever
-an authority signs that was trusted. Not for passwords. They would have to be kept in memory to be compared, they are
+database is away, what was known of the past day counts, so that a court can still deliver: for keys, and for whatever
+an authority signs that was trusted. Every process knows of all of them, whichever a court came to before, and at most
+`LEARN` seconds late. Not of passwords. They would have to be kept in memory to be compared, they are
 what is guessed and stolen, and one that was changed because of that must not live on for a day.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from keys.password import version_of
-from keys.store import find_active, find_trusted, list_terms, list_trust, revoked_serials
+from keys.store import (
+    find_active,
+    find_trusted,
+    list_authorities,
+    list_keys,
+    list_terms,
+    list_trust,
+    revoked_serials,
+)
 from server.agencies import Agency, list_agencies, look_up
 from server.clock import now
 from server.db import Database
@@ -22,6 +32,7 @@ from server.errors import AppError, Code
 from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
 
 REMEMBER = 24 * 3600.0
+LEARN = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,13 +60,19 @@ class _Trust:
         return Admission(self.agency, until) if until is None or now() < until else None
 
 
+_Known = dict[tuple[str, str], tuple[_Trust, float]]
+"""By user name and what it is remembered by; and when that was known (time.monotonic)."""
+
+
 class KeyRing:
     """Answers for agencies, keys and certificates in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._with_password: frozenset[str] = frozenset()
-        self._known: dict[tuple[str, str], tuple[_Trust, float]] = {}
+        self._known: _Known = {}
+        self._learnt_at = -LEARN
+        self._last_stamp: object = None
 
     async def admit(self, username: str, credential: Credential) -> Admission | None:
         """The enabled agency named `username`, if the credential is good for it, else None."""
@@ -98,7 +115,11 @@ class KeyRing:
                 (one.id, one.enabled, one.networks, one.password_hash, one.quota_bytes, one.quota_files)
                 for one in agencies
             )
-            return switches, list_terms(conn), list_trust(conn)
+            stamp = switches, list_terms(conn), list_trust(conn)
+            if stamp != self._last_stamp or time.monotonic() - self._learnt_at >= LEARN:
+                self._known = _learn(conn, [one for one in agencies if one.enabled])
+                self._learnt_at, self._last_stamp = time.monotonic(), stamp
+            return stamp
 
     def _look(self, username: str, credential: Credential) -> _Trust | None:
         with self._database.reading() as conn:
@@ -115,6 +136,21 @@ class KeyRing:
                     return _Trust(agency) if stored and version_of(stored) == credential.version else None
 
 
+def _learn(conn: Connection, agencies: Sequence[Agency]) -> _Known:
+    """All that lets these agencies in just now."""
+    known, at = _Known(), time.monotonic()
+    for agency in agencies:
+        for key in list_keys(conn, agency.id):
+            if key.revoked_at is None and key.term.holds(now()):
+                known[agency.slug, key.fingerprint] = _Trust(agency, key.term.expires_at), at
+    for authority in list_authorities(conn):
+        revoked = revoked_serials(conn, authority.id)
+        for agency in agencies:
+            if authority.agency_id in (None, agency.id):
+                known[agency.slug, _signed_by(authority.public.fingerprint)] = _Trust(agency, revoked=revoked), at
+    return known
+
+
 def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> _Trust | None:
     key = find_active(conn, proof.fingerprint, now())
     return _Trust(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
@@ -129,4 +165,8 @@ def _by_certificate(conn: Connection, agency: Agency, proof: CertificateProof) -
 
 def _source(credential: Credential) -> str:
     """What an answer is remembered by: certificates come with ever new serials, so by who signed them."""
-    return f"authority {credential.authority}" if isinstance(credential, CertificateProof) else str(credential)
+    return _signed_by(credential.authority) if isinstance(credential, CertificateProof) else str(credential)
+
+
+def _signed_by(authority: str) -> str:
+    return f"authority {authority}"

@@ -69,7 +69,8 @@ def dump(court: Court) -> dict[str, list[tuple[Any, ...]]]:
 FILLER = [dict.fromkeys(RICH_HEADER, "") | {"id": str(i), "no": f"F{i}", "pet": "fish"} for i in range(100, 112)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(300)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=lines, changes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), lines), max_size=3), data=st.data()
 )

@@ -66,6 +66,21 @@ def test_a_known_key_still_opens_while_the_database_is_away(state: State, key: S
         assert ask(ring, "fulton", key.fingerprint) is None
 
 
+def test_what_another_process_let_in_opens_here_while_the_database_is_away_and_what_was_revoked_does_not(
+    state: State, key: StoredKey
+) -> None:
+    ring = KeyRing(state.database)
+    asyncio.run(ring.stamp())
+    with database_away(state):
+        assert ask(ring, "gwinnett", key.fingerprint) == "gwinnett"
+        assert ask(ring, "fulton", key.fingerprint) is None
+    with state.database.writing() as conn:
+        revoke_key(conn, key.agency_id, key.fingerprint, now())
+    asyncio.run(ring.stamp())
+    with database_away(state):
+        assert ask(ring, "gwinnett", key.fingerprint) is None
+
+
 # --- certificates and passwords -----------------------------------------------
 
 
@@ -106,7 +121,7 @@ def test_new_certificates_of_a_known_authority_are_good_while_the_database_is_aw
     ring = KeyRing(state.database)
     with state.database.writing() as conn:
         revoke_serials(conn, authority, [66], now(), new_id)
-    assert admit(ring, certificate(authority, 1))
+    asyncio.run(ring.stamp())
     with database_away(state):
         assert admit(ring, certificate(authority, 2))
         assert admit(ring, certificate(authority, 66)) is None

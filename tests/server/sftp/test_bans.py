@@ -300,7 +300,6 @@ def test_strangers_are_counted_over_processes_and_told(open_door: Opener, keys: 
         silent = [socket.create_connection(("127.0.0.1", door.port), 10) for door in doors]
         wait_until(lambda: first.strangers + second.strangers == 3, "three to be counted")
         with socket.create_connection(("127.0.0.1", second.port), 10) as one_more:
-            one_more.sendall(b"SSH-2.0-test\r\n")
             said = b""
             while chunk := one_more.recv(4096):
                 said += chunk
