@@ -82,7 +82,7 @@ class Top:
         cells = self._cells(place)
         row = int(self.records.line[place]) - 1
         for top, left, bottom, right in self._merged():
-            if top <= row <= bottom:
+            if top <= row <= bottom and left < len(cells):
                 cells[left : right + 1] = [cells[left]] * len(cells[left : right + 1])
         if self._sheet is None:
             for column in range(1, len(cells)):

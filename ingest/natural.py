@@ -23,7 +23,7 @@ Hashes = NDArray[np.uint64]
 Combination = tuple[str, ...]
 
 _UNIT, _MARK = "\x1f", "\x1e"  # no tidied text holds them, so no two natural keys are written alike
-_EXACT = frozenset({"client.reference", "case.number", "case.reference", "event.reference", "payment.reference"})
+EXACT = frozenset({"client.reference", "case.number", "case.reference", "event.reference", "payment.reference"})
 _NAME = ("client.last_name", "client.first_name", "client.middle_name", "client.suffix")
 _SLOT = ("date", "time", "type")
 
@@ -130,7 +130,7 @@ def _pieces(kind: str, names: Combination) -> list[_Piece]:
         else:
             field = "case.number" if (kind, name) == ("client", "case") else f"{kind}.{name}"
             loose = field in LOOSE or (kind == "case" and name != "number")
-            pieces.append(_Piece(field, field not in _EXACT and field not in LOOSE, not loose))
+            pieces.append(_Piece(field, field not in EXACT and field not in LOOSE, not loose))
     return pieces
 
 

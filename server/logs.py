@@ -8,7 +8,8 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -30,6 +31,22 @@ def trace(error: BaseException) -> str:
     return "\ncaused by ".join(chain)
 
 
+class _Patient:
+    """A stream for the log. What cannot be written (a full disk, a closed pipe) is lost, and nobody's work with it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def open_log(level: str, stream: TextIO | None = None) -> Log:
     """Set up logging for this process and give its log; `stream` is standard error unless named."""
     import structlog  # not above: commands that log nothing start faster without
@@ -39,7 +56,7 @@ def open_log(level: str, stream: TextIO | None = None) -> Log:
     logging.basicConfig(level=logging.ERROR, stream=stream, format="%(name)s: %(message)s", force=True)
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
     log: Log = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(cast(TextIO, _Patient(stream))),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

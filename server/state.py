@@ -118,7 +118,7 @@ def _refuse_root(data: Path) -> None:
     Whose the directory is, tells the folder that was made by dropslot itself: it may be a mount point, and anybody's.
     """
     folder = data / "run"
-    if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid == 0:
+    if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid in (0, _made_in(folder)):
         return
     try:
         owner = folder.owner()
@@ -127,8 +127,18 @@ def _refuse_root(data: Path) -> None:
     raise AppError(
         Code.DENIED,
         f"The data directory {data} belongs to {owner}, and what root makes there the server could not open.",
-        f"Run the command as that user: sudo -u '{owner}' dropslot ...",
+        f"Run the command as that user: sudo -u '{owner}' dropslot ... (If root runs the server: chown -R root {data})",
     )
+
+
+def _made_in(folder: Path) -> int:
+    """Whose a file is that we make there: on some mounts everything is one user's, whoever made it."""
+    probe = folder / f".probe-{os.getpid()}"
+    probe.touch()
+    try:
+        return probe.stat().st_uid
+    finally:
+        probe.unlink()
 
 
 def _cure(error: OSError, data: Path) -> str:

@@ -44,6 +44,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     values |= _constants(rules, rows)
     keyring = find_keys(values, rules, rows)
     _refuse_nobody(keyring, blank, faults)
+    _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
     return _batch(values, keyring, blank, left, faults)
@@ -101,6 +102,14 @@ def _refuse_nobody(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -
         faults.add(nobody, "client.reference", "no_client", None)
     else:
         faults.add(np.flatnonzero((keyring.case == 0) & ~blank & ~faults.bad).tolist(), "case.number", "no_case", None)
+
+
+def _refuse_lost_hearings(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -> None:
+    """What the template knows hearings (or payments) by is empty: it cannot be told which one it is."""
+    lost = keyring.people[0].lost & ~blank & ~faults.bad
+    faults.add(np.flatnonzero(lost).tolist(), "event.date", "no_event", None)
+    unpaid = keyring.unpaid & ~blank & ~faults.bad
+    faults.add(np.flatnonzero(unpaid).tolist(), "payment.amount", "no_payment", None, "warning")
 
 
 def _report_nobody(keyring: Keyring, texts: Mapping[str, Column], faults: Faults) -> None:

@@ -12,6 +12,7 @@ from ingest.check.people import Contact, Keyring, Person, personal
 from ingest.keys import Keys
 from ingest.parse import Column
 from ingest.parse.records import Ints
+from ingest.template import split_party
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def say(keyring: Keyring, values: Mapping[str, Column], rows: Ints) -> Said:
     if payment is not None:
         payment = np.concatenate([payment, np.zeros(len(order) - len(payment), dtype=np.int64)])[order]
     views = [values if p.party is None else personal(values, p.party.number) for p in people]
-    named = {name for view in views for name in view if ":" not in name}
+    named = {name for view in views for name in view if not split_party(name)[0]}
     together = {name: _stacked([view.get(name) for view in views], places, order) for name in sorted(named)}
     client, role, event = laid
     return Said(client, case, role, event, payment, MappingProxyType(together), _contacts(people, places))

@@ -42,6 +42,8 @@ _SENTENCES = MappingProxyType(
         "nobody_named": "The cell tells of a further person, but nothing tells who it is.",
         "no_client": "The row names no client: it has neither a reference nor a name with a case number.",
         "no_case": "The row names no case: its case number is empty.",
+        "no_event": "The row names no hearing: what the template knows hearings by is empty.",
+        "no_payment": "The payment was not taken: what the template knows payments by is empty.",
     }
 )
 WORDS = MappingProxyType(
@@ -62,6 +64,7 @@ WORDS = MappingProxyType(
         "refused_never": "a time that never comes",
         "no_client": "nobody named",
         "no_case": "no case named",
+        "no_event": "no hearing named",
     }
 )
 """What refuses a row, for a sentence about all of them."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.check.faults import Rules
 from ingest.keys import Keys, combine, hash_column, where
@@ -34,21 +35,26 @@ class Contact:
 
 @dataclass(frozen=True)
 class Person:
-    """One person of each row, and what belongs to them; keys of 0 where a row names none."""
+    """One person of each row, and what belongs to them; keys of 0 where a row names none.
+
+    `lost` are the rows with a hearing that cannot be told from others, since what hearings are matched by is empty.
+    """
 
     party: Party | None
     client: Keys
     role: Keys
     event: Keys
     contacts: tuple[Contact, ...]
+    lost: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """The keys of all rows of a chunk."""
+    """The keys of all rows of a chunk. `unpaid` are the rows with a payment that cannot be told from others."""
 
     case: Keys
     payment: Keys | None
+    unpaid: NDArray[np.bool_]
     people: tuple[Person, ...]
 
     def table(self, rows: Ints) -> list[Keys]:
@@ -82,19 +88,23 @@ def find_keys(values: Mapping[str, Column], rules: Rules, rows: int) -> Keyring:
     case = natural_keys("case", 3, [template.match.case], values, rows)
     people = [_person(None, values, case, rules, rows)]
     people += [_person(party, values, case, rules, rows) for party in template.parties]
-    payment = _payment(values, people[0].client.view(np.uint64), case, rules, rows) if template.maps_payment else None
-    return Keyring(case.view(np.int64), payment, tuple(people))
+    payment, unpaid = None, np.zeros(rows, dtype=bool)
+    if template.maps_payment:
+        payment, unpaid = _payment(values, people[0].client.view(np.uint64), case, rules, rows)
+    return Keyring(case.view(np.int64), payment, unpaid, tuple(people))
 
 
-def _payment(values: Mapping[str, Column], client: Hashes, case: Hashes, rules: Rules, rows: int) -> Keys:
-    """There is a payment where there is an amount, a date on which it is due, or a reference."""
+def _payment(
+    values: Mapping[str, Column], client: Hashes, case: Hashes, rules: Rules, rows: int
+) -> tuple[Keys, NDArray[np.bool_]]:
+    """There is a payment where there is an amount, a date on which it is due, or a reference; and which have no key."""
     owed = np.zeros(rows, dtype=bool)
     for name in ("amount", "due_date", "reference"):
         if f"payment.{name}" in values:
             owed |= values[f"payment.{name}"].filled
     slot = natural_keys("payment", 10, rules.template.match.payment, values, rows)
     owing = owed & (slot != _NONE) & ((client != _NONE) | (case != _NONE))
-    return where(owing, combine(11, client, case, slot))
+    return where(owing, combine(11, client, case, slot)), owed & (slot == _NONE)
 
 
 def _person(party: Party | None, values: Mapping[str, Column], case: Hashes, rules: Rules, rows: int) -> Person:
@@ -111,6 +121,7 @@ def _person(party: Party | None, values: Mapping[str, Column], case: Hashes, rul
         where(known & (case != _NONE), combine(6, client, case)),
         where(hearing, combine(9, client, case, slot)),
         tuple(_contacts(party.number if party else 0, own, client, rules, rows)),
+        dated & (slot == _NONE),
     )
 
 

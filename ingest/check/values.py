@@ -10,6 +10,7 @@ import numpy as np
 from ingest import coerce
 from ingest.check.faults import Faults
 from ingest.mapping import apply_rule, lay_over
+from ingest.natural import EXACT
 from ingest.parse import Column
 from ingest.record import CONTACTS, DATE_FIELDS, MONEY_FIELDS
 from ingest.template import Rule, split_party
@@ -32,7 +33,7 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)
     for name in texts:
-        if split_party(name)[1] == "client.reference":
+        if split_party(name)[1] in EXACT:
             texts[name] = texts[name].map(_referring)
     return texts
 

@@ -60,6 +60,10 @@ def read_columns(table: Mapping[str, Any], party: int, path: Path, mapped: Mappe
             mapped.rules[owner] = rule
 
 
+MOST_CUSTOM = 50
+"""Of one kind of record: a function of PostgreSQL takes 100 arguments, and each is a name and a value."""
+
+
 def read_custom(table: Mapping[str, Any], path: Path, mapped: Mapped) -> None:
     """Add the fields that the agency has invented."""
     for prefix, inner in table.items():
@@ -69,6 +73,10 @@ def read_custom(table: Mapping[str, Any], path: Path, mapped: Mapped) -> None:
                 f"custom fields belong to {', '.join(CUSTOM_KINDS)}, not to {prefix}.",
                 'For example: case."Bond Type" = "BOND_TYP"',
                 (*path, prefix),
+            )
+        if len(inner) > MOST_CUSTOM:
+            raise TemplateError(
+                "template_field", f"A record has at most {MOST_CUSTOM} custom fields.", path=(*path, prefix)
             )
         for name, spec in inner.items():
             if not name.strip() or not name.isprintable() or len(name) > 100:

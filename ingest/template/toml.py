@@ -71,11 +71,25 @@ def load_template(text: str) -> Template:
             "A key or a table stands in it twice; keep one of them." if twice else "",
         ) from error
     try:
+        _refuse_controls(document, ())
         return _read(document)
     except TemplateError as error:
         line = find_line(text, error.path) if error.path else None
         where = f"See line {line} of the template." if line else ""
         raise IngestError(error.code, error.message, f"{error.hint} {where}".strip()) from error
+
+
+def _refuse_controls(value: Any, path: Path) -> None:
+    """What no cell may hold, no text of a template may put there (PostgreSQL takes no NUL)."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_controls(key, (*path, key))
+            _refuse_controls(inner, (*path, key))
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_controls(inner, path)
+    elif isinstance(value, str) and any(character < " " and character not in "\t\r\n" for character in value):
+        raise TemplateError("template_value", "A text of the template holds a control character.", path=path)
 
 
 def _read(document: Mapping[str, Any]) -> Template:

@@ -26,7 +26,7 @@ _SMALL = 8 * 1024 * 1024  # a list of sheets, with room to spare
 _LONGEST_TAG = 64 * 1024
 _OUTSIDE = re.compile(rb"<!DOCTYPE|<!ENTITY")
 _FORMULA = re.compile(
-    rb"<(?:\w+:)?c\b([^>]*)>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
+    rb"<(?:\w+:)?c\b([^<>]*)>\s*<(?:\w+:)?f\b(?:[^<>]*/>|[^<>]*>[^<]*</(?:\w+:)?f>)\s*"
     rb"(<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
 

@@ -54,7 +54,7 @@ def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limit
         with calamine.CalamineWorkbook.from_filelike(source) as book:
             sheet = book.get_sheet_by_name(about.name)
             merged = [(*first, *last) for first, last in sheet.merged_cell_ranges or () if first[0] < _HEADING]
-            columns = _write(sheet, out)
+            columns = _write(sheet, out, limits)
     except calamine.PasswordError as error:
         raise encrypted() from error
     except (calamine.CalamineError, calamine.XmlError, calamine.ZipError, calamine.WorksheetNotFound) as error:
@@ -68,11 +68,17 @@ def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limit
     }
 
 
-def _write(sheet: Any, out: BinaryIO) -> int:
+def _write(sheet: Any, out: BinaryIO, limits: Limits) -> int:
     """Write all rows; how many columns they have. Rows before the first cell and columns left of it are empty."""
     start = sheet.start
     if start is None:
         return 0
+    if start[1] + int(sheet.width) > limits.columns:
+        raise IngestError(
+            "too_many_columns",
+            f"The sheet reaches to column {start[1] + int(sheet.width):,}; {limits.columns:,} are taken.",
+            "Delete what stands far to the right, or look whether this is the right sheet.",
+        )
     left = [""] * start[1]
     text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
     for record in _records(sheet.iter_rows(), UNIT * len(left)):

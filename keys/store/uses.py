@@ -28,7 +28,7 @@ def note_uses(conn: Connection, uses: Iterable[tuple[str, Use]]) -> None:
 
     A key is named by its fingerprint (`SHA256:...`), a certificate by that of its authority.
     """
-    for fingerprint, use in uses:
+    for fingerprint, use in sorted(uses, key=lambda noted: noted[0]):  # two servers lock rows in one order
         table = ssh_keys if use.serial is None else certificate_authorities
         older = or_(table.c.last_used_at.is_(None), table.c.last_used_at < use.at)
         values = {"last_used_at": use.at, "last_used_from": use.address[:45], "last_used_client": use.client[:255]}

@@ -122,14 +122,21 @@ class Spool:
         """The file is not accepted any more (its sender removed it); nothing happens if it is not there."""
         Path(self._manifest(id_)).unlink(missing_ok=True)
         self.data_path(id_).unlink(missing_ok=True)
+        Path(self._manifest(id_)).unlink(missing_ok=True)  # whoever renewed it just before has made it anew
 
     def remove(self, id_: str) -> None:
         """The file has been dealt with and is kept elsewhere."""
         self.retract(id_)
 
     def renew(self, manifest: Manifest) -> None:
-        """Replace the manifest of a file that is accepted already. Raises OSError."""
-        write_json(self._manifest(manifest.id), manifest.to_json(), self._sync)
+        """Replace the manifest of a file that is accepted already; nothing happens if it is not (any more).
+
+        Raises OSError.
+        """
+        if os.path.lexists(self._manifest(manifest.id)):
+            write_json(self._manifest(manifest.id), manifest.to_json(), self._sync)
+            if not self.data_path(manifest.id).exists():  # it was removed meanwhile, and its manifest before it
+                Path(self._manifest(manifest.id)).unlink(missing_ok=True)
 
     def find(self, id_: str) -> Manifest | None:
         """The manifest of that id, or None."""

@@ -16,6 +16,7 @@ What else is changed:
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,6 +41,7 @@ LIMITS = b"limits@openssh.com"
 MOST_PACKET = MOST_READ + 1024
 UNSENT_BYTES = 4 * 1024 * 1024
 UNSENT_PAUSE = 0.005
+TURN = 0.01  # in seconds: so long others wait at most for requests of one channel that are already here
 
 VERSION = 3
 
@@ -69,6 +71,7 @@ class Handler(SFTPServerHandler):
     ) -> None:
         super().__init__(files, reader, writer, VERSION)
         self._touch = touch
+        self._turn_began = 0.0
 
     async def run(self) -> None:
         """Say which version is spoken, then do what the client asks until it leaves."""
@@ -99,6 +102,9 @@ class Handler(SFTPServerHandler):
 
     async def recv_packet(self) -> SSHPacket:
         """The next request, without its length. asyncssh would hold 4 MiB of it; we announce less, as OpenSSH."""
+        if time.monotonic() - self._turn_began > TURN:  # what has come already is read without waiting
+            await asyncio.sleep(0)
+            self._turn_began = time.monotonic()
         assert self._reader is not None  # noqa: S101  asyncssh asks only as long as it is there
         length = int.from_bytes(await self._reader.readexactly(4), "big")
         if length > MOST_PACKET:

@@ -360,12 +360,6 @@ class Reception:
         finally:
             os.close(fd)
 
-    def renew(self, manifest: Manifest, path: AgencyPath) -> Manifest:
-        """A file that was accepted a moment ago has been renamed: it arrives under its new name."""
-        renewed = replace(manifest, path=str(path))
-        self._spool.renew(renewed)
-        return renewed
-
     def remove(self, jail: Jail, sender: Sender, path: AgencyPath, meter: Meter | None = None) -> Removed:
         """Delete the file, and take it back if its settle time is not over, whichever process accepted it."""
         with self._journal.locked(sender.agency, str(path)):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from asyncssh import (
@@ -134,7 +135,7 @@ class Tree(SFTPServer):
                 "RENAME", reception.rename, self._jail, self._sender, old, new, replacing, self._meter()
             )
             if settling and not is_temporary(new.name):
-                settling = await self._work("RENAME", reception.renew, settling, new)
+                settling = replace(settling, path=str(new))  # as its manifest says by now, unless it was deleted since
         finally:
             if settling:
                 announcer.received(settling)
@@ -169,11 +170,11 @@ class Tree(SFTPServer):
         judgement = outcome.judgement
         event = "PARTIAL_CLOSE" if judgement.verdict is Verdict.PARTIAL else "CLOSE"
         facts = {"reason": judgement.reason} if judgement.reason else {}
-        self._log.info(event, path=str(path), verdict=judgement.verdict.value, bytes_in=received, **facts)
         if outcome.manifest:
             self._desk.announcer.received(outcome.manifest)
         elif outcome.entry:
             self._desk.announcer.torn(outcome.entry)
+        self._log.info(event, path=str(path), verdict=judgement.verdict.value, bytes_in=received, **facts)
 
     async def _work(self, operation: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         with answered(self._log, operation):

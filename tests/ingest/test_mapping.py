@@ -175,6 +175,37 @@ def test_custom_columns_stay_with_their_record(court: Court) -> None:
     assert customs(court, "events") == [{"it's": "1"}, None]
 
 
+def test_a_hearing_that_cannot_be_told_from_others_is_answered(court: Court) -> None:
+    toml = HEAD + 'event.date = "d"\nevent.room = "room"\n[match]\nevent = "date + room"'
+    upload = load(court, toml, "id,no,d,room\n1,C1,03/16/2026,\n2,C2,03/16/2026,7\n3,C3,,\n")
+    assert codes(court.errors(upload)) == [(2, "d", "no_event", "error")]
+    assert select(court, "SELECT count(*) FROM events") == [(1,)]
+
+
+def test_a_payment_that_cannot_be_told_from_others_is_answered(court: Court) -> None:
+    toml = HEAD + 'payment.amount = "sum"\npayment.citation = "cit"\n[match]\npayment = "citation"'
+    upload = load(court, toml, "id,no,sum,cit\n1,C1,5,\n2,C2,5,7\n3,C3,,\n")
+    assert [(e.row, e.code, e.severity) for e in court.errors(upload)] == [(2, "no_payment", "warning")]
+    assert select(court, "SELECT amount FROM payments") == [(500,)]
+
+
+def test_a_reference_of_null_is_none(court: Court) -> None:
+    toml = HEAD + 'event.date = "d"\nevent.reference = "ref"\nclient.last_name = "last"'
+    load(court, toml, "id,no,d,ref,last\n1,C1,03/16/2026,NULL,A\n1,C1,04/20/2026,n/a,A\n2,NULL,03/16/2026,,B\n")
+    assert select(court, "SELECT local_date FROM events ORDER BY 1") == [
+        ("2026-03-16",),
+        ("2026-03-16",),
+        ("2026-04-20",),
+    ]
+    assert select(court, "SELECT number FROM cases") == [("C1",)]
+
+
+def test_a_custom_field_may_have_a_colon_beside_a_party(court: Court) -> None:
+    toml = HEAD + '[custom]\ncase."Bond: Type" = "bond"\n[[party]]\nname = "lawyer"\ncolumns.client.reference = "aid"'
+    load(court, toml, "id,no,bond,aid\n1,C1,Cash,9\n")
+    assert customs(court, "cases") == [{"Bond: Type": "Cash"}]
+
+
 def test_payments_are_owed_by_a_client_on_a_case(court: Court) -> None:
     toml = (
         HEAD + 'payment.amount = "amt"\npayment.due_date = "due"\npayment.description = "what"\npayment.status = "st"'

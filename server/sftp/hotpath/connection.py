@@ -226,8 +226,9 @@ class HotConnection(Line):
     def _take_turn(self) -> None:
         self.resting = False
         waiting, self._waiting = self._waiting, []
-        for batch in waiting:
-            batch.go_on()
+        while waiting and not self.resting:
+            waiting.pop(0).go_on()
+        self._waiting = waiting + [batch for batch in self._waiting if batch not in waiting]
 
     def _change_cipher(self) -> None:
         """Exchange keys anew, with AES-GCM alone in our list, if the client has it and took another cipher.

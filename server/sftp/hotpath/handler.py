@@ -138,6 +138,8 @@ class HotHandler(Handler):
         """The client takes more than before, or a thread has read something."""
         if self._downloads or self._replies or self._waits:
             self._resume()
+        elif self._wire.resting:
+            self._wire.wait_for_turn(self)
         elif not self._held and not self._channel.is_closing():
             self._channel.open_window()
 
@@ -281,6 +283,7 @@ class HotHandler(Handler):
         elif self._uploads.continues(upload, offset) or self._server.writes_at_once():
             self._uploads.begin(number, upload, offset, size)
             self._skip = length - _TRANSFER.size + 4 - size
+            self._wire.has_had_its_turn()  # thousands may be in what waits; this one's payload still comes first
         else:
             self._begin(self._after_writes(bytes(request)))
 
