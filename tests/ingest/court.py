@@ -25,11 +25,11 @@ DUMPS = {
     "clients": "SELECT identity, reference, first_name, middle_name, last_name, suffix, dob, gender, language, type, "
     "group_name, created_upload, updated_upload FROM clients ORDER BY identity",
     "cases": "SELECT number, style, type, status, location, file_date, created_upload, updated_upload FROM cases "
-    "ORDER BY number, identity",
+    "ORDER BY number NULLS FIRST, identity",
     "contacts": "SELECT c.identity, t.kind, t.value, t.created_upload FROM contacts t "
     "JOIN clients c ON c.id = t.client_id ORDER BY 1 NULLS FIRST, 2 NULLS FIRST, 3",
     "case_parties": "SELECT k.number, c.identity, t.role, t.created_upload, t.updated_upload FROM case_parties t "
-    "JOIN clients c ON c.id = t.client_id JOIN cases k ON k.id = t.case_id ORDER BY 1, 2, k.identity",
+    "JOIN clients c ON c.id = t.client_id JOIN cases k ON k.id = t.case_id ORDER BY 1 NULLS FIRST, 2, k.identity",
     "events": "SELECT c.identity, k.number, t.slot, t.reference, t.starts_at, t.local_date, t.local_time, t.zone, "
     "t.type, t.status, t.location, t.judge, t.room, t.notes, t.created_upload, t.updated_upload FROM events t "
     "LEFT JOIN clients c ON c.id = t.client_id LEFT JOIN cases k ON k.id = t.case_id "
