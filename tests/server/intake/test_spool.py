@@ -6,11 +6,13 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.clock import new_id, now
 from server.errors import AppError
+from server.intake import spool as spool_module
 from server.intake.durable import DirectorySync
 from server.intake.spool import Manifest, Spool
 
@@ -110,6 +112,28 @@ def test_accepting_again_renews_the_manifest(spool: Spool, file: Path) -> None:
     with file.open("rb") as stream:
         spool.accept_link(renewed, stream.fileno())
     assert list(spool.all()) == [renewed]
+
+
+def test_what_was_taken_back_is_not_renewed(spool: Spool, file: Path) -> None:
+    made = link(spool, file)
+    spool.retract(made.id)
+    spool.renew(replace(made, path="/upload/b.csv"))
+    assert list(spool.root.iterdir()) == []
+
+
+def test_a_renewal_that_comes_while_its_file_goes_leaves_nothing(
+    spool: Spool, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two are as close as they can be: the renewal has looked, and then the file is taken back."""
+    made, write = link(spool, file), spool_module.write_json
+
+    def late(*arguments: Any) -> None:
+        spool.retract(made.id)
+        write(*arguments)
+
+    monkeypatch.setattr(spool_module, "write_json", late)
+    spool.renew(replace(made, path="/upload/b.csv"))
+    assert list(spool.root.iterdir()) == []
 
 
 def test_an_id_is_never_used_for_another_file(spool: Spool, file: Path, tmp_path: Path) -> None:
