@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
@@ -100,10 +101,26 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
 def _reading_sheets(template: Template) -> Template:
     """The template, which reads the dates and times of a workbook as well, and before any format that reads them as
     something else."""
-    dates, times = template.date_formats, template.time_formats
-    if any(_otherwise(form) for form in dates):
-        return replace(template, date_formats=(SHEET_DATE, *dates), time_formats=(*times, SHEET_TIME))
-    return replace(template, date_formats=(*dates, SHEET_DATE), time_formats=(*times, SHEET_TIME))
+    rules = {
+        name: replace(
+            rule, dates=rule.dates and _sheet_dates(rule.dates), times=rule.times and _sheet_times(rule.times)
+        )
+        for name, rule in template.rules.items()
+    }
+    return replace(
+        template,
+        date_formats=_sheet_dates(template.date_formats),
+        time_formats=_sheet_times(template.time_formats),
+        rules=MappingProxyType(rules),
+    )
+
+
+def _sheet_dates(formats: tuple[str, ...]) -> tuple[str, ...]:
+    return (SHEET_DATE, *formats) if any(_otherwise(form) for form in formats) else (*formats, SHEET_DATE)
+
+
+def _sheet_times(formats: tuple[str, ...]) -> tuple[str, ...]:
+    return (*formats, SHEET_TIME)
 
 
 def _otherwise(form: str) -> bool:

@@ -12,6 +12,7 @@ from ingest.record import EXCEL
 YEARS = (1850, 2200)
 """Dates outside are typing errors."""
 
+_TIGHT = re.compile("%[mdHMSIyY]%[mdHMSIyY]")
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
@@ -122,12 +123,25 @@ def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:
 def _strptime(text: str, form: str, pivot: int | None) -> datetime | None:
     try:
         at = datetime.strptime(text, form)
+        if _TIGHT.search(form.replace("%%", "  ")) and not _is_certain(text, form, at):
+            return None
         if pivot is None or not re.search("%[yxcD]", form.replace("%%", "")):
             return at
         short = at.year % 100
         return at.replace(year=(2000 if short <= pivot else 1900) + short)
     except ValueError:
         return None
+
+
+def _is_certain(text: str, form: str, at: datetime) -> bool:
+    """Nothing parts the numbers, so where a leading zero was lost, 1112026 may be two days. It is one if the text with
+    its zero reads the same."""
+    if at.strftime(form).casefold() == text.casefold():
+        return True
+    try:
+        return datetime.strptime(f"0{text}", form) == at
+    except ValueError:
+        return False
 
 
 def instants(days: Sequence[str], times: Sequence[str | None], zone: str, fold: int = 0) -> list[str]:

@@ -130,6 +130,29 @@ def test_texts_are_tidied() -> None:
     assert coerce.tidy(["  a \u00a0 b\t", "'+1 404", "'tis", "'=1+1"]) == ["a b", "+1 404", "'tis", "=1+1"]
 
 
+@pytest.mark.parametrize(
+    ("text", "form", "value"),
+    [
+        ("01112026", "%m%d%Y", "2026-01-11"),
+        ("1112026", "%m%d%Y", None),  # January 11 or November 1
+        ("1012026", "%m%d%Y", None),
+        ("3162026", "%m%d%Y", "2026-03-16"),
+        ("20260316", "%Y%m%d", "2026-03-16"),
+        ("3162026", "%m/%d/%Y", None),
+    ],
+)
+def test_a_lost_zero_is_not_guessed(text: str, form: str, value: str | None) -> None:
+    assert coerce.read_dates([text], [form]) == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "value"),
+    [("0130", "%H%M", "01:30"), ("130", "%H%M", None), ("1430", "%H%M", "14:30"), ("900AM", "%I%M%p", "09:00")],
+)
+def test_a_lost_zero_of_a_time_is_not_guessed(text: str, form: str, value: str | None) -> None:
+    assert coerce.read_times([text], [form]) == [value]
+
+
 @pytest.mark.parametrize("text", ["today", "now", "NOW", "nan", "NaT", "None"])
 def test_a_word_is_no_date_and_no_time(text: str) -> None:
     assert coerce.read_dates([text], DATES) == [None]

@@ -132,6 +132,14 @@ def test_real_dates_of_a_workbook_are_read_whatever_the_template_says_of_texts(c
     assert [event[5] for event in court.dump()["events"]] == ["2026-03-04", "2026-09-03"]
 
 
+def test_real_dates_of_a_workbook_are_read_where_a_rule_has_formats_of_its_own(court: Court, tmp_path: Path) -> None:
+    as_xlsx(tmp_path / "x", {"ECR": [["ID", "Case", "Day"], ["1", "CR-1", date(2026, 3, 4)]]})
+    rule = '{ column = "Day", formats = ["%m/%d/%Y"] }'
+    court.template(f'name = "t"\n[columns]\nclient.reference = "ID"\ncase.number = "Case"\nevent.date = {rule}', "/t")
+    assert court.push((tmp_path / "x").read_bytes(), "/t/a").status == "processed"
+    assert [event[5] for event in court.dump()["events"]] == ["2026-03-04"]
+
+
 @pytest.mark.parametrize(
     ("text", "quoting"),
     [
