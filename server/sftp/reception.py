@@ -34,7 +34,7 @@ from server.sftp.depth import check_depth
 from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.quota import beginning, freeing
-from server.sftp.settling import follow, follow_tree
+from server.sftp.settling import follow, follow_known, follow_tree
 from server.sftp.staging import copy_content, is_locked, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
 
@@ -359,6 +359,10 @@ class Reception:
             return replace(entry, state=State.HELD)
         finally:
             os.close(fd)
+
+    def renew(self, settling: Manifest, path: AgencyPath) -> Manifest:
+        """A file that nobody was told of yet has been renamed: it arrives under its new name; its manifest then."""
+        return follow_known(self._spool, settling, path)
 
     def remove(self, jail: Jail, sender: Sender, path: AgencyPath, meter: Meter | None = None) -> Removed:
         """Delete the file, and take it back if its settle time is not over, whichever process accepted it."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from asyncssh import (
@@ -135,7 +134,7 @@ class Tree(SFTPServer):
                 "RENAME", reception.rename, self._jail, self._sender, old, new, replacing, self._meter()
             )
             if settling and not is_temporary(new.name):
-                settling = replace(settling, path=str(new))  # as its manifest says by now, unless it was deleted since
+                settling = await self._work("RENAME", reception.renew, settling, new)
         finally:
             if settling:
                 announcer.received(settling)

@@ -17,7 +17,8 @@ What makes it safe to keep:
 - Nothing of asyncssh is changed in place. There are subclasses of its connection, channel and handler, and they see two
   kinds of packets only: channel data and window adjustments, with an encrypt-then-MAC cipher, after login, outside of a
   key exchange. Every other packet, and every packet at every other time, goes to asyncssh's own code: key exchange,
-  authentication, strict key exchange, channel requests, rekeying. So does every SFTP request except READ and WRITE.
+  authentication, strict key exchange, channel requests, rekeying. So does every SFTP request except READ, WRITE, the
+  CLOSE of a file, and an OPEN of the usual form (`opening.py`): whoever sends many small files sends mostly those.
 - What the requests *do* is not here. `Files` is the same for both paths, and so is the judgement of an upload.
 - It leans on private names of one exact version. `selftest` looks at every start whether they are what they were, and
   lets every cipher open what asyncssh's own has sealed, and the reverse; if anything is not as it was, the door says so

@@ -1,4 +1,5 @@
-"""SFTP requests out of channel data: READ and WRITE without copies, everything else by `Handler`, without a task.
+"""SFTP requests out of channel data: READ and WRITE without copies, OPEN and CLOSE out of their bytes, and everything
+else by `Handler`, without a task.
 
 A WRITE is begun as soon as its header is there, and its payload is gathered as it comes. Any other request is begun
 when all of it is there; only if it has to wait for something does the session's task go on with it, and what comes

@@ -13,7 +13,7 @@ import pytest
 
 from server.intake.entry import State, new_entry
 from server.intake.journal import HELD_BACK
-from server.intake.spool import Manifest
+from server.intake.spool import Manifest, Spool
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import (
     CLOSE,
@@ -179,6 +179,16 @@ def test_a_file_that_another_process_renames_in_its_settle_time_arrives_under_it
         assert door.arrival() == manifest
     other.drain()
     assert other.intake.arrived == []
+
+
+def test_a_file_whose_settle_time_ends_while_it_is_renamed_arrives_under_its_new_name(
+    door: RunningDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool, "find_settling", lambda *_: None)  # it is over just as the rename looks
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"12345")
+        client.rename("/upload/ecr.csv", "/upload/nightly.csv")
+        assert door.arrival().path == "/upload/nightly.csv"
 
 
 def test_a_rename_while_its_arrival_is_told_is_told_too(door: RunningDoor) -> None:
