@@ -52,11 +52,12 @@ def open_log(level: str, stream: TextIO | None = None) -> Log:
     import structlog  # not above: commands that log nothing start faster without
 
     stream = stream or sys.stderr
+    patient = cast(TextIO, _Patient(stream))
     # Libraries talk through the standard logging; only what an operator must see of it comes through.
-    logging.basicConfig(level=logging.ERROR, stream=stream, format="%(name)s: %(message)s", force=True)
+    logging.basicConfig(level=logging.ERROR, stream=patient, format="%(name)s: %(message)s", force=True)
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
     log: Log = structlog.wrap_logger(
-        structlog.WriteLogger(cast(TextIO, _Patient(stream))),
+        structlog.WriteLogger(patient),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -2,6 +2,9 @@
 
 import io
 import json
+import logging
+
+import pytest
 
 from server.logs import open_log
 
@@ -26,3 +29,11 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     log = open_log("info", closed)
     closed.close()
     log.info("CLOSE")
+
+
+def test_nor_does_what_a_library_says_to_a_log_that_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
+    closed = io.StringIO()
+    open_log("info", closed)
+    closed.close()
+    logging.getLogger("paramiko").error("nobody hears it")
+    assert "Logging error" not in capfd.readouterr().err

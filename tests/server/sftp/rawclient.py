@@ -4,6 +4,9 @@ It speaks for programs that cannot run here (WinSCP) and for programs that nobod
 """
 
 import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import paramiko
@@ -159,6 +162,24 @@ class RawClient:
         for request in asked:
             self.ok(request)
         self.close(handle)
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Take no answer meanwhile, then lose the connection; the thread that reads ends with it."""
+        transport: Any = self.client.get_transport()
+        over = threading.Event()
+
+        def hear_nothing() -> None:
+            over.wait()
+            raise EOFError
+
+        transport.packetizer.read_message = hear_nothing
+        try:
+            yield
+        finally:
+            over.set()
+            self.hang_up()
+            transport.join(10)
 
     def hang_up(self) -> None:
         """Lose the connection without closing anything."""

@@ -364,13 +364,12 @@ def test_three_hundred_large_reads_that_nobody_takes_fill_no_memory(process: Dro
     raw = RawClient(client)
     handle = raw.open("/download/big.csv", F_READ)
     before = door.memory_info().rss
-    transport.packetizer.read_message = lambda: time.sleep(60)
-    for number in range(300):
-        raw.send(READ, text(handle) + struct.pack(">QI", number % 2 * 4 * MIB, 4 * MIB))
-    peak = _peak(door, seconds=2)
-    assert peak - before < 48 * MIB
-    assert "upload" in court.sftp("ls /").stdout, "the door still serves"
-    raw.hang_up()
+    with raw.deaf():
+        for number in range(300):
+            raw.send(READ, text(handle) + struct.pack(">QI", number % 2 * 4 * MIB, 4 * MIB))
+        peak = _peak(door, seconds=2)
+        assert peak - before < 48 * MIB
+        assert "upload" in court.sftp("ls /").stdout, "the door still serves"
 
 
 def _peak(process: psutil.Process, seconds: float) -> int:
