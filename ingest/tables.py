@@ -89,6 +89,7 @@ def _touched() -> tuple[Column[Any], ...]:
         Column("template", Text, nullable=False),
         Column("created_upload", String(36), nullable=False),
         Column("updated_upload", String(36), nullable=False),
+        Column("withdrawn_upload", String(36), comment="the snapshot that no longer held it; NULL while it counts"),
     )
 
 
@@ -308,6 +309,19 @@ payments = Table(
     Index("uq_payments_identity", text("coalesce(client_id, 0)"), text("coalesce(case_id, 0)"), "slot", unique=True),
     Index(None, "agency_id", "due_date"),
 )
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("upload_id", String(36), nullable=False, index=True),
+    Column("kind", String(16), nullable=False, comment="the record's table"),
+    Column("record_id", Number, nullable=False),
+    Column("before", Text, nullable=False, comment="JSON: the columns that were changed, with what they held"),
+    Column("after", Text, nullable=False, comment="JSON: the same columns, with what they hold since"),
+    Index(None, "kind", "record_id"),
+)
+"""What uploads have changed in records that were there; what created a record is told by the record."""
 
 skip_index = Table(
     "skip_index",
