@@ -44,7 +44,7 @@ from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
 from ingest.template import Template, TemplateVersion, load_template
 
-VERSION = "3"
+VERSION = "4"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 

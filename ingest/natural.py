@@ -22,6 +22,9 @@ LONGEST_KEY = 500
 Hashes = NDArray[np.uint64]
 Combination = tuple[str, ...]
 
+NUMBER: Combination = ("number",)
+"""What cases are matched by, if nothing else is said."""
+
 _UNIT, _MARK = "\x1f", "\x1e"  # no tidied text holds them, so no two natural keys are written alike
 EXACT = frozenset({"client.reference", "case.number", "case.reference", "event.reference", "payment.reference"})
 _NAME = ("client.last_name", "client.first_name", "client.middle_name", "client.suffix")
@@ -38,12 +41,20 @@ class _Piece:
 
 
 def natural_keys(
-    kind: str, seed: int, combinations: Sequence[Combination], values: Mapping[str, Column], rows: int
+    kind: str,
+    seed: int,
+    combinations: Sequence[Combination],
+    values: Mapping[str, Column],
+    rows: int,
+    case: Combination = NUMBER,
 ) -> Hashes:
-    """For each row the key of its record of `kind`, or 0 where it has none of the combinations."""
+    """For each row the key of its record of `kind`, or 0 where it has none of the combinations.
+
+    `case` is what cases are matched by: all of it stands for the case that a client's name is good for.
+    """
     keys = np.zeros(rows, dtype=np.uint64)
     for number, names in enumerate(combinations):
-        pieces = _pieces(kind, names)
+        pieces = _pieces(kind, names, case)
         hashes = [hash_column(values.get(piece.field), rows, piece.fold) for piece in pieces]
         present = np.ones(rows, dtype=bool)
         for piece, hashed in zip(pieces, hashes, strict=True):
@@ -54,23 +65,27 @@ def natural_keys(
     return keys
 
 
-def natural_fields(kind: str, combinations: Sequence[Combination]) -> list[str]:
+def natural_fields(kind: str, combinations: Sequence[Combination], case: Combination = NUMBER) -> list[str]:
     """Every field that the combinations are made of."""
-    return list(dict.fromkeys(piece.field for names in combinations for piece in _pieces(kind, names)))
+    return list(dict.fromkeys(piece.field for names in combinations for piece in _pieces(kind, names, case)))
 
 
 def natural_texts(
-    kind: str, combinations: Sequence[Combination], texts: Mapping[str, Sequence[str | None]], count: int
+    kind: str,
+    combinations: Sequence[Combination],
+    texts: Mapping[str, Sequence[str | None]],
+    count: int,
+    case: Combination = NUMBER,
 ) -> list[str]:
     """The same as text, of `count` records: `texts` has a list of as many for each field that the file fills."""
     told: list[str | None] = [None] * count
     nothing: list[str | None] = [None] * count
     left = list(range(count))
     for names in combinations:
-        columns = [texts.get(piece.field, nothing) for piece in _pieces(kind, names)]
+        columns = [texts.get(piece.field, nothing) for piece in _pieces(kind, names, case)]
         if len(left) < count:
             columns = [[column[place] for place in left] for column in columns]
-        for place, text in zip(left, _written(kind, names, columns), strict=True):
+        for place, text in zip(left, _written(kind, names, columns, case), strict=True):
             told[place] = text
         left = [place for place in left if told[place] is None]
     return [_bounded(text or "") for text in told]
@@ -84,7 +99,9 @@ def _bounded(key: str) -> str:
     return f"{key[: LONGEST_KEY - len(digest) - 1]}{_UNIT}{digest}"
 
 
-def _written(kind: str, names: Combination, columns: Sequence[Sequence[str | None]]) -> list[str | None]:
+def _written(
+    kind: str, names: Combination, columns: Sequence[Sequence[str | None]], case: Combination
+) -> list[str | None]:
     """The usual combinations have short forms of their own."""
     if names == ("reference",) and kind != "case":
         return [f"#{text}" if text else None for text in columns[0]]
@@ -96,17 +113,19 @@ def _written(kind: str, names: Combination, columns: Sequence[Sequence[str | Non
             f"{day}{f'T{time}' if time else ''}{f'|{what}' if what else ''}" if day else None
             for day, time, what in zip(days, times, types, strict=True)
         ]
-    if names == ("name", "case"):
+    if names == ("name", "case") and case == NUMBER:
         return [
             f"{_named(*parts)}{_UNIT}{number}" if number and (parts[0] or parts[1]) else None
             for *parts, number in zip(*columns, strict=True)
         ]
-    return _in_full(kind, names, columns)
+    return _in_full(kind, names, columns, case)
 
 
-def _in_full(kind: str, names: Combination, columns: Sequence[Sequence[str | None]]) -> list[str | None]:
+def _in_full(
+    kind: str, names: Combination, columns: Sequence[Sequence[str | None]], case: Combination
+) -> list[str | None]:
     """The names of the fields and what they hold."""
-    pieces = _pieces(kind, names)
+    pieces = _pieces(kind, names, case)
     head = f"{_MARK}{'+'.join(names)}{_UNIT}"
     place = pieces.index(_NAME_PIECES[0]) if "name" in names else -1
     told: list[str | None] = []
@@ -122,13 +141,15 @@ def _in_full(kind: str, names: Combination, columns: Sequence[Sequence[str | Non
     return told
 
 
-def _pieces(kind: str, names: Combination) -> list[_Piece]:
+def _pieces(kind: str, names: Combination, case: Combination) -> list[_Piece]:
     pieces: list[_Piece] = []
     for name in names:
         if (kind, name) == ("client", "name"):
             pieces += _NAME_PIECES
+        elif (kind, name) == ("client", "case"):
+            pieces += _pieces("case", case, case)
         else:
-            field = "case.number" if (kind, name) == ("client", "case") else f"{kind}.{name}"
+            field = f"{kind}.{name}"
             loose = field in LOOSE or (kind == "case" and name != "number")
             pieces.append(_Piece(field, field not in EXACT and field not in LOOSE, not loose))
     return pieces

@@ -110,7 +110,7 @@ def _payment(
 def _person(party: Party | None, values: Mapping[str, Column], case: Hashes, rules: Rules, rows: int) -> Person:
     match = rules.template.match
     own = values if party is None else personal(values, party.number)
-    client = natural_keys("client", 1, match.client, own, rows)
+    client = natural_keys("client", 1, match.client, own, rows, match.case)
     known = client != _NONE
     dated = hash_column(values.get("event.date"), rows) != _NONE
     slot = natural_keys("event", 4, match.event, values, rows)

@@ -17,7 +17,7 @@ from ingest.check import Said
 from ingest.databases import Fill, backend_of
 from ingest.keys import Keys
 from ingest.merge import statements
-from ingest.natural import natural_fields, natural_texts
+from ingest.natural import NUMBER, natural_fields, natural_texts
 from ingest.parse import Column
 from ingest.record import (
     CASES,
@@ -94,7 +94,7 @@ class Stage:
             return
         flags = [1] * len(fold) if dirty is None else is_in(fold.keys, dirty[entity.prefix]).astype(int).tolist()
         combinations = self.match.client if entity is CLIENTS else [self.match.case]
-        identity = _natural(entity.prefix, combinations, said, fold)
+        identity = _natural(entity.prefix, combinations, said, fold, self.match.case)
         fill = statements.stage_parent(entity, self._names(entity))
         self._fill(fill, [fold.keys.tolist(), flags, identity, *self._texts(entity, said, fold)])
 
@@ -208,7 +208,10 @@ class _Fold:
         return texts
 
 
-def _natural(kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold) -> list[str]:
+def _natural(
+    kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold, case: tuple[str, ...] = NUMBER
+) -> list[str]:
     """The natural key of each record, as it is kept."""
-    fields = (field for field in natural_fields(kind, combinations) if field in said.values)
-    return natural_texts(kind, combinations, {field: fold.texts(said.values[field]) for field in fields}, len(fold))
+    fields = (field for field in natural_fields(kind, combinations, case) if field in said.values)
+    texts = {field: fold.texts(said.values[field]) for field in fields}
+    return natural_texts(kind, combinations, texts, len(fold), case)

@@ -247,7 +247,7 @@ class RichReference:
             self.cases.setdefault(case, {}),
             {"number": row["no"], "location": place, "status": status, "Bond Type": row["bond"].upper()},
         )
-        client = self._person(row["id"], names, row["no"], {"pet": row["pet"]})
+        client = self._person(row["id"], names, case, {"pet": row["pet"]})
         self.parties.setdefault((client, case), {})
         for text, kind in ((row["cell"] or row["home"], row["kind"]), (row["work"], "")):
             self._contact(client, text, kind)
@@ -258,15 +258,15 @@ class RichReference:
             self.payments.setdefault((client, case, key), {})["amount"] = amount
         other = _split(row["aname"], False)
         if row["aid"] or any(other[:2]):
-            attorney = self._person(row["aid"], other, row["no"], {})
+            attorney = self._person(row["aid"], other, case, {})
             self.parties.setdefault((attorney, case), {})["role"] = "Attorney"
             self._contact(attorney, row["aphone"], "")
             self._hearing(attorney, case, day, hour, row)
 
-    def _person(self, reference: str, names: tuple[str, ...], number: str, more: dict[str, str]) -> str:
+    def _person(self, reference: str, names: tuple[str, ...], case: str, more: dict[str, str]) -> str:
         last, first, middle, suffix = names
-        parts = (last, first, middle, suffix) if middle or suffix else (last, first)
-        identity = f"#{reference}" if reference else "\x1f".join([*(p.casefold() for p in parts), number])
+        parts = [*(name.casefold() for name in names), *case.split("\x1f")[1:]]
+        identity = f"#{reference}" if reference else "\x1f".join(["\x1ename+case", *parts])
         told = {"first": first, "middle": middle, "last": last, "suffix": suffix} | more
         _lay_over(self.clients.setdefault(identity, {}), told)
         return identity
