@@ -8,23 +8,29 @@ counts. The usual ones are those of `ingest.keys`.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.keys import combine, hash_column
+from ingest.keys import combine, folded, hash_column
 from ingest.parse import Column
 from ingest.record import LOOSE
+from ingest.template import Template, of_party
 
 LONGEST_KEY = 500
 """Characters; an entry of PostgreSQL's index has at most 2704 bytes."""
 
 Hashes = NDArray[np.uint64]
 Combination = tuple[str, ...]
+Unread = Mapping[str, NDArray[np.bool_]]
+"""The rows of which this field's cell is filled and cannot be read, by field."""
+NOTHING_UNREAD: Unread = MappingProxyType({})
 
 NUMBER: Combination = ("number",)
 """What cases are matched by, if nothing else is said."""
 
+_FILLED = np.uint64(1)
 _UNIT, _MARK = "\x1f", "\x1e"  # no tidied text holds them, so no two natural keys are written alike
 EXACT = frozenset({"client.reference", "case.number", "case.reference", "event.reference", "payment.reference"})
 _NAME = ("client.last_name", "client.first_name", "client.middle_name", "client.suffix")
@@ -33,7 +39,7 @@ _SLOT = ("date", "time", "type")
 
 @dataclass(frozen=True)
 class _Piece:
-    """A field of a combination; `fold` makes capitals and small letters the same."""
+    """A field of a combination; with `fold`, capitals and spaces tell nothing apart."""
 
     field: str
     fold: bool
@@ -47,27 +53,50 @@ def natural_keys(
     values: Mapping[str, Column],
     rows: int,
     case: Combination = NUMBER,
-) -> Hashes:
+    unread: Unread = NOTHING_UNREAD,
+) -> tuple[Hashes, Unread]:
     """For each row the key of its record of `kind`, or 0 where it has none of the combinations.
 
-    `case` is what cases are matched by: all of it stands for the case that a client's name is good for.
+    `case` is what cases are matched by: all of it stands for the case that a client's name is good for. `unread` are
+    the cells that are filled and cannot be read; told with the keys are those of them that would have to be read to
+    know which record it is: what these rows' keys are has no meaning.
     """
-    keys = np.zeros(rows, dtype=np.uint64)
+    keys, spoiled = np.zeros(rows, dtype=np.uint64), dict[str, NDArray[np.bool_]]()
     for number, names in enumerate(combinations):
         pieces = _pieces(kind, names, case)
-        hashes = [hash_column(values.get(piece.field), rows, piece.fold) for piece in pieces]
+        hashes = [_hashed(piece, values, rows, unread) for piece in pieces]
         present = np.ones(rows, dtype=bool)
         for piece, hashed in zip(pieces, hashes, strict=True):
             present &= (hashed != 0) | (not piece.needed)
         if "name" in names:
             present &= (hashes[pieces.index(_NAME_PIECES[0])] != 0) | (hashes[pieces.index(_NAME_PIECES[1])] != 0)
-        keys = np.where((keys == 0) & present, combine(seed * 16 + number, *hashes), keys)
-    return keys
+        present &= keys == 0
+        for field in {piece.field for piece in pieces} & unread.keys():
+            spoiled[field] = spoiled.get(field, False) | (present & unread[field])
+        keys = np.where(present, combine(seed * 16 + number, *hashes), keys)
+    return keys, spoiled
+
+
+def _hashed(piece: "_Piece", values: Mapping[str, Column], rows: int, unread: Unread) -> Hashes:
+    """A cell that cannot be read is one that is filled."""
+    hashed = hash_column(values.get(piece.field), rows, piece.fold)
+    return np.where(unread[piece.field], _FILLED, hashed) if piece.field in unread else hashed
 
 
 def natural_fields(kind: str, combinations: Sequence[Combination], case: Combination = NUMBER) -> list[str]:
     """Every field that the combinations are made of."""
     return list(dict.fromkeys(piece.field for names in combinations for piece in _pieces(kind, names, case)))
+
+
+def matched_fields(template: Template) -> frozenset[str]:
+    """Every field of the template that some record is matched by, further parties' with their number."""
+    match = template.match
+    people = natural_fields("client", match.client, match.case)
+    rest = ("case", [match.case]), ("event", match.event), ("payment", match.payment)
+    names = {field for kind, combinations in rest for field in natural_fields(kind, combinations)}
+    for number in (0, *(party.number for party in template.parties)):
+        names |= {of_party(number, field) for field in people}
+    return template.fields & names
 
 
 def natural_texts(
@@ -110,7 +139,7 @@ def _written(
     if kind == "event" and names == _SLOT[: len(names)]:
         days, times, types = (*columns, *[[None] * len(columns[0])] * 2)[:3]
         return [
-            f"{day}{f'T{time}' if time else ''}{f'|{what}' if what else ''}" if day else None
+            f"{day}{f'T{time}' if time else ''}{f'|{folded(what)}' if what else ''}" if day else None
             for day, time, what in zip(days, times, types, strict=True)
         ]
     if names == ("name", "case") and case == NUMBER:
@@ -134,10 +163,8 @@ def _in_full(
         if lacking or (place >= 0 and not parts[place] and not parts[place + 1]):
             told.append(None)
             continue
-        folded = (
-            (part or "").casefold() if piece.fold else part or "" for piece, part in zip(pieces, parts, strict=True)
-        )
-        told.append(head + _UNIT.join(folded))
+        written = (folded(part or "") if piece.fold else part or "" for piece, part in zip(pieces, parts, strict=True))
+        told.append(head + _UNIT.join(written))
     return told
 
 
@@ -151,7 +178,7 @@ def _pieces(kind: str, names: Combination, case: Combination) -> list[_Piece]:
         else:
             field = f"{kind}.{name}"
             loose = field in LOOSE or (kind == "case" and name != "number")
-            pieces.append(_Piece(field, field not in EXACT and field not in LOOSE, not loose))
+            pieces.append(_Piece(field, field not in EXACT, not loose))
     return pieces
 
 
@@ -160,4 +187,4 @@ _NAME_PIECES = [_Piece(field, True, False) for field in _NAME]
 
 def _named(last: str | None, first: str | None, middle: str | None, suffix: str | None) -> str:
     parts = (last, first, middle, suffix) if middle or suffix else (last, first)
-    return _UNIT.join((part or "").casefold() for part in parts)
+    return _UNIT.join(folded(part or "") for part in parts)

@@ -9,8 +9,9 @@ import numpy as np
 
 from ingest import coerce
 from ingest.check.faults import Faults
+from ingest.check.people import Keyring
 from ingest.mapping import apply_rule, lay_over
-from ingest.natural import EXACT
+from ingest.natural import EXACT, matched_fields
 from ingest.parse import Column
 from ingest.record import CONTACTS, DATE_FIELDS, MONEY_FIELDS
 from ingest.template import Rule, split_party
@@ -49,13 +50,42 @@ def _referring(texts: Sequence[str]) -> list[str | None]:
     return [None if text.upper() in _NO_REFERENCE else text for text in texts]
 
 
-def read_values(values: dict[str, Column], faults: Faults) -> None:
-    """Put values in place of the texts they are written as."""
+def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
+    """Put values in place of the texts they are written as.
+
+    What cannot be read in a field that records are matched by is not reported yet, for it may decide whose row it is:
+    the cells, by field.
+    """
     _read_when(values, faults)
+    unread, matched = {}, matched_fields(faults.rules.template)
     for name in list(values):
         reading = _reading(name, faults)
-        if reading:
+        if reading and name in matched:
+            unread[name], values[name] = _parted(values[name], reading[1])
+        elif reading:
             values[name] = _coerced(name, reading[0], values[name], reading[1], faults, "warning")
+    return unread
+
+
+def _parted(column: Column, read: Read) -> tuple[Column, Column]:
+    """The texts that cannot be read, and the others as values."""
+    coerced = column.map(lambda texts: read(tuple(texts)))
+    return Column(np.where(coerced.filled, -1, column.codes).astype(np.int32), column.values), coerced
+
+
+def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults) -> None:
+    """Tell what cannot be read in fields that records are matched by: it makes the row an error where nobody can know
+    which record it is, and of a payment leaves the payment out."""
+    parts = (keyring.unread, *(person.unread for person in keyring.people))
+    for name, column in unread.items():
+        none = np.zeros(len(column.codes), dtype=bool)
+        lost = np.logical_or.reduce([none, *(part[name] for part in parts if name in part)])
+        unpaid = keyring.unread_payment.get(name, none) & ~lost
+        code = "bad_amount" if name in MONEY_FIELDS else "bad_date"
+        harmless = ~lost & ~unpaid
+        told = (lost, f"key_{code}", "error"), (unpaid, "unread_payment", "warning"), (harmless, code, "warning")
+        for rows, each, severity in told:
+            faults.add(np.flatnonzero(column.filled & rows).tolist(), name, each, column, severity)
 
 
 def _reading(name: str, faults: Faults) -> tuple[str, Read] | None:

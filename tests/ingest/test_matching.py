@@ -1,0 +1,111 @@
+"""What records are matched by, where it cannot be read, is written otherwise, or is not there, end to end."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from ingest.answer import Upload
+from tests.ingest.court import Court, codes
+
+HEAD = 'name = "t"\n[columns]\nclient.reference = "id"\nclient.last_name = "last"\ncase.number = "no"\n'
+
+
+def load(court: Court, toml: str, *files: str) -> Upload:
+    """The upload of the last of the files."""
+    court.template(toml, "/t")
+    return [court.push(content, f"/t/{number}.csv") for number, content in enumerate(files)][-1]
+
+
+def select(court: Court, sql: str) -> list[tuple[Any, ...]]:
+    with court.database.reading() as conn:
+        return [tuple(row) for row in conn.execute(text(sql))]
+
+
+# --- what cannot be read
+
+
+BORN = HEAD + 'client.dob = "dob"\n[match]\nclient = ["reference", "name + dob", "name + case"]'
+
+
+def test_a_row_whose_person_is_known_by_a_date_that_cannot_be_read_is_refused(court: Court) -> None:
+    upload = load(
+        court,
+        BORN,
+        "id,last,no,dob\n,Pine,C1,02/03/1990\n",
+        "id,last,no,dob\n,Pine,C1,2/31/1990\n,Oak,C1,\n,Elm,C1,03/04/1991\n",
+    )
+    assert codes(court.errors(upload)) == [(2, "dob", "key_bad_date", "error")]
+    assert court.errors(upload)[0].message.endswith("and records are matched by it.")
+    assert select(court, "SELECT last_name FROM clients ORDER BY 1") == [("Elm",), ("Oak",), ("Pine",)]
+
+
+def test_a_date_that_cannot_be_read_is_a_warning_where_the_person_is_known_without(court: Court) -> None:
+    upload = load(court, BORN, "id,last,no,dob\n1,Pine,C1,2/31/1990\n,,C1,2/31/1990\n2,Oak,C1,\n")
+    assert sorted(codes(court.errors(upload))) == [
+        (2, "dob", "bad_date", "warning"),
+        (3, "dob", "bad_date", "warning"),
+        (3, "id", "no_client", "error"),
+    ]
+    assert select(court, "SELECT reference, dob FROM clients ORDER BY 1") == [("1", None), ("2", None)]
+
+
+def test_a_row_whose_case_is_known_by_a_date_that_cannot_be_read_is_refused(court: Court) -> None:
+    toml = HEAD + 'case.file_date = "filed"\n[match]\ncase = "number + file_date"'
+    upload = load(court, toml, "id,last,no,filed\n1,A,C1,03/01/2026\n2,B,C1,03/32/2026\n3,C,,03/32/2026\n4,D,C1,\n")
+    assert codes(court.errors(upload)) == [
+        (3, "filed", "key_bad_date", "error"),
+        (4, "filed", "bad_date", "warning"),
+    ]
+    assert select(court, "SELECT file_date FROM cases ORDER BY 1 NULLS FIRST") == [(None,), ("2026-03-01",)]
+
+
+def test_a_row_with_a_further_party_known_by_a_date_that_cannot_be_read_is_refused(court: Court) -> None:
+    toml = HEAD + '[match]\nclient = ["reference", "name + dob"]\n[[party]]\ncolumns.client.last_name = "other"\n'
+    toml += 'columns.client.dob = "born"\n'
+    upload = load(court, toml, "id,last,no,other,born\n1,A,C1,Oak,02/30/1980\n2,B,C1,Oak,02/03/1980\n3,C,C1,,x\n")
+    assert [(row, code, severity) for row, _, code, severity in codes(court.errors(upload))] == [
+        (2, "key_bad_date", "error"),
+        (4, "bad_date", "warning"),
+        (4, "nobody_named", "warning"),
+    ]
+    assert select(court, "SELECT last_name FROM clients ORDER BY 1") == [("B",), ("C",), ("Oak",)]
+
+
+@pytest.mark.parametrize(
+    ("match", "cells", "codes_told"),
+    [
+        ('"due_date + description"', "5,02/30/2026,Fine", ["unread_payment"]),
+        ('"due_date + description"', ",02/30/2026,Fine", ["unread_payment"]),
+        ('"due_date + description"', "5,,Fine", []),
+        ('["description", "due_date"]', "5,02/30/2026,Fine", ["bad_date"]),
+        ('"amount + description"', "x,03/01/2026,Fine", ["unread_payment"]),
+    ],
+    ids=["date", "date-alone", "empty", "known-without", "amount"],
+)
+def test_a_payment_known_by_a_cell_that_cannot_be_read_is_left_out(
+    court: Court, match: str, cells: str, codes_told: list[str]
+) -> None:
+    toml = HEAD + 'payment.amount = "sum"\npayment.due_date = "due"\npayment.description = "what"\n'
+    upload = load(court, f"{toml}[match]\npayment = {match}", f"id,last,no,sum,due,what\n1,A,C1,{cells}\n2,B,C1,,,\n")
+    assert [(e.code, e.severity) for e in court.errors(upload)] == [(code, "warning") for code in codes_told]
+    assert select(court, "SELECT count(*) FROM payments") == [("unread_payment" not in codes_told,)]
+    assert select(court, "SELECT count(*) FROM clients") == [(2,)]
+
+
+# --- what is written otherwise
+
+
+@pytest.mark.parametrize("match", ["", '[match]\nevent = "date + time + type + room"\n'], ids=["usual", "own"])
+def test_a_hearing_whose_type_changes_capitals_or_spaces_is_the_same(court: Court, match: str) -> None:
+    toml = HEAD + 'event.date = "d"\nevent.type = { column = "type", spaces = "keep" }\nevent.room = "room"\n' + match
+    rows = "id,last,no,d,type,room\n1,A,C1,03/16/2026,{},7\n2,B,C1,03/16/2026,Motion,7\n"
+    upload = load(court, toml, *(rows.format(each) for each in ("Jury Trial", "JURY  TRIAL", "JURY  TRIAL")))
+    assert select(court, "SELECT type FROM events ORDER BY type") == [("JURY  TRIAL",), ("Motion",)]
+    assert upload.counts["events"].created == upload.counts["events"].updated == 0
+
+
+def test_a_payment_whose_description_changes_capitals_is_the_same(court: Court) -> None:
+    toml = HEAD + 'payment.amount = "sum"\npayment.description = "what"\n'
+    load(court, toml, *(f"id,last,no,sum,what\n1,A,C1,5,{what}\n" for what in ("Court fine", "COURT FINE")))
+    assert select(court, "SELECT amount, description FROM payments") == [(500, "COURT FINE")]
