@@ -34,10 +34,12 @@ from ingest.errors import IngestError
 from ingest.inbox.arrivals import find_arrival, latest_success, settle
 from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.templates import find_template
-from ingest.inbox.uploads import find_upload, record_upload
+from ingest.inbox.uploads import find_upload, header_before, record_upload
 from ingest.layout import Layout, lay_out
 from ingest.limits import Limits
+from ingest.mapping import refuse_unsteady
 from ingest.merge import Merged, Stage, keep_errors, merge_records
+from ingest.natural import matched_fields
 from ingest.parse.records import Ints
 from ingest.record import KINDS
 from ingest.skip import Known, SkipIndex
@@ -212,6 +214,9 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
     )
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
     with engine.connect() as conn:
+        before = header_before(conn, task.arrival, upload)
+        if before:
+            refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
         names = key_names(template)
         owner = upload.agency_id, upload.template
         index = skip.load_index(conn, *owner, task.stamp, names) if work.skipping else None

@@ -91,12 +91,34 @@ def natural_fields(kind: str, combinations: Sequence[Combination], case: Combina
 def matched_fields(template: Template) -> frozenset[str]:
     """Every field of the template that some record is matched by, further parties' with their number."""
     match = template.match
-    people = natural_fields("client", match.client, match.case)
-    rest = ("case", [match.case]), ("event", match.event), ("payment", match.payment)
-    names = {field for kind, combinations in rest for field in natural_fields(kind, combinations)}
-    for number in (0, *(party.number for party in template.parties)):
-        names |= {of_party(number, field) for field in people}
+    names = set(natural_fields("case", [match.case]))
+    for kind, combinations in (("client", match.client), ("event", match.event), ("payment", match.payment)):
+        names |= set(natural_fields(kind, _counting(kind, combinations, template), match.case))
+    for party in template.parties:
+        names |= {of_party(party.number, field) for field in natural_fields("client", match.client, match.case)}
     return template.fields & names
+
+
+def known_by(template: Template) -> dict[str, list[list[str]]]:
+    """For each kind of record that the template fills: the fields of which it can be matched by, by combination."""
+    match, known = template.match, {*template.fields, *template.constants}
+    if "event.datetime" in known:
+        known |= {"event.date", "event.time"}
+    every = {"client": match.client, "case": (match.case,), "event": match.event, "payment": match.payment}
+    told = {}
+    for kind, combinations in every.items():
+        if any(field.startswith(f"{kind}.") for field in known):
+            fields = ([f for f in natural_fields(kind, [names], match.case) if f in known] for names in combinations)
+            told[kind] = [each for each in fields if each]
+    return told
+
+
+def _counting(kind: str, combinations: Sequence[Combination], template: Template) -> Sequence[Combination]:
+    """Those that can ever count: none behind one that every row has."""
+    for number, names in enumerate(combinations, 1):
+        if all(f"{kind}.{name}" in template.required for name in names):
+            return combinations[:number]
+    return combinations
 
 
 def natural_texts(

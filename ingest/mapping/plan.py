@@ -122,9 +122,9 @@ def _squeezed(name: str) -> str:
 
 
 def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], width: int) -> IngestError:
-    names = list(dict.fromkeys(_described(template.columns[slot]) for slot in missing))
+    names = list(dict.fromkeys(described(template.columns[slot]) for slot in missing))
     near = {
-        _described(template.columns[slot]): alike
+        described(template.columns[slot]): alike
         for slot in missing
         if (alike := _alike(template.columns[slot], header))
     }
@@ -132,7 +132,7 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
         f"Is {found!r} meant for {wanted}? Names must be exactly the same." for wanted, found in near.items()
     )
     wanted = [slot for slot in template.columns if slot_owner(slot) not in template.optional or slot in missing]
-    expected = ", ".join(dict.fromkeys(_described(template.columns[slot]) for slot in wanted))
+    expected = ", ".join(dict.fromkeys(described(template.columns[slot]) for slot in wanted))
     return IngestError(
         "missing_column",
         f"The file lacks {'a column' if len(names) == 1 else 'columns'} that the template {template.name} reads: "
@@ -158,7 +158,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(shown + more)
 
 
-def _described(spec: Place) -> str:
+def described(spec: Place) -> str:
+    """What people call a column of the template."""
     return f"column {spec}" if isinstance(spec, int) else " or ".join(map(repr, spec))
 
 
@@ -168,7 +169,7 @@ def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ..
     there = {slot_owner(slot) for slot in columns}
     dated = _WHEN if {"event.date", "event.datetime"} & there else frozenset[str]()
     absent = dict.fromkeys(
-        _described(spec)
+        described(spec)
         for slot, spec in template.columns.items()
         if slot not in columns and slot_owner(slot) not in dated
     )

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from ingest import inbox
 from ingest.answer import Upload
+from ingest.errors import IngestError
 from tests.ingest.court import Court, codes
 
 HEAD = 'name = "t"\n[columns]\nclient.reference = "id"\nclient.last_name = "last"\ncase.number = "no"\n'
@@ -109,3 +111,89 @@ def test_a_payment_whose_description_changes_capitals_is_the_same(court: Court) 
     toml = HEAD + 'payment.amount = "sum"\npayment.description = "what"\n'
     load(court, toml, *(f"id,last,no,sum,what\n1,A,C1,5,{what}\n" for what in ("Court fine", "COURT FINE")))
     assert select(court, "SELECT amount, description FROM payments") == [(500, "COURT FINE")]
+
+
+# --- columns that come and go
+
+TYPED = (
+    'optional = ["event.type", "event.room"]\n' + HEAD + 'event.date = "d"\nevent.type = "type"\nevent.room = "room"\n'
+)
+WITH, WITHOUT = "id,last,no,d,type\n1,A,C1,03/16/2026,Trial\n", "id,last,no,d\n1,A,C1,03/16/2026\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (WITH, WITHOUT, "The file lacks 'type', which the file before had."),
+        (WITHOUT, WITH, "The file has 'type', which the file before lacked."),
+    ],
+    ids=["gone", "new"],
+)
+def test_a_column_that_hearings_are_matched_by_neither_comes_nor_goes(
+    court: Court, first: str, second: str, said: str
+) -> None:
+    upload = load(court, TYPED, first, second)
+    assert upload.error is not None
+    assert (upload.error.code, upload.error.message.split(" Records")[0]) == ("unsteady_column", said)
+    assert select(court, "SELECT count(*) FROM events") == [(1,)]
+    assert court.push(first, "/t/again.csv").status == "processed"
+
+
+def test_a_column_that_hearings_are_not_matched_by_may_come_and_go(court: Court) -> None:
+    upload = load(court, TYPED, WITHOUT, WITHOUT.replace("d\n", "d,room\n", 1).replace("2026\n", "2026,7\n"), WITHOUT)
+    assert upload.status == "processed"
+    assert select(court, "SELECT room FROM events") == [("7",)]
+
+
+def test_a_column_that_counts_only_where_a_required_one_is_empty_may_come_and_go(court: Court) -> None:
+    toml = 'required = ["event.reference"]\n' + TYPED + 'event.reference = "ref"\n'
+    with_type, without = "ref," + WITH.replace("\n1", "\nR,1"), "ref," + WITHOUT.replace("\n1", "\nR,1")
+    assert load(court, toml, with_type, without).status == "processed"
+    assert select(court, "SELECT type FROM events") == [("Trial",)]
+
+
+def test_another_version_of_the_template_and_another_profile_begin_anew(court: Court) -> None:
+    load(court, TYPED, WITH)
+    with court.database.writing() as conn:
+        inbox.add_template(conn, court.agency, TYPED.replace('event.type = "type"', ""), court.at)
+        inbox.add_profile(conn, court.agency, "other", "t", at=court.at, directory="/other")
+    assert court.push(WITHOUT, "/t/b.csv").status == "processed"
+    assert court.push(WITHOUT, "/other/b.csv").status == "processed"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('"type"', '"kind"'), []),
+        (('event.type = "type"\n', ""), ["Hearings were matched by event.date + event.type in version 1, and are by "]),
+        (
+            ('"room"\n', '"room"\n[match]\nclient = "reference"\n'),
+            ["Clients were matched by client.reference, or else "],
+        ),
+        (('"no"\n', '"no"\ncase.file_date = "filed"\nmatch.case = "number + file_date"\n'), None),
+    ],
+    ids=["a-name", "type", "clients", "senseless"],
+)
+def test_a_version_that_matches_otherwise_is_told(
+    court: Court, change: tuple[str, str], told: list[str] | None
+) -> None:
+    with court.database.writing() as conn:
+        assert inbox.warnings(conn, court.agency, TYPED) == ()
+        inbox.add_template(conn, court.agency, TYPED, court.at)
+        if told is None:
+            with pytest.raises(IngestError):
+                inbox.warnings(conn, court.agency, TYPED.replace(*change))
+            return
+        found = inbox.warnings(conn, court.agency, TYPED.replace(*change))
+    assert [sentence[: len(begin)] for sentence, begin in zip(found, told, strict=True)] == told
+
+
+def test_date_and_time_may_come_in_one_column_or_in_two(court: Court) -> None:
+    toml = 'optional = ["event.datetime", "event.date", "event.time"]\n' + HEAD
+    toml += 'event.date = "d"\nevent.time = "t"\nevent.datetime = "at"\n'
+    two, one = "id,last,no,d,t\n1,A,C1,03/16/2026,9:00 AM\n", "id,last,no,at\n1,A,C1,03/16/2026 9:00 AM\n"
+    assert load(court, toml, two, one, two).status == "processed"
+    assert select(court, "SELECT slot FROM events") == [("2026-03-16T09:00",)]
+    error = court.push(WITHOUT, "/t/c.csv").error
+    assert error is not None
+    assert error.code == "unsteady_column"

@@ -7,6 +7,7 @@ the newest takes the key; the others stay as they are, and no file speaks of the
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,10 +29,10 @@ def upgrade() -> None:
     same = "coalesce(t.client_id, 0) = coalesce({0}.client_id, 0) AND coalesce(t.case_id, 0) = coalesce({0}.case_id, 0)"
     for table, kind in (("events", "event"), ("payments", "payment")):
         where = f"slot LIKE '%|%' OR slot LIKE '{MARK}%'"
-        _rewrite(table, "slot", same.format(table), lambda row, kind=kind: _of_slot(kind, row), where)
+        _rewrite(table, "slot", same.format(table), partial(_of_slot, kind), where)
     for table, kind in (("cases", "case"), ("clients", "client")):
         same = f"t.agency_id = {table}.agency_id"
-        _rewrite(table, "identity", same, lambda row, kind=kind: _of_parent(kind, row.identity), "identity LIKE '%  %'")
+        _rewrite(table, "identity", same, partial(_of_parent, kind), "identity LIKE '%  %'")
     _name_clients()
 
 
@@ -80,8 +81,9 @@ def _of_slot(kind: str, row: Any) -> str:
     return _joined(head, [_part(f"{kind}.{name}", part) for name, part in zip(names, parts, strict=False)])
 
 
-def _of_parent(kind: str, identity: str) -> str:
+def _of_parent(kind: str, row: Any) -> str:
     """The key of a client or a case, of that before."""
+    identity: str = row.identity
     if identity.startswith("#") or len(identity) == LONGEST or UNIT not in identity:
         return identity
     if not identity.startswith(MARK):
