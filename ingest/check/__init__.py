@@ -19,7 +19,7 @@ from ingest.check.batch import Batch, Contacts, Said, say
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names
-from ingest.check.values import make_texts, read_values, report_unread
+from ingest.check.values import find_partial, make_texts, read_values, report_unread
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
@@ -41,7 +41,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     for field in sorted(rules.template.required):
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
-    unread = read_values(values, faults)
+    unread = find_partial(raw, values, faults) | read_values(values, faults)
     values |= _constants(rules, rows)
     keyring = find_keys(values, rules, rows, {name: column.filled for name, column in unread.items()})
     report_unread(unread, keyring, faults)

@@ -130,7 +130,8 @@ def _person(
     client, lost = natural_keys("client", 1, match.client, own, rows, match.case, not_read)
     known = client != _NONE
     dated = hash_column(values.get("event.date"), rows) != _NONE
-    slot, _ = natural_keys("event", 4, match.event, values, rows)
+    slot, unknown = natural_keys("event", 4, match.event, values, rows, unread=unread)
+    lost = {**lost, **{name: places & dated for name, places in unknown.items()}}
     hearing = dated & (slot != _NONE) if party is None else dated & (slot != _NONE) & known & party.hearing
     return Person(
         party,

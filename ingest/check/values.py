@@ -6,6 +6,7 @@ Whatever cannot be read is reported; a value that decides what a row means makes
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest import coerce
 from ingest.check.faults import Faults
@@ -67,10 +68,29 @@ def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
     return unread
 
 
+def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
+    """Take references and case numbers out of `values` of which a part is empty: they would be somebody else's. Only
+    where records are matched by them; the texts, by field."""
+    template, partial = faults.rules.template, {}
+    for name in sorted(matched_fields(template) & template.rules.keys()):
+        rule = template.rules[name]
+        parts = [raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw]
+        if rule.way == "join" and split_party(name)[1] in EXACT and len(parts) > 1:
+            told = [part.map(_referring).filled for part in parts]
+            whole, nothing = np.logical_and.reduce(told), ~np.logical_or.reduce([part.filled for part in parts])
+            partial[name] = _without(values[name], whole | ~np.logical_or.reduce(told))
+            values[name] = _without(values[name], ~whole & ~nothing)
+    return partial
+
+
+def _without(column: Column, rows: NDArray[np.bool_]) -> Column:
+    return Column(np.where(rows, -1, column.codes).astype(np.int32), column.values)
+
+
 def _parted(column: Column, read: Read) -> tuple[Column, Column]:
     """The texts that cannot be read, and the others as values."""
     coerced = column.map(lambda texts: read(tuple(texts)))
-    return Column(np.where(coerced.filled, -1, column.codes).astype(np.int32), column.values), coerced
+    return _without(column, coerced.filled), coerced
 
 
 def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults) -> None:
@@ -81,11 +101,14 @@ def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults
         none = np.zeros(len(column.codes), dtype=bool)
         lost = np.logical_or.reduce([none, *(part[name] for part in parts if name in part)])
         unpaid = keyring.unread_payment.get(name, none) & ~lost
-        code = "bad_amount" if name in MONEY_FIELDS else "bad_date"
-        harmless = ~lost & ~unpaid
+        code, harmless = _unread_code(split_party(name)[1]), ~lost & ~unpaid
         told = (lost, f"key_{code}", "error"), (unpaid, "unread_payment", "warning"), (harmless, code, "warning")
         for rows, each, severity in told:
             faults.add(np.flatnonzero(column.filled & rows).tolist(), name, each, column, severity)
+
+
+def _unread_code(field: str) -> str:
+    return "bad_amount" if field in MONEY_FIELDS else "bad_date" if field in DATE_FIELDS else "partial"
 
 
 def _reading(name: str, faults: Faults) -> tuple[str, Read] | None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from ingest.answer import ANSWER_COLUMNS, as_sent
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.template import Place, Template, slot_owner, split_party
+from ingest.template import Exclude, Place, Template, slot_owner, split_party
 
 _NAMES_SHOWN, _NAME_SHOWN = 30, 60
 _WHEN = frozenset({"event.date", "event.time", "event.datetime"})
@@ -151,6 +151,14 @@ def _found(template: Template, header: tuple[str, ...], width: int) -> str:
     return f"Found: {_listed(header)}."
 
 
+def _judged(exclude: Exclude, template: Template, columns: Mapping[str, int]) -> bool:
+    """Whether the file has what the filter looks at."""
+    rule = template.rules.get(exclude.name)
+    if exclude.test == "past":
+        return "event.date" in columns or "event.datetime" in columns
+    return any(slot in columns for slot in rule.slots) or bool(rule.default) if rule else exclude.name in columns
+
+
 def _listed(names: Sequence[str]) -> str:
     """Names as far as a sentence can bear them."""
     shown = [repr(name if len(name) <= _NAME_SHOWN else name[:_NAME_SHOWN] + "…") for name in names[:_NAMES_SHOWN]]
@@ -167,6 +175,11 @@ def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ..
     extra = [name for place, name in enumerate(header) if place not in columns.values()] if template.headers else []
     notes = [f"Columns that the template does not read: {_listed(extra)}."] if extra else []
     there = {slot_owner(slot) for slot in columns}
+    notes += [
+        f"No row was left out as {exclude.reason!r}: the file does not have its column."
+        for exclude in template.excludes
+        if not _judged(exclude, template, columns)
+    ]
     dated = _WHEN if {"event.date", "event.datetime"} & there else frozenset[str]()
     absent = dict.fromkeys(
         described(spec)

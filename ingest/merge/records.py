@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select, text
 
+from ingest.answer import REST_TAKEN
 from ingest.databases import Merge, backend_of
 from ingest.merge import statements
 from ingest.merge.custom import Custom
@@ -69,9 +70,11 @@ def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -
     return merged
 
 
-def keep_errors(stage: Stage, upload_id: str) -> None:
-    """Keep the staged row errors with the upload, whose row must be there."""
-    stage.conn.execute(text(statements.keep_errors()), {"upload": upload_id})
+def keep_errors(stage: Stage, upload_id: str, nothing_taken: bool = False) -> None:
+    """Keep the staged row errors with the upload, whose row must be there; with `nothing_taken` none of them says that
+    the rest of its row was."""
+    names = {"upload": upload_id, "taken": REST_TAKEN if nothing_taken else ""}
+    stage.conn.execute(text(statements.keep_errors()), names)
 
 
 def _has_others(conn: Connection, agency_id: str, template: str) -> bool:

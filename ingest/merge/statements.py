@@ -186,8 +186,7 @@ def share(table: str) -> str:
 
 
 def keep_errors() -> str:
-    """Row errors; :upload."""
+    """Row errors, without what their messages say of :taken; :upload."""
     columns = ", ".join(_ERROR_COLUMNS)
-    return (
-        f"INSERT INTO row_errors (upload_id, {columns}) SELECT :upload, {columns} FROM stage_errors ORDER BY position"
-    )
+    told = columns.replace("message", "replace(message, :taken, '')")
+    return f"INSERT INTO row_errors (upload_id, {columns}) SELECT :upload, {told} FROM stage_errors ORDER BY position"

@@ -1,13 +1,18 @@
 """What records are matched by, where it cannot be read, is written otherwise, or is not there, end to end."""
 
+from datetime import date
+from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from sqlalchemy import text
 
 from ingest import inbox
-from ingest.answer import Upload
+from ingest.answer import Upload, error_file, receipt, receipt_text
 from ingest.errors import IngestError
+from ingest.template import load_template
 from tests.ingest.court import Court, codes
 
 HEAD = 'name = "t"\n[columns]\nclient.reference = "id"\nclient.last_name = "last"\ncase.number = "no"\n'
@@ -197,3 +202,131 @@ def test_date_and_time_may_come_in_one_column_or_in_two(court: Court) -> None:
     error = court.push(WITHOUT, "/t/c.csv").error
     assert error is not None
     assert error.code == "unsteady_column"
+
+
+# --- what is put together
+
+
+def test_a_number_of_which_a_part_is_empty_is_nobodys(court: Court) -> None:
+    toml = 'name = "t"\n[columns]\nclient.reference = "id"\ncase.number = { join = ["year", "no"], with = "-" }\n'
+    upload = load(court, toml, "id,year,no\n1,26,1\n2,,1\n3,26,\n4,,\n5,26,NULL\n6,NULL,N/A\n")
+    assert codes(court.errors(upload)) == [(line, "year", "key_partial", "error") for line in (3, 4, 6)]
+    assert select(court, "SELECT number FROM cases ORDER BY 1") == [("26-1",)]
+    assert select(court, "SELECT reference FROM clients ORDER BY 1") == [("1",), ("4",), ("6",)]
+
+
+def test_a_hearing_or_payment_with_half_a_reference_is_answered(court: Court) -> None:
+    toml = HEAD + 'event.date = "d"\nevent.reference = { join = ["a", "b"] }\n'
+    toml += 'payment.amount = "sum"\npayment.reference = { join = ["x", "y"] }\n'
+    upload = load(court, toml, "id,last,no,d,a,b,sum,x,y\n1,A,C1,03/16/2026,1,,,,\n2,B,C1,,1,,5,,1\n3,C,C1,,,,5,1,1\n")
+    assert codes(court.errors(upload)) == [
+        (2, "a", "key_partial", "error"),
+        (3, "a", "partial", "warning"),
+        (3, "x", "unread_payment", "warning"),
+    ]
+    assert select(court, "SELECT reference FROM payments") == [("1 1",)]
+    assert select(court, "SELECT count(*) FROM events") == [(0,)]
+
+
+# --- templates and files
+
+
+@pytest.mark.parametrize(
+    ("test", "rows", "note"),
+    [
+        ("blank = true", 2, True),
+        ('is = ["x"]', 2, True),
+        ("past = true", 2, False),
+    ],
+    ids=["blank", "is", "past"],
+)
+def test_a_filter_whose_column_is_not_there_leaves_out_nothing_and_is_told(
+    court: Court, test: str, rows: int, note: bool
+) -> None:
+    field = "event.date" if "past" in test else "event.status"
+    toml = f'optional = ["event.status", "event.datetime"]\n{HEAD}event.datetime = "at"\nevent.status = "st"\n'
+    toml += f'[[exclude]]\nfield = "{field}"\n{test}\nname = "mine"\n'
+    upload = load(court, toml, "id,last,no,at\n1,A,C1,03/16/2026\n2,B,C2,03/16/2026\n")
+    assert (upload.excluded, len(select(court, "SELECT id FROM events"))) == (0, rows)
+    assert any("No row was left out as 'mine'" in each for each in upload.notes) == note
+
+
+def test_the_numbers_of_a_workbook_from_1904_are_days_from_1904(court: Court, tmp_path: Path) -> None:
+    toml = HEAD + 'event.date = { column = "d", formats = ["excel", "%m/%d/%Y"] }\nevent.time = "t"\n'
+    court.template(toml + '[formats]\ntime = ["excel", "%I:%M %p"]', "/t")
+    for number, day in enumerate((46097, 46097 - 1462, date(2026, 3, 16))):
+        book = openpyxl.Workbook()
+        if number:
+            book.epoch = CALENDAR_MAC_1904
+        for row in (["id", "last", "no", "d", "t"], ["1", "A", "C1", day, 0.375]):
+            book.worksheets[0].append(row)
+        book.save(tmp_path / "book.xlsx")
+        upload = court.push((tmp_path / "book.xlsx").read_bytes(), f"/t/{number}.xlsx")
+        assert (upload.status, court.errors(upload)) == ("processed", [])
+        assert select(court, "SELECT slot FROM events") == [("2026-03-16T09:00",)]
+
+
+@pytest.mark.parametrize(("constant", "kept"), [("Y", "yes"), ("Opted  out", "no")])
+def test_a_constant_opt_in_is_read_as_a_cell_is(court: Court, constant: str, kept: str) -> None:
+    toml = f'{HEAD}contact.phone = "tel"\n[constants]\ncontact.phone_opt_in = "{constant}"\n'
+    load(court, toml, "id,last,no,tel\n1,A,C1,404-555-0101\n")
+    assert select(court, "SELECT opt_in FROM contacts") == [(kept,)]
+
+
+def test_a_constant_opt_in_that_says_neither_is_refused() -> None:
+    with pytest.raises(IngestError, match="phone_opt_in says neither yes nor no"):
+        load_template(f'{HEAD}contact.phone = "tel"\n[constants]\ncontact.phone_opt_in = "perhaps"\n')
+
+
+def test_codes_are_compared_in_one_spelling_of_accents(court: Court) -> None:
+    lookup = '"e\u0301" = "Pe\u0301rez"'
+    toml = f'{HEAD}case.location = {{ column = "loc", lookup = "l" }}\n'
+    toml += f'case.status = {{ column = "st", values = {{ "e\u0301" = "x" }} }}\n[lookups.l]\n{lookup}\n'
+    toml += '[[exclude]]\nfield = "case.location"\nis = "Ple\u0301"\n'
+    upload = load(court, toml, "id,last,no,loc,st\n1,A,C1,\u00e9,e\u0301\n2,B,C2,e\u0301,\u00e9\n3,C,C3,Pl\u00e9,\n")
+    assert (upload.status, upload.excluded) == ("processed", 1)
+    assert [e.code for e in court.errors(upload) if e.severity != "excluded"] == []
+    assert select(court, "SELECT location, status FROM cases ORDER BY number") == [
+        ("P\u00e9rez", "x"),
+        ("P\u00e9rez", "x"),
+    ]
+
+
+# --- all rows or none
+
+WHOLE = f'all_or_nothing = true\n{HEAD}event.date = "d"\ncontact.phone = "tel"\n'
+
+
+def test_a_file_with_a_bad_row_changes_nothing_where_all_or_nothing_is_taken(court: Court) -> None:
+    good = "id,last,no,d,tel\n1,A,C1,03/16/2026,404-555-0101\n2,B,C2,03/16/2026,\n3,C,C3,03/16/2026,\n"
+    load(court, WHOLE, good)
+    before = court.dump()
+    bad = (
+        good.replace("A,", "Z,").replace("3,C,C3,03/16", "3,C,C3,02/31").replace("2026,\n3", "2026,x\n3") + "4,D,C4,,\n"
+    )
+    upload = court.push(bad, "/t/bad.csv")
+    assert court.dump() == before
+    assert (upload.status, upload.rows, upload.error_rows, upload.warning_rows) == ("failed", 4, 1, 1)
+    assert upload.error is not None
+    assert upload.error.message == ("1 of 4 rows cannot be taken, and the template takes all rows of a file or none.")
+    errors = court.errors(upload)
+    assert codes(errors) == [(3, "tel", "bad_phone", "warning"), (4, "d", "bad_date", "error")]
+    assert errors[0].message == "The cell is not a phone number."
+    assert b"2,B,C2,03/16/2026,x" in error_file(upload, errors)
+    assert "correct them in the file that you have sent." in receipt_text(upload, errors)
+    assert len(receipt(upload, errors)["errors"]) == 2
+    again = court.push(bad.replace("02/31", "03/20"), "/t/good.csv")
+    assert (again.status, again.counts["clients"].updated, again.counts["clients"].created) == (
+        "partially_processed",
+        1,
+        1,
+    )
+
+
+def test_corrected_rows_alone_are_not_taken_where_all_or_nothing_is(court: Court) -> None:
+    bad = load(court, WHOLE, "id,last,no,d,tel\n1,A,C1,03/16/2026,\n2,B,C2,2/30/2026,\n")
+    corrected = error_file(bad, court.errors(bad)).replace(b"2/30", b"2/20")
+    upload = court.push(corrected, "/t/errors.csv")
+    assert upload.error is not None
+    assert (upload.status, upload.error.code) == ("failed", "part_of_a_file")
+    assert select(court, "SELECT count(*) FROM clients") == [(0,)]
