@@ -245,7 +245,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         raw: Any = conn.connection.dbapi_connection
         conn.detach()
         try:
-            yield Stage(conn, rules.template.filled, rules.zone, rules.template.match)
+            yield Stage(conn, rules.template.filled, rules.zone, rules.template.match, rules.template.clears)
         finally:
             conn.close()
             raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay

@@ -106,6 +106,11 @@ YES = frozenset({"Y", "YES", "T", "TRUE", "1", "ON", "OPTED IN", "OPT-IN", "OPTE
 NO = frozenset({"N", "NO", "F", "FALSE", "0", "OFF", "OPTED OUT", "OPT-OUT", "OPTED-OUT", "OPT OUT"})
 """The words that databases have for yes and no, in capitals."""
 
+CLEARED = "\x1e"
+"""Staged in place of a text: the field is to be emptied. No tidied text holds it."""
+CLEARED_NUMBER = -(1 << 62)
+"""The same in place of an amount."""
+
 LOOSE = frozenset({"event.time", "event.type", "payment.due_date", "payment.description"})
 """Fields that tell records apart where they are filled, and that a record may lack: a hearing without a time is one."""
 

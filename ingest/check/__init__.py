@@ -19,7 +19,7 @@ from ingest.check.batch import Batch, Contacts, Said, say
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names
-from ingest.check.values import find_partial, make_texts, read_values, report_unread
+from ingest.check.values import find_cleared, find_partial, make_texts, read_values, report_unread
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
@@ -43,13 +43,17 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     values = dict(texts)
     unread = find_partial(raw, values, faults) | read_values(values, faults)
     values |= _constants(rules, rows)
-    keyring = find_keys(values, rules, rows, {name: column.filled for name, column in unread.items()})
+    cleared = find_cleared(raw, texts, values, faults)
+    said_of_contacts = {name: column for name, column in cleared.items() if split_party(name)[1].startswith("contact.")}
+    keyring = find_keys(
+        values | said_of_contacts, rules, rows, {name: column.filled for name, column in unread.items()}
+    )
     report_unread(unread, keyring, faults)
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
-    return _batch(values, keyring, blank, left, faults)
+    return _batch(values | cleared, keyring, blank, left, faults)
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:

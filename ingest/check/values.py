@@ -14,7 +14,7 @@ from ingest.check.people import Keyring
 from ingest.mapping import apply_rule, lay_over
 from ingest.natural import EXACT, matched_fields
 from ingest.parse import Column
-from ingest.record import CONTACTS, DATE_FIELDS, MONEY_FIELDS
+from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party
 
 Read = Callable[[tuple[str, ...]], list[str | None]]
@@ -105,6 +105,23 @@ def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults
         told = (lost, f"key_{code}", "error"), (unpaid, "unread_payment", "warning"), (harmless, code, "warning")
         for rows, each, severity in told:
             faults.add(np.flatnonzero(column.filled & rows).tolist(), name, each, column, severity)
+
+
+def find_cleared(
+    raw: Mapping[str, Column], texts: Mapping[str, Column], values: Mapping[str, Column], faults: Faults
+) -> dict[str, Column]:
+    """The fields of which an empty cell is a value that empties them, as the template may say. Not those that records
+    are matched by, and not where the file lacks the column, or where a cell cannot be read."""
+    template, found = faults.rules.template, dict[str, Column]()
+    kept = {*matched_fields(template), *WHEN_FIELDS, *CONTACTS}
+    for name in sorted(values.keys() & template.fields) if template.clears else ():
+        rule = template.rules.get(name)
+        there = any(slot in raw for slot in (rule.slots if rule else (name,)))
+        if there and name not in kept and split_party(name)[1] not in kept:
+            column = values[name]
+            codes = np.where(texts[name].filled, column.codes, len(column.values)).astype(np.int32)
+            found[name] = Column(codes, (*column.values, CLEARED))
+    return found
 
 
 def _unread_code(field: str) -> str:

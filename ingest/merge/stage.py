@@ -40,11 +40,12 @@ Ints = NDArray[np.int64]
 class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
-    `fields` are those that the file may fill; `match` is what the template's records are known by.
+    `fields` are those that the file may fill; `match` is what the template's records are known by; with `clears`, a
+    staged text may be `CLEARED`.
     """
 
-    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match) -> None:
-        self.conn, self.zone, self.match = conn, zone, match
+    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match, clears: bool = False) -> None:
+        self.conn, self.zone, self.match, self.clears = conn, zone, match, clears
         fields = list(fields)
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}

@@ -125,7 +125,8 @@ class Template:
     """A template as the engine uses it. `fields` are those that columns or rules fill; `columns` are its slots.
 
     `rules` holds the fields that are more than a copy of the slot of their name. With `all_or_nothing`, a file with a
-    row that cannot be taken changes nothing. `rows` and `size` (bytes) are the template's own limits.
+    row that cannot be taken changes nothing; with `clears`, an empty cell empties its field. `rows` and `size` (bytes)
+    are the template's own limits.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Template:
     clock: Clock = Clock()
     pivot: int | None = None
     all_or_nothing: bool = False
+    clears: bool = False
     rows: int | None = None
     size: int | None = None
 

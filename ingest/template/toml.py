@@ -25,6 +25,7 @@ _TABLES = MappingProxyType(
                 "required",
                 "optional",
                 "all_or_nothing",
+                "empty",
                 "file",
                 "formats",
                 "columns",
@@ -44,6 +45,7 @@ _MOST_PARTIES = 20
 _NAMING = ("client.reference", "case.number", "event.reference", "payment.reference")
 _COMPUTED = (*WHEN_FIELDS, *CONTACTS, *DATE_FIELDS, *MONEY_FIELDS)
 _OPT_INS = frozenset(f"{contact}_opt_in" for contact in CONTACTS)
+_EMPTY = MappingProxyType({name: name for name in ("leave", "clear")})
 _TWICE = MappingProxyType({name: name for name in ("first", "second", "refuse")})
 _NEVER = MappingProxyType({name: name for name in ("later", "refuse")})
 
@@ -145,6 +147,7 @@ def _build(name: str, document: Mapping[str, Any]) -> Template:
         clock=Clock(str(choice(clock, "twice", _TWICE, ("clock",))), str(choice(clock, "never", _NEVER, ("clock",)))),
         pivot=pivot(formats["pivot"], ("formats", "pivot")) if "pivot" in formats else None,
         all_or_nothing=flag(document, "all_or_nothing", (), default=False),
+        clears=choice(document, "empty", _EMPTY, ()) == "clear",
         rows=read_rows(limits),
         size=read_size(limits),
     )
