@@ -19,6 +19,9 @@ from ingest.errors import IngestError
 RECEIPT_ERRORS = 100
 EXCLUDED_LISTED = 1000
 """Rows left out by filters that are listed with an upload; all are counted. A feed may hold years of past hearings."""
+REST_TAKEN = "; the rest of the row was taken"
+"""What the message of a warning ends with."""
+ROWS_REFUSED = "rows_refused"
 VALUE_IN_TEXT = 40
 NAME_BYTES = 255
 ANSWER_COLUMNS = ("row number", "reasons")
@@ -170,7 +173,9 @@ def receipt_text(upload: Upload, errors: Sequence[RowError]) -> str:
     if left_out(errors):
         lines += ["", "Rows that the template leaves out:"]
         lines += [f"  row {e.row}: {e.message}" for e in left_out(errors)[:RECEIPT_ERRORS]]
-    if upload.error_file:
+    if upload.error_file and upload.error and upload.error.code == ROWS_REFUSED:
+        lines += ["", f"All of them are in {upload.error_file}; correct them in the file that you have sent."]
+    elif upload.error_file:
         lines += ["", f"All of them are in {upload.error_file}; correct the rows there and send that file."]
     lines += [
         "",

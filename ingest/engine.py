@@ -28,23 +28,26 @@ from sqlalchemy import Connection, Engine
 from ingest import skip
 from ingest.answer import Counts, Upload
 from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
-from ingest.check import WORDS, key_names
+from ingest.check import key_names
 from ingest.databases import writing
 from ingest.errors import IngestError
 from ingest.inbox.arrivals import find_arrival, latest_success, settle
 from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.templates import find_template
-from ingest.inbox.uploads import find_upload, record_upload
+from ingest.inbox.uploads import find_upload, header_before, record_upload
 from ingest.layout import Layout, lay_out
 from ingest.limits import Limits
+from ingest.mapping import refuse_unsteady
 from ingest.merge import Merged, Stage, keep_errors, merge_records
+from ingest.natural import matched_fields
 from ingest.parse.records import Ints
 from ingest.record import KINDS
+from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
-from ingest.template import Template, TemplateVersion, load_template
+from ingest.template import TemplateVersion, load_template
 
-VERSION = "3"
+VERSION = "4"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 
@@ -192,9 +195,9 @@ def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
 def _process(engine: Engine, task: _Task) -> Upload:
     work = task.work
     template = load_template(task.version.text)
-    _refuse_large(task.upload.size, template)
+    refuse_large(task.upload.size, template)
     with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
-        _refuse_many(len(layout.rows), template)
+        refuse_many(len(layout.rows), template)
         today = work.now.astimezone(ZoneInfo(work.zone)).date()
         return _process_rows(engine, task, replace(layout, rules=replace(layout.rules, today=today)))
 
@@ -211,7 +214,11 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
         notes=plan.notes + layout.notes,
     )
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
+    refuse_part(plan.answered, template)
     with engine.connect() as conn:
+        before = header_before(conn, task.arrival, upload)
+        if before:
+            refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
         names = key_names(template)
         owner = upload.agency_id, upload.template
         index = skip.load_index(conn, *owner, task.stamp, names) if work.skipping else None
@@ -225,25 +232,9 @@ def _run(engine: Engine, task: _Task, layout: Layout, index: SkipIndex | None) -
     with _staging(engine, layout) as stage:
         reading = _read_all(layout, stage) if index is None else _read_changes(layout, stage, index)
         stage.close()
+        if layout.rules.template.all_or_nothing and reading.tally.error_rows:
+            return _refuse_rows(task, stage, reading.tally)
         return _merge(stage.conn, task, stage, reading, index)
-
-
-def _refuse_large(size: int, template: Template) -> None:
-    if template.size is not None and size > template.size:
-        raise IngestError(
-            "too_large",
-            f"The file has more than {template.size:,} bytes, which is all that the template {template.name} takes.",
-            "Send it in parts, or raise size in [limits] of the template.",
-        )
-
-
-def _refuse_many(rows: int, template: Template) -> None:
-    if template.rows is not None and rows > template.rows:
-        raise IngestError(
-            "too_many_rows",
-            f"The file has {rows:,} rows; the template {template.name} takes {template.rows:,}.",
-            "Send it in parts, or raise rows in [limits] of the template.",
-        )
 
 
 @contextmanager
@@ -254,7 +245,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         raw: Any = conn.connection.dbapi_connection
         conn.detach()
         try:
-            yield Stage(conn, rules.template.filled, rules.zone, rules.template.match)
+            yield Stage(conn, rules.template.filled, rules.zone, rules.template.match, rules.template.clears)
         finally:
             conn.close()
             raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
@@ -321,13 +312,28 @@ def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index
             error_rows=tally.error_rows,
             warning_rows=tally.warning_rows,
             counts=_counts(reading, fresh, merged, stage),
-            error=_no_good_rows(tally) if not used else None,
+            error=no_good_rows(tally.codes) if not used else None,
         )
         if used:
             new = SkipIndex(upload.id, remembered)
             skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
         upload = _record(conn, upload, _detail(upload))
         keep_errors(stage, upload.id)
+        return upload
+
+
+def _refuse_rows(task: _Task, stage: Stage, tally: Tally) -> Upload:
+    """Record a file that changes nothing since not all of its rows are good, and what is wrong with them."""
+    error = rows_refused(tally.error_rows, task.upload.rows)
+    upload = replace(
+        task.upload, status="failed", error_rows=tally.error_rows, warning_rows=tally.warning_rows, error=error
+    )
+    with writing(stage.conn, records_of(upload.agency_id)):
+        arrival = _find_waiting(stage.conn, upload.arrival_id)
+        if arrival.state in SETTLED:
+            return _recorded(stage.conn, arrival)
+        upload = _record(stage.conn, upload, error.message)
+        keep_errors(stage, upload.id, nothing_taken=True)
         return upload
 
 
@@ -341,17 +347,6 @@ def _status(used: int, tally: Tally) -> str:
     if not used:
         return "failed"
     return "partially_processed" if tally.error_rows or tally.warning_rows else "processed"
-
-
-def _no_good_rows(tally: Tally) -> IngestError:
-    causes = ", ".join(f"{WORDS[code]} ({count:,})" for code, count in tally.codes.most_common(3))
-    return IngestError(
-        "no_good_rows",
-        f"Not one row of the file could be taken: {causes}." if causes else "The file has no rows.",
-        "Look at the first of them; the template may not fit the file."
-        if causes
-        else "Look at the export: it found nothing to send.",
-    )
 
 
 def _detail(upload: Upload) -> str:

@@ -11,6 +11,8 @@ The natural keys:
     contact  client, kind and normalised value
     event    client, case, and local date, time and type if there is one; or client, case and its reference (so a
              hearing may move to another hour, but one whose case number is corrected is a second hearing)
+
+Capitals and spaces tell nothing apart but references and case numbers.
 """
 
 from collections.abc import Sequence
@@ -37,11 +39,17 @@ def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
     return np.where(hashed == 0, _GOLDEN, hashed)
 
 
+def folded(text: str) -> str:
+    """The text as it is compared: capitals or not, and however many spaces, it is the same."""
+    text = text.casefold().strip()
+    return text if text.isascii() and "  " not in text else " ".join(text.split())
+
+
 def hash_column(column: Column | None, rows: int, fold: bool = False) -> NDArray[np.uint64]:
-    """A hash for each row, 0 where the column is empty or absent; `fold` makes upper and lower case the same."""
+    """A hash for each row, 0 where the column is empty or absent; with `fold`, of the texts as they are `folded`."""
     if column is None:
         return np.zeros(rows, dtype=np.uint64)
-    values = [value.casefold() for value in column.values] if fold else column.values
+    values = [folded(value) for value in column.values] if fold else column.values
     hashes = np.append(hash_texts(values), np.uint64(0))
     return hashes[column.codes]
 

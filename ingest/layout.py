@@ -19,6 +19,7 @@ from ingest.mapping import map_columns
 from ingest.outline import Outline, open_outline
 from ingest.parse import Dialect, Records, read_cells
 from ingest.parse.records import Ints
+from ingest.record import EXCEL, EXCEL_1904
 from ingest.skip import stamp
 from ingest.template import Template
 
@@ -84,8 +85,11 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
     beginning = outline.names if template.header or plan.answered else plan.width
     alike = replace(outline.dialect, begin=0, line=1, columns=0)
     encoding = outline.records.encoding
-    meaning = stamp(alike, encoding, beginning, zone, _zones(), region, phonenumbers.__version__)
-    rules = Rules(_reading_sheets(template) if outline.sheet else template, plan, zone, region, limits)
+    from_1904 = outline.sheet is not None and outline.sheet.from_1904
+    meaning = stamp(alike, encoding, beginning, zone, _zones(), region, phonenumbers.__version__, from_1904)
+    if outline.sheet:
+        template = _reading_sheets(template, outline.sheet.from_1904)
+    rules = Rules(template, plan, zone, region, limits)
     return Layout(
         outline.file,
         outline.dialect,
@@ -98,24 +102,28 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
     )
 
 
-def _reading_sheets(template: Template) -> Template:
+def _reading_sheets(template: Template, from_1904: bool) -> Template:
     """The template, which reads the dates and times of a workbook as well, and before any format that reads them as
     something else."""
     rules = {
         name: replace(
-            rule, dates=rule.dates and _sheet_dates(rule.dates), times=rule.times and _sheet_times(rule.times)
+            rule,
+            dates=rule.dates and _sheet_dates(rule.dates, from_1904),
+            times=rule.times and _sheet_times(rule.times),
         )
         for name, rule in template.rules.items()
     }
     return replace(
         template,
-        date_formats=_sheet_dates(template.date_formats),
+        date_formats=_sheet_dates(template.date_formats, from_1904),
         time_formats=_sheet_times(template.time_formats),
         rules=MappingProxyType(rules),
     )
 
 
-def _sheet_dates(formats: tuple[str, ...]) -> tuple[str, ...]:
+def _sheet_dates(formats: tuple[str, ...], from_1904: bool) -> tuple[str, ...]:
+    if from_1904:
+        formats = tuple(EXCEL_1904 if form == EXCEL else form for form in formats)
     return (SHEET_DATE, *formats) if any(_otherwise(form) for form in formats) else (*formats, SHEET_DATE)
 
 

@@ -95,9 +95,21 @@ EXCEL = "excel"
 """The format of dates that are numbers: days since 1899-12-30 and a fraction of a day as the time, as Excel counts from
 1900-03-01 on (ECMA-376 part 1, 18.17.4.1)."""
 
+EXCEL_1904 = "excel of 1904"
+"""The same numbers in a workbook that counts from 1904-01-01 on, an option that Macs once set (18.2.28, date1904)."""
+
 MONEY_FIELDS = ("payment.amount",)
 """Integer cents in the database."""
 
+
+YES = frozenset({"Y", "YES", "T", "TRUE", "1", "ON", "OPTED IN", "OPT-IN", "OPTED-IN", "OPT IN"})
+NO = frozenset({"N", "NO", "F", "FALSE", "0", "OFF", "OPTED OUT", "OPT-OUT", "OPTED-OUT", "OPT OUT"})
+"""The words that databases have for yes and no, in capitals."""
+
+CLEARED = "\x1e"
+"""Staged in place of a text: the field is to be emptied. No tidied text holds it."""
+CLEARED_NUMBER = -(1 << 62)
+"""The same in place of an amount."""
 
 LOOSE = frozenset({"event.time", "event.type", "payment.due_date", "payment.description"})
 """Fields that tell records apart where they are filled, and that a record may lack: a hearing without a time is one."""

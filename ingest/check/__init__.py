@@ -2,10 +2,11 @@
 
 A row that a filter leaves out gives nothing and is no error. A row with an error gives nothing. A row with a warning
 gives everything but the cell that is wrong. Errors are: a row that cannot be split or decoded, a cell that is too long,
-a required value that is missing, an event's date or time that cannot be read, a row that names neither a client nor
-(where the template maps no client) a case, and what the template says is to be refused. Warnings are: a phone, an
-e-mail address, an amount, any other date that cannot be read, a code that a lookup does not hold, a local time that
-the clocks skip or repeat, a further party that is nobody.
+a required value that is missing, an event's date or time that cannot be read, any other cell that cannot be read and
+must be to know whose row it is, a row that names neither a client nor (where the template maps no client) a case, and
+what the template says is to be refused. Warnings are: a phone, an e-mail address, an amount, any other date that cannot
+be read (where payments are matched by it, the payment is left out), a code that a lookup does not hold, a local time
+that the clocks skip or repeat, a further party that is nobody.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from ingest.check.batch import Batch, Contacts, Said, say
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names
-from ingest.check.values import make_texts, read_values
+from ingest.check.values import find_cleared, find_partial, make_texts, read_values, report_unread
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
@@ -40,14 +41,19 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     for field in sorted(rules.template.required):
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
-    read_values(values, faults)
+    unread = find_partial(raw, values, faults) | read_values(values, faults)
     values |= _constants(rules, rows)
-    keyring = find_keys(values, rules, rows)
+    cleared = find_cleared(raw, texts, values, faults)
+    said_of_contacts = {name: column for name, column in cleared.items() if split_party(name)[1].startswith("contact.")}
+    keyring = find_keys(
+        values | said_of_contacts, rules, rows, {name: column.filled for name, column in unread.items()}
+    )
+    report_unread(unread, keyring, faults)
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
-    return _batch(values, keyring, blank, left, faults)
+    return _batch(values | cleared, keyring, blank, left, faults)
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ingest.answer import RowError
+from ingest.answer import REST_TAKEN, RowError
 from ingest.limits import Limits
 from ingest.mapping import Plan
 from ingest.parse import Cells, Column, Records
@@ -32,6 +32,11 @@ _SENTENCES = MappingProxyType(
         "bad_phone": "The cell is not a phone number.",
         "bad_email": "The cell is not an e-mail address.",
         "bad_amount": "The cell is not an amount of money.",
+        "key_bad_date": "The cell holds no date that exists, written like {date}, and records are matched by it.",
+        "key_bad_amount": "The cell is not an amount of money, and records are matched by it.",
+        "partial": "Another cell that this one is put together with is empty.",
+        "key_partial": "Another cell that this one is put together with is empty, and records are matched by both.",
+        "unread_payment": "The payment was not taken: payments are matched by this cell, which cannot be read.",
         "bad_yes_no": "The cell says neither yes nor no.",
         "unknown_code": "The template's table does not hold this code; it was kept as it is.",
         "refused_code": "The template's table does not hold this code.",
@@ -59,6 +64,9 @@ WORDS = MappingProxyType(
         "lost_characters": "lost characters",
         "bad_date": "no date where one is needed",
         "bad_time": "no time where one is expected",
+        "key_bad_date": "no date where records are matched by one",
+        "key_bad_amount": "no amount where records are matched by one",
+        "key_partial": "half of what records are matched by",
         "refused_code": "a code that the template's table does not hold",
         "refused_twice": "a time that comes twice",
         "refused_never": "a time that never comes",
@@ -130,9 +138,15 @@ class Faults:
 def _harmless(warning: RowError) -> RowError:
     if warning.code in _DECIDED:
         return warning
-    return replace(warning, message=f"{warning.message.removesuffix('.')}; the rest of the row was taken.")
+    return replace(warning, message=f"{warning.message.removesuffix('.')}{REST_TAKEN}.")
 
 
 def _shown(formats: tuple[str, ...]) -> str:
-    words = {"%m/%d/%Y": "03/16/2026", "%I:%M %p": "9:00 AM", "%H:%M": "09:00", "excel": "46097"}
+    words = {
+        "%m/%d/%Y": "03/16/2026",
+        "%I:%M %p": "9:00 AM",
+        "%H:%M": "09:00",
+        "excel": "46097",
+        "excel of 1904": "44635",
+    }
     return words.get(formats[0], formats[0])

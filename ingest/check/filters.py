@@ -20,15 +20,14 @@ _LOOKED_AT = 1000
 def left_out(rules: Rules, texts: Mapping[str, Column], day: Column | None, rows: int) -> NDArray[np.int64]:
     """For each row the number, from 1, of the first filter that leaves it out, or 0.
 
-    `texts` are fields and slots as they are written, `day` the event's dates as they were read.
+    `texts` are fields and slots as they are written, `day` the event's dates as they were read. A filter whose column
+    the file does not have leaves out nothing, and the receipt says so.
     """
     chosen = np.zeros(rows, dtype=np.int64)
     for number, exclude in enumerate(rules.template.excludes, 1):
         column = day if exclude.test == "past" else texts.get(exclude.name)
         if column is not None:
             chosen[(chosen == 0) & _passes(exclude, column, rules.today)] = number
-        elif exclude.test == "blank":
-            chosen[chosen == 0] = number
     return chosen
 
 

@@ -6,18 +6,20 @@ one person per row, whatever the template.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.check.faults import Rules
 from ingest.keys import Keys, combine, hash_column, where
-from ingest.natural import Hashes, natural_keys
+from ingest.natural import Hashes, Unread, natural_keys
 from ingest.parse import Column
 from ingest.parse.records import Ints
 from ingest.record import CONTACT_COLUMNS, CONTACTS
 from ingest.template import Party, Template, of_party, split_party
 
+Value = TypeVar("Value")
 _NONE = np.uint64(0)
 _OWN = ("client.", "contact.")
 _CONTACT_SEEDS = {"phone": 7, "email": 8}
@@ -37,7 +39,8 @@ class Contact:
 class Person:
     """One person of each row, and what belongs to them; keys of 0 where a row names none.
 
-    `lost` are the rows with a hearing that cannot be told from others, since what hearings are matched by is empty.
+    `lost` are the rows with a hearing that cannot be told from others, since what hearings are matched by is empty;
+    `unread` those of which nobody knows who it is, since a field that people are matched by cannot be read.
     """
 
     party: Party | None
@@ -46,16 +49,23 @@ class Person:
     event: Keys
     contacts: tuple[Contact, ...]
     lost: NDArray[np.bool_]
+    unread: Unread
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """The keys of all rows of a chunk. `unpaid` are the rows with a payment that cannot be told from others."""
+    """The keys of all rows of a chunk. `unpaid` are the rows with a payment that cannot be told from others.
+
+    `unread` and `unread_payment` are the rows of which the case or the payment is not known, since a field that it is
+    matched by cannot be read.
+    """
 
     case: Keys
     payment: Keys | None
     unpaid: NDArray[np.bool_]
     people: tuple[Person, ...]
+    unread: Unread
+    unread_payment: Unread
 
     def table(self, rows: Ints) -> list[Keys]:
         """All keys of these rows, one array for each of `key_names`."""
@@ -82,38 +92,46 @@ def _contact_names(template: Template, party: int) -> list[str]:
     return ["contact" for field in CONTACTS if of_party(party, field) in template.fields]
 
 
-def find_keys(values: Mapping[str, Column], rules: Rules, rows: int) -> Keyring:
-    """The keys of every record that the rows speak of."""
+def find_keys(values: Mapping[str, Column], rules: Rules, rows: int, unread: Unread) -> Keyring:
+    """The keys of every record that the rows speak of; `unread` are cells that are filled and cannot be read."""
     template = rules.template
-    case = natural_keys("case", 3, [template.match.case], values, rows)
-    people = [_person(None, values, case, rules, rows)]
-    people += [_person(party, values, case, rules, rows) for party in template.parties]
-    payment, unpaid = None, np.zeros(rows, dtype=bool)
-    if template.maps_payment:
-        payment, unpaid = _payment(values, people[0].client.view(np.uint64), case, rules, rows)
-    return Keyring(case.view(np.int64), payment, unpaid, tuple(people))
+    case, lost = natural_keys("case", 3, [template.match.case], values, rows, unread=unread)
+    people = [_person(party, values, case, rules, rows, unread) for party in (None, *template.parties)]
+    if not template.maps_payment:
+        return Keyring(case.view(np.int64), None, np.zeros(rows, dtype=bool), tuple(people), lost, {})
+    client = people[0].client.view(np.uint64)
+    payment, unpaid, unpayable = _payment(values, client, case, rules, rows, unread)
+    return Keyring(case.view(np.int64), payment, unpaid, tuple(people), lost, unpayable)
 
 
 def _payment(
-    values: Mapping[str, Column], client: Hashes, case: Hashes, rules: Rules, rows: int
-) -> tuple[Keys, NDArray[np.bool_]]:
+    values: Mapping[str, Column], client: Hashes, case: Hashes, rules: Rules, rows: int, unread: Unread
+) -> tuple[Keys, NDArray[np.bool_], Unread]:
     """There is a payment where there is an amount, a date on which it is due, or a reference; and which have no key."""
     owed = np.zeros(rows, dtype=bool)
     for name in ("amount", "due_date", "reference"):
         if f"payment.{name}" in values:
             owed |= values[f"payment.{name}"].filled
-    slot = natural_keys("payment", 10, rules.template.match.payment, values, rows)
-    owing = owed & (slot != _NONE) & ((client != _NONE) | (case != _NONE))
-    return where(owing, combine(11, client, case, slot)), owed & (slot == _NONE)
+        owed |= unread.get(f"payment.{name}", False)
+    slot, spoiled = natural_keys("payment", 10, rules.template.match.payment, values, rows, unread=unread)
+    known = np.ones(rows, dtype=bool)
+    for lost in spoiled.values():
+        known &= ~lost
+    owing = owed & known & (slot != _NONE) & ((client != _NONE) | (case != _NONE))
+    return where(owing, combine(11, client, case, slot)), owed & (slot == _NONE), spoiled
 
 
-def _person(party: Party | None, values: Mapping[str, Column], case: Hashes, rules: Rules, rows: int) -> Person:
+def _person(
+    party: Party | None, values: Mapping[str, Column], case: Hashes, rules: Rules, rows: int, unread: Unread
+) -> Person:
     match = rules.template.match
     own = values if party is None else personal(values, party.number)
-    client = natural_keys("client", 1, match.client, own, rows)
+    not_read = unread if party is None else personal(unread, party.number)
+    client, lost = natural_keys("client", 1, match.client, own, rows, match.case, not_read)
     known = client != _NONE
     dated = hash_column(values.get("event.date"), rows) != _NONE
-    slot = natural_keys("event", 4, match.event, values, rows)
+    slot, unknown = natural_keys("event", 4, match.event, values, rows, unread=unread)
+    lost = {**lost, **{name: places & dated for name, places in unknown.items()}}
     hearing = dated & (slot != _NONE) if party is None else dated & (slot != _NONE) & known & party.hearing
     return Person(
         party,
@@ -122,10 +140,11 @@ def _person(party: Party | None, values: Mapping[str, Column], case: Hashes, rul
         where(hearing, combine(9, client, case, slot)),
         tuple(_contacts(party.number if party else 0, own, client, rules, rows)),
         dated & (slot == _NONE),
+        {of_party(party.number, name) if party and _personal(name) else name: rows for name, rows in lost.items()},
     )
 
 
-def personal(values: Mapping[str, Column], number: int) -> dict[str, Column]:
+def personal(values: Mapping[str, Value], number: int) -> dict[str, Value]:
     """The values as that further party has them: its own name and contacts, and the row's case and event."""
     shared = {name: column for name, column in values.items() if not _personal(name) and not split_party(name)[0]}
     return shared | {split_party(name)[1]: column for name, column in values.items() if split_party(name)[0] == number}

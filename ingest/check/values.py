@@ -6,13 +6,15 @@ Whatever cannot be read is reported; a value that decides what a row means makes
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest import coerce
 from ingest.check.faults import Faults
+from ingest.check.people import Keyring
 from ingest.mapping import apply_rule, lay_over
-from ingest.natural import EXACT
+from ingest.natural import EXACT, matched_fields
 from ingest.parse import Column
-from ingest.record import CONTACTS, DATE_FIELDS, MONEY_FIELDS
+from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party
 
 Read = Callable[[tuple[str, ...]], list[str | None]]
@@ -49,13 +51,81 @@ def _referring(texts: Sequence[str]) -> list[str | None]:
     return [None if text.upper() in _NO_REFERENCE else text for text in texts]
 
 
-def read_values(values: dict[str, Column], faults: Faults) -> None:
-    """Put values in place of the texts they are written as."""
+def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
+    """Put values in place of the texts they are written as.
+
+    What cannot be read in a field that records are matched by is not reported yet, for it may decide whose row it is:
+    the cells, by field.
+    """
     _read_when(values, faults)
+    unread, matched = {}, matched_fields(faults.rules.template)
     for name in list(values):
         reading = _reading(name, faults)
-        if reading:
+        if reading and name in matched:
+            unread[name], values[name] = _parted(values[name], reading[1])
+        elif reading:
             values[name] = _coerced(name, reading[0], values[name], reading[1], faults, "warning")
+    return unread
+
+
+def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
+    """Take references and case numbers out of `values` of which a part is empty: they would be somebody else's. Only
+    where records are matched by them; the texts, by field."""
+    template, partial = faults.rules.template, {}
+    for name in sorted(matched_fields(template) & template.rules.keys()):
+        rule = template.rules[name]
+        parts = [raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw]
+        if rule.way == "join" and split_party(name)[1] in EXACT and len(parts) > 1:
+            told = [part.map(_referring).filled for part in parts]
+            whole, nothing = np.logical_and.reduce(told), ~np.logical_or.reduce([part.filled for part in parts])
+            partial[name] = _without(values[name], whole | ~np.logical_or.reduce(told))
+            values[name] = _without(values[name], ~whole & ~nothing)
+    return partial
+
+
+def _without(column: Column, rows: NDArray[np.bool_]) -> Column:
+    return Column(np.where(rows, -1, column.codes).astype(np.int32), column.values)
+
+
+def _parted(column: Column, read: Read) -> tuple[Column, Column]:
+    """The texts that cannot be read, and the others as values."""
+    coerced = column.map(lambda texts: read(tuple(texts)))
+    return _without(column, coerced.filled), coerced
+
+
+def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults) -> None:
+    """Tell what cannot be read in fields that records are matched by: it makes the row an error where nobody can know
+    which record it is, and of a payment leaves the payment out."""
+    parts = (keyring.unread, *(person.unread for person in keyring.people))
+    for name, column in unread.items():
+        none = np.zeros(len(column.codes), dtype=bool)
+        lost = np.logical_or.reduce([none, *(part[name] for part in parts if name in part)])
+        unpaid = keyring.unread_payment.get(name, none) & ~lost
+        code, harmless = _unread_code(split_party(name)[1]), ~lost & ~unpaid
+        told = (lost, f"key_{code}", "error"), (unpaid, "unread_payment", "warning"), (harmless, code, "warning")
+        for rows, each, severity in told:
+            faults.add(np.flatnonzero(column.filled & rows).tolist(), name, each, column, severity)
+
+
+def find_cleared(
+    raw: Mapping[str, Column], texts: Mapping[str, Column], values: Mapping[str, Column], faults: Faults
+) -> dict[str, Column]:
+    """The fields of which an empty cell is a value that empties them, as the template may say. Not those that records
+    are matched by, and not where the file lacks the column, or where a cell cannot be read."""
+    template, found = faults.rules.template, dict[str, Column]()
+    kept = {*matched_fields(template), *WHEN_FIELDS, *CONTACTS}
+    for name in sorted(values.keys() & template.fields) if template.clears else ():
+        rule = template.rules.get(name)
+        there = any(slot in raw for slot in (rule.slots if rule else (name,)))
+        if there and name not in kept and split_party(name)[1] not in kept:
+            column = values[name]
+            codes = np.where(texts[name].filled, column.codes, len(column.values)).astype(np.int32)
+            found[name] = Column(codes, (*column.values, CLEARED))
+    return found
+
+
+def _unread_code(field: str) -> str:
+    return "bad_amount" if field in MONEY_FIELDS else "bad_date" if field in DATE_FIELDS else "partial"
 
 
 def _reading(name: str, faults: Faults) -> tuple[str, Read] | None:

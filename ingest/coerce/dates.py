@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from ingest.record import EXCEL
+from ingest.record import EXCEL, EXCEL_1904
 
 YEARS = (1850, 2200)
 """Dates outside are typing errors."""
@@ -17,6 +17,7 @@ _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
 _LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
+_1904 = 1462  # days from one beginning to the other
 _DAY = 24 * 60 * 60
 
 
@@ -36,7 +37,14 @@ def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None =
 
 def _timed(text: str, at: datetime, formats: Sequence[str]) -> bool:
     """Whether a number has a fraction, which a date has not."""
-    return EXCEL in formats and _SERIAL.fullmatch(text) is not None and (at.hour, at.minute, at.second) != (0, 0, 0)
+    return (
+        bool(_serials(formats)) and _SERIAL.fullmatch(text) is not None and (at.hour, at.minute, at.second) != (0, 0, 0)
+    )
+
+
+def _serials(formats: Sequence[str]) -> list[str]:
+    """Those of the formats that are numbers."""
+    return [form for form in formats if form in (EXCEL, EXCEL_1904)]
 
 
 def read_times(texts: Sequence[str], formats: Sequence[str]) -> list[str | None]:
@@ -58,11 +66,11 @@ def read_moments(
     texts: Sequence[str], dates: Sequence[str], times: Sequence[str], pivot: int | None = None
 ) -> tuple[list[str | None], list[str | None]]:
     """Dates and times of a combined column: a date, a space or T, and a time; or a date alone."""
-    pairs = [(date, time) for date in dates for time in times if EXCEL not in (date, time)]
+    pairs = [(date, time) for date in dates for time in times if not _serials((date, time))]
     formats = [f"{date} {time}" for date, time in pairs] + [f"{date}T{time}" for date, time in pairs]
     read = _read([text.upper() for text in texts], formats, pivot)
-    if EXCEL in dates:
-        read = [_fractional(text) if at is None else at for text, at in zip(texts, read, strict=True)]
+    for form in _serials(dates):
+        read = [_fractional(text, form) if at is None else at for text, at in zip(texts, read, strict=True)]
     left = [text for text, at in zip(texts, read, strict=True) if at is None]
     alone = dict(zip(left, read_dates(left, dates, pivot), strict=True))
     low, high = YEARS
@@ -73,10 +81,10 @@ def read_moments(
     return days, [None if at is None else _time(at) for at in read]
 
 
-def _fractional(text: str) -> datetime | None:
+def _fractional(text: str, form: str) -> datetime | None:
     """A number with a fraction; one without is a date alone."""
     match = _SERIAL.fullmatch(text)
-    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < _LAST_SERIAL and int(match[2] or 0) else None
+    return _excel(text, form) if match and int(match[2] or 0) else None
 
 
 def _serial(match: re.Match[str]) -> datetime:
@@ -100,15 +108,18 @@ def _read(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None
     for form in formats:
         if not left:
             break
-        for place in left if form == EXCEL else _sieved(texts, left, form):
-            read[place] = _excel(texts[place]) if form == EXCEL else _strptime(texts[place], form, pivot)
+        number = bool(_serials((form,)))
+        for place in left if number else _sieved(texts, left, form):
+            read[place] = _excel(texts[place], form) if number else _strptime(texts[place], form, pivot)
         left = [place for place in left if read[place] is None]
     return read
 
 
-def _excel(text: str) -> datetime | None:
-    match = _SERIAL.fullmatch(text)
-    return _serial(match) if match and _FIRST_SERIAL <= int(match[1]) < _LAST_SERIAL else None
+def _excel(text: str, form: str) -> datetime | None:
+    match, later = _SERIAL.fullmatch(text), _1904 if form == EXCEL_1904 else 0
+    if match is None or not _FIRST_SERIAL <= int(match[1]) + later < _LAST_SERIAL:
+        return None
+    return _serial(match) + timedelta(days=later)
 
 
 def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:

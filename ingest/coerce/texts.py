@@ -7,14 +7,13 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from ingest.answer import as_sent
+from ingest.record import NO, YES
 
 _NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant
 _CONTROLS = MappingProxyType(dict.fromkeys((*range(32), 127), " "))
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SUFFIXES = frozenset({"JR", "SR", "II", "III", "IV"})
 _MONEY = re.compile(r"(-|\()? ?\$? ?(-)?(\d{1,12}|\d{1,3}(?:,\d{3}){1,3})(?:\.(\d{1,2}))?(\))?", re.ASCII)
-_YES = frozenset({"Y", "YES", "T", "TRUE", "1", "ON", "OPTED IN", "OPT-IN", "OPTED-IN", "OPT IN"})
-_NO = frozenset({"N", "NO", "F", "FALSE", "0", "OFF", "OPTED OUT", "OPT-OUT", "OPTED-OUT", "OPT OUT"})
 
 
 def tidy(texts: Sequence[str]) -> list[str]:
@@ -96,4 +95,4 @@ def _cents(text: str) -> str | None:
 def read_yes_no(texts: Sequence[str]) -> list[str | None]:
     """`yes` or `no`, from the words that databases have for them."""
     upper = [text.upper() for text in texts]
-    return ["yes" if text in _YES else "no" if text in _NO else None for text in upper]
+    return ["yes" if text in YES else "no" if text in NO else None for text in upper]

@@ -40,7 +40,8 @@ class Merge:
     is there takes over the `kept` columns that are not NULL and all `moved` ones, and, if one of them differs,
     `updated_upload`. In texts, NULL stands for nothing, '' never does. Those of the `kept` ones that are no texts are
     `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
-    there, key by key.
+    there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
+    columns, and among the texts of `laid` ones.
     """
 
     table: str
@@ -52,6 +53,15 @@ class Merge:
     moved: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     laid: tuple[str, ...] = ()
+    mark: str = ""
+    number_mark: int = 0
+
+    def emptied(self, column: str, value: str) -> str:
+        """The expression `value` of a `kept` column, but NULL where it is the mark."""
+        if not self.mark:
+            return value
+        mark = str(self.number_mark) if column in self.numbers else f"'{self.mark}'"
+        return f"nullif({value}, {mark})"
 
 
 class Backend(Protocol):

@@ -149,11 +149,15 @@ class PostgreSQL:
 
 
 def _update(merge: Merge) -> str:
-    changes = [f"{c} = coalesce(s.{c}, t.{c})" for c in merge.kept] + [f"{c} = s.{c}" for c in merge.moved]
-    changes += [f"{c} = {_laid_over(c)}" for c in merge.laid]
-    differs = [_differs(c, c in merge.numbers) for c in merge.kept]
+    values = {c: merge.emptied(c, f"coalesce(s.{c}, t.{c})") for c in merge.kept}
+    changes = [f"{c} = {value}" for c, value in values.items()] + [f"{c} = s.{c}" for c in merge.moved]
+    changes += [f"{c} = {_laid_over(c, merge.mark)}" for c in merge.laid]
+    if merge.mark:
+        differs = [f"{value} IS DISTINCT FROM t.{c}" for c, value in values.items()]
+    else:
+        differs = [_differs(c, c in merge.numbers) for c in merge.kept]
     differs += [f"coalesce(s.{c}, '') <> coalesce(t.{c}, '')" for c in merge.moved]
-    differs += [f"coalesce({_laid_over(c)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
+    differs += [f"coalesce({_laid_over(c, merge.mark)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
     return (
         f"UPDATE {merge.table} t SET {', '.join(changes)}, updated_upload = s.updated_upload "
         f"FROM ({merge.source}) s ({', '.join(merge.into)}) WHERE {_same(merge)} AND ({' OR '.join(differs)})"
@@ -166,15 +170,29 @@ def _differs(column: str, is_number: bool) -> str:
     return f"s.{column} <> coalesce(t.{column}, '')"
 
 
-def _laid_over(column: str) -> str:
+def _laid_over(column: str, mark: str) -> str:
+    if mark:
+        return _without(
+            mark, f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(coalesce(s.{column}, '{{}}') AS jsonb)"
+        )
     both = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(s.{column} AS jsonb)"
     return f"coalesce(CAST({both} AS TEXT), t.{column})"
 
 
+def _without(mark: str, fields: str) -> str:
+    """The JSON object without the texts that are marks; NULL if it is empty."""
+    left = f"SELECT jsonb_object_agg(key, value) FROM jsonb_each_text({fields}) WHERE value <> '{mark}'"
+    return f"CAST(({left}) AS TEXT)"
+
+
 def _insert(merge: Merge) -> str:
     into = ", ".join(merge.into)
+    values = {c: merge.emptied(c, c) for c in merge.kept}
+    if merge.mark:
+        values |= {c: _without(merge.mark, f"CAST({c} AS jsonb)") for c in merge.laid}
+    taken = ", ".join(values.get(c, c) for c in merge.into)
     return (
-        f"INSERT INTO {merge.table} ({into}) SELECT {into} FROM ({merge.source} ORDER BY {merge.order}) s ({into}) "
+        f"INSERT INTO {merge.table} ({into}) SELECT {taken} FROM ({merge.source} ORDER BY {merge.order}) s ({into}) "
         f"WHERE NOT EXISTS (SELECT FROM {merge.table} t WHERE {_same(merge)})"
     )
 

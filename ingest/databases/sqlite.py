@@ -108,6 +108,8 @@ class SQLite:
         touched = conn.execute(text(_upsert(merge)), dict(names)).rowcount
         count = text(f"SELECT count(*) FROM {table} WHERE id > :before")
         created = conn.execute(count, {"before": before}).scalar_one()
+        if merge.mark and (merge.kept or merge.laid):
+            conn.execute(text(_unmark(merge)), {"before": before})
         return created, touched - created
 
     def find(self, stage: str, table: str, natural: str) -> str:
@@ -116,14 +118,25 @@ class SQLite:
         return f"UPDATE {stage} SET id = ({found})"
 
 
+def _unmark(merge: Merge) -> str:
+    """New records took over the marks."""
+    changes = [f"{c} = {merge.emptied(c, c)}" for c in merge.kept]
+    changes += [f"{c} = {_without(merge.mark, c)}" for c in merge.laid]
+    return f"UPDATE {merge.table} SET {', '.join(changes)} WHERE id > :before"
+
+
 def _upsert(merge: Merge) -> str:
     table = merge.table
-    changes = [f"{c} = coalesce(excluded.{c}, {table}.{c})" for c in merge.kept]
+    values = {c: merge.emptied(c, f"coalesce(excluded.{c}, {table}.{c})") for c in merge.kept}
+    changes = [f"{c} = {value}" for c, value in values.items()]
     changes += [f"{c} = excluded.{c}" for c in merge.moved]
-    changes += [f"{c} = {_laid_over(table, c)}" for c in merge.laid]
-    differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
+    changes += [f"{c} = {_laid_over(table, c, merge.mark)}" for c in merge.laid]
+    if merge.mark:
+        differs = [f"{value} IS NOT {table}.{c}" for c, value in values.items()]
+    else:
+        differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
     differs += [f"coalesce(excluded.{c}, '') <> coalesce({table}.{c}, '')" for c in merge.moved]
-    differs += [f"coalesce({_laid_over(table, c)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
+    differs += [f"coalesce({_laid_over(table, c, merge.mark)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
     then = (
         f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
         if changes
@@ -141,9 +154,17 @@ def _differs(table: str, column: str, is_number: bool) -> str:
     return f"excluded.{column} <> coalesce({table}.{column}, '')"
 
 
-def _laid_over(table: str, column: str) -> str:
+def _laid_over(table: str, column: str, mark: str) -> str:
     old = f"{table}.{column}"
+    if mark:
+        return _without(mark, f"json_patch(coalesce({old}, '{{}}'), coalesce(excluded.{column}, '{{}}'))")
     return f"coalesce(json_patch(coalesce({old}, '{{}}'), excluded.{column}), {old})"
+
+
+def _without(mark: str, fields: str) -> str:
+    """The JSON object without the texts that are marks; NULL if it is empty."""
+    left = f"SELECT json_group_object(key, value) FROM json_each({fields}) WHERE value <> '{mark}'"
+    return f"nullif(({left}), '{{}}')"
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -18,7 +18,7 @@ from ingest.inbox.arrivals import (
 )
 from ingest.inbox.listing import COLUMNS, records
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
-from ingest.inbox.templates import add_template, find_template, list_templates
+from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import find_upload, list_uploads, mark_answered, record_upload, row_errors, unanswered
 
 __all__ = [
@@ -48,4 +48,5 @@ __all__ = [
     "row_errors",
     "unanswered",
     "waiting",
+    "warnings",
 ]

@@ -2,10 +2,12 @@
 
 import hashlib
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import Connection, insert, select
 
 from ingest.errors import IngestError
+from ingest.natural import known_by
 from ingest.record import new_id
 from ingest.tables import templates
 from ingest.template import TemplateVersion, builtin_templates, load_template
@@ -23,6 +25,34 @@ def add_template(conn: Connection, agency_id: str, toml_text: str, at: datetime)
     version = TemplateVersion(new_id(at), agency_id, name, newest.version + 1 if newest else 1, toml_text, at)
     conn.execute(insert(templates).values(vars(version)))
     return version
+
+
+def warnings(conn: Connection, agency_id: str, toml_text: str) -> tuple[str, ...]:
+    """What to know before this becomes the next version of a template: records that would be made a second time.
+
+    Raises IngestError with a code `template_...` if it cannot be used.
+    """
+    template = load_template(toml_text)
+    newest = _newest(conn, agency_id, template.name)
+    if newest is None:
+        return ()
+    try:
+        before, now = known_by(load_template(newest.text)), known_by(template)
+    except IngestError:
+        return ()  # what an older program took; no file can be read by it any more
+    return tuple(
+        f"{_PEOPLE_SAY[kind]} were matched by {_told(before[kind])} in version {newest.version}, and are by "
+        f"{_told(now[kind])} now: the next file may make those that are there a second time."
+        for kind in now
+        if before.get(kind, now[kind]) != now[kind]
+    )
+
+
+_PEOPLE_SAY = MappingProxyType({"client": "Clients", "case": "Cases", "event": "Hearings", "payment": "Payments"})
+
+
+def _told(combinations: list[list[str]]) -> str:
+    return ", or else ".join(" + ".join(fields) for fields in combinations) or "nothing"
 
 
 def find_template(conn: Connection, agency_id: str, name: str) -> TemplateVersion:

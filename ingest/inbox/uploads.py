@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from ingest import tables
 from ingest.answer import Counts, RowError, Upload
+from ingest.arrival import SUCCEEDED, Arrival
 from ingest.errors import IngestError
-from ingest.tables import uploads
+from ingest.tables import arrivals, uploads
 
 _PLAIN = ("id", "arrival_id", "agency_id", "file", "size", "sha256", "status", "template", "template_version")
 _NUMBERS = (
@@ -39,6 +40,20 @@ def find_upload(conn: Connection, upload_id: str) -> Upload | None:
     """The upload, or None."""
     row = conn.execute(select(uploads).where(uploads.c.id == upload_id)).first()
     return _upload(row) if row else None
+
+
+def header_before(conn: Connection, arrival: Arrival, upload: Upload) -> tuple[str, ...]:
+    """The first row of the last file of the same profile that was taken by the same version of the same template."""
+    joined = select(uploads.c.header).join(arrivals, arrivals.c.id == uploads.c.arrival_id)
+    query = joined.where(
+        uploads.c.agency_id == upload.agency_id,
+        uploads.c.template == upload.template,
+        uploads.c.template_version == upload.template_version,
+        uploads.c.status.in_(SUCCEEDED),
+        arrivals.c.profile_id == arrival.profile_id,
+    )
+    header = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).scalar()
+    return tuple(json.loads(header or "[]"))
 
 
 def list_uploads(conn: Connection, agency_id: str | None = None, limit: int | None = 100) -> list[Upload]:

@@ -2,5 +2,6 @@
 
 from ingest.mapping.plan import Plan, is_answered, map_columns
 from ingest.mapping.rules import apply_rule, lay_over
+from ingest.mapping.steady import refuse_unsteady
 
-__all__ = ["Plan", "apply_rule", "is_answered", "lay_over", "map_columns"]
+__all__ = ["Plan", "apply_rule", "is_answered", "lay_over", "map_columns", "refuse_unsteady"]

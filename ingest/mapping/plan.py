@@ -7,7 +7,7 @@ from types import MappingProxyType
 from ingest.answer import ANSWER_COLUMNS, as_sent
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.template import Place, Template, slot_owner, split_party
+from ingest.template import Exclude, Place, Template, slot_owner, split_party
 
 _NAMES_SHOWN, _NAME_SHOWN = 30, 60
 _WHEN = frozenset({"event.date", "event.time", "event.datetime"})
@@ -122,9 +122,9 @@ def _squeezed(name: str) -> str:
 
 
 def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], width: int) -> IngestError:
-    names = list(dict.fromkeys(_described(template.columns[slot]) for slot in missing))
+    names = list(dict.fromkeys(described(template.columns[slot]) for slot in missing))
     near = {
-        _described(template.columns[slot]): alike
+        described(template.columns[slot]): alike
         for slot in missing
         if (alike := _alike(template.columns[slot], header))
     }
@@ -132,7 +132,7 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
         f"Is {found!r} meant for {wanted}? Names must be exactly the same." for wanted, found in near.items()
     )
     wanted = [slot for slot in template.columns if slot_owner(slot) not in template.optional or slot in missing]
-    expected = ", ".join(dict.fromkeys(_described(template.columns[slot]) for slot in wanted))
+    expected = ", ".join(dict.fromkeys(described(template.columns[slot]) for slot in wanted))
     return IngestError(
         "missing_column",
         f"The file lacks {'a column' if len(names) == 1 else 'columns'} that the template {template.name} reads: "
@@ -151,6 +151,14 @@ def _found(template: Template, header: tuple[str, ...], width: int) -> str:
     return f"Found: {_listed(header)}."
 
 
+def _judged(exclude: Exclude, template: Template, columns: Mapping[str, int]) -> bool:
+    """Whether the file has what the filter looks at."""
+    rule = template.rules.get(exclude.name)
+    if exclude.test == "past":
+        return "event.date" in columns or "event.datetime" in columns
+    return any(slot in columns for slot in rule.slots) or bool(rule.default) if rule else exclude.name in columns
+
+
 def _listed(names: Sequence[str]) -> str:
     """Names as far as a sentence can bear them."""
     shown = [repr(name if len(name) <= _NAME_SHOWN else name[:_NAME_SHOWN] + "…") for name in names[:_NAMES_SHOWN]]
@@ -158,7 +166,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(shown + more)
 
 
-def _described(spec: Place) -> str:
+def described(spec: Place) -> str:
+    """What people call a column of the template."""
     return f"column {spec}" if isinstance(spec, int) else " or ".join(map(repr, spec))
 
 
@@ -166,9 +175,14 @@ def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ..
     extra = [name for place, name in enumerate(header) if place not in columns.values()] if template.headers else []
     notes = [f"Columns that the template does not read: {_listed(extra)}."] if extra else []
     there = {slot_owner(slot) for slot in columns}
+    notes += [
+        f"No row was left out as {exclude.reason!r}: the file does not have its column."
+        for exclude in template.excludes
+        if not _judged(exclude, template, columns)
+    ]
     dated = _WHEN if {"event.date", "event.datetime"} & there else frozenset[str]()
     absent = dict.fromkeys(
-        _described(spec)
+        described(spec)
         for slot, spec in template.columns.items()
         if slot not in columns and slot_owner(slot) not in dated
     )

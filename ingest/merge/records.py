@@ -1,15 +1,16 @@
 """The merge itself: what is staged becomes clients, cases, parties, contacts and events, one statement for each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, exists, select, text
 
+from ingest.answer import REST_TAKEN
 from ingest.databases import Merge, backend_of
 from ingest.merge import statements
 from ingest.merge.custom import Custom
 from ingest.merge.stage import Stage
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, PAYMENTS
+from ingest.record import CASES, CLEARED, CLEARED_NUMBER, CLIENTS, EVENTS, PARTIES, PAYMENTS
 from ingest.skip import forget
 from ingest.tables import uploads
 
@@ -28,11 +29,14 @@ class Merged:
 class _Run:
     conn: Connection
     names: dict[str, str]
+    clears: bool
 
     def execute(self, sql: str) -> int:
         return self.conn.execute(text(sql), dict(self.names)).rowcount
 
     def merge(self, merge: Merge) -> Merged:
+        if self.clears:
+            merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
         return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
 
     def find(self, table: str) -> None:
@@ -47,7 +51,7 @@ def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -
 
     Drops the skip indexes of the agency's other templates that remember a record which is changed here.
     """
-    run = _Run(stage.conn, {"agency": agency_id, "template": template, "upload": upload_id})
+    run = _Run(stage.conn, {"agency": agency_id, "template": template, "upload": upload_id}, stage.clears)
     backend, columns = backend_of(stage.conn), {table: list(names) for table, names in stage.columns.items()}
     custom = {table: Custom(table, own) for table, own in stage.custom.items()}
     for each in custom.values():
@@ -69,9 +73,11 @@ def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -
     return merged
 
 
-def keep_errors(stage: Stage, upload_id: str) -> None:
-    """Keep the staged row errors with the upload, whose row must be there."""
-    stage.conn.execute(text(statements.keep_errors()), {"upload": upload_id})
+def keep_errors(stage: Stage, upload_id: str, nothing_taken: bool = False) -> None:
+    """Keep the staged row errors with the upload, whose row must be there; with `nothing_taken` none of them says that
+    the rest of its row was."""
+    names = {"upload": upload_id, "taken": REST_TAKEN if nothing_taken else ""}
+    stage.conn.execute(text(statements.keep_errors()), names)
 
 
 def _has_others(conn: Connection, agency_id: str, template: str) -> bool:

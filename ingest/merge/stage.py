@@ -17,7 +17,7 @@ from ingest.check import Said
 from ingest.databases import Fill, backend_of
 from ingest.keys import Keys
 from ingest.merge import statements
-from ingest.natural import natural_fields, natural_texts
+from ingest.natural import NUMBER, natural_fields, natural_texts
 from ingest.parse import Column
 from ingest.record import (
     CASES,
@@ -40,11 +40,12 @@ Ints = NDArray[np.int64]
 class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
-    `fields` are those that the file may fill; `match` is what the template's records are known by.
+    `fields` are those that the file may fill; `match` is what the template's records are known by; with `clears`, a
+    staged text may be `CLEARED`.
     """
 
-    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match) -> None:
-        self.conn, self.zone, self.match = conn, zone, match
+    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match, clears: bool = False) -> None:
+        self.conn, self.zone, self.match, self.clears = conn, zone, match, clears
         fields = list(fields)
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
@@ -94,7 +95,7 @@ class Stage:
             return
         flags = [1] * len(fold) if dirty is None else is_in(fold.keys, dirty[entity.prefix]).astype(int).tolist()
         combinations = self.match.client if entity is CLIENTS else [self.match.case]
-        identity = _natural(entity.prefix, combinations, said, fold)
+        identity = _natural(entity.prefix, combinations, said, fold, self.match.case)
         fill = statements.stage_parent(entity, self._names(entity))
         self._fill(fill, [fold.keys.tolist(), flags, identity, *self._texts(entity, said, fold)])
 
@@ -208,7 +209,10 @@ class _Fold:
         return texts
 
 
-def _natural(kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold) -> list[str]:
+def _natural(
+    kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold, case: tuple[str, ...] = NUMBER
+) -> list[str]:
     """The natural key of each record, as it is kept."""
-    fields = (field for field in natural_fields(kind, combinations) if field in said.values)
-    return natural_texts(kind, combinations, {field: fold.texts(said.values[field]) for field in fields}, len(fold))
+    fields = (field for field in natural_fields(kind, combinations, case) if field in said.values)
+    texts = {field: fold.texts(said.values[field]) for field in fields}
+    return natural_texts(kind, combinations, texts, len(fold), case)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ingest.databases import Backend, Fill, Merge
 from ingest.merge.custom import Custom
-from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, PAYMENTS, Entity
+from ingest.record import CASES, CLEARED, CLEARED_NUMBER, CLIENTS, EVENTS, PARTIES, PAYMENTS, Entity
 
 NATURAL = {CLIENTS.table: "identity", CASES.table: "identity"}
 _MOVED = ("starts_at", "local_date", "local_time", "zone")
@@ -119,7 +119,8 @@ def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Me
 
 def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
     """Payments, all of them dirty."""
-    staged = "".join(f"CAST(s.{c} AS BIGINT), " if c in _NUMBERS else f"s.{c}, " for c in columns)
+    number = f"CAST(replace(s.{{}}, '{CLEARED}', '{CLEARED_NUMBER}') AS BIGINT), "
+    staged = "".join(number.format(c) if c in _NUMBERS else f"s.{c}, " for c in columns)
     source = (
         f"SELECT :agency, c.id, k.id, s.slot, {staged}{custom.packed(backend, 's.')}:template, :upload, :upload "
         "FROM stage_payments s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
@@ -186,8 +187,7 @@ def share(table: str) -> str:
 
 
 def keep_errors() -> str:
-    """Row errors; :upload."""
+    """Row errors, without what their messages say of :taken; :upload."""
     columns = ", ".join(_ERROR_COLUMNS)
-    return (
-        f"INSERT INTO row_errors (upload_id, {columns}) SELECT :upload, {columns} FROM stage_errors ORDER BY position"
-    )
+    told = columns.replace("message", "replace(message, :taken, '')")
+    return f"INSERT INTO row_errors (upload_id, {columns}) SELECT :upload, {told} FROM stage_errors ORDER BY position"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ingest.record import CUSTOM_KINDS, DATE_FIELDS, FIELDS, WHEN_FIELDS, custom_field
 from ingest.template.formats import DATE_FORMATS, TIME_FORMATS, read_formats
-from ingest.template.model import Place, Rule, of_party, slot
+from ingest.template.model import Place, Rule, of_party, slot, tidied
 from ingest.template.place import Path, TemplateError, near
 
 WHOLE_NAME = "client.name"
@@ -218,7 +218,7 @@ def _chosen(owner: str, key: str, value: Any, known: tuple[str, ...], path: Path
 def _text(owner: str, key: str, value: Any, path: Path) -> str:
     if not isinstance(value, str) or (not value and key != "with"):
         raise TemplateError("template_value", f"{key} of {owner} must be a text.", path=(*path, key))
-    return value if key in ("with", "split") else " ".join(value.split())
+    return value if key in ("with", "split") else tidied(value)
 
 
 def _number(owner: str, key: str, value: Any, path: Path) -> int:
@@ -241,9 +241,9 @@ def _values(owner: str, value: Any, path: Path) -> Mapping[str, str]:
         )
     folded: dict[str, str] = {}
     for key, text in value.items():
-        small = " ".join(key.split()).casefold()
+        small = tidied(key).casefold()
         if not small or small in folded:
             why = "stands twice, in capitals and small letters" if small else "is empty: write default instead"
             raise TemplateError("template_value", f"A key in values of {owner} {why}.", path=(*path, key))
-        folded[small] = " ".join(text.split())
+        folded[small] = tidied(text)
     return MappingProxyType(folded)

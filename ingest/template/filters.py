@@ -8,7 +8,7 @@ from typing import Any
 
 from ingest.record import CASES, CLIENTS, EVENTS, PAYMENTS, WHEN_FIELDS
 from ingest.template.columns import Mapped, known_field, place
-from ingest.template.model import Exclude, Match, slot
+from ingest.template.model import Exclude, Match, slot, tidied
 from ingest.template.place import Path, TemplateError, near
 
 _TESTS = ("is", "is_not", "blank", "matches", "past")
@@ -53,7 +53,7 @@ def _exclude(number: int, table: Mapping[str, Any], mapped: Mapped) -> Exclude:
     reason = table.get("name", _REASONS[test].format(told=told))
     if not isinstance(reason, str) or not reason.strip():
         raise TemplateError("template_exclude", "The name of a filter must be a text.", path=(*path, "name"))
-    return Exclude(name, test, " ".join(reason.split()), **_argument(test, table[test], (*path, test)))
+    return Exclude(name, test, tidied(reason), **_argument(test, table[test], (*path, test)))
 
 
 _REASONS = MappingProxyType(
@@ -89,7 +89,7 @@ def _argument(test: str, value: Any, path: Path) -> dict[str, Any]:
     if test in ("is", "is_not"):
         values = [value] if isinstance(value, str) else value
         if isinstance(values, list) and values and all(isinstance(each, str) and each.strip() for each in values):
-            return {"values": frozenset(" ".join(each.split()).casefold() for each in values)}
+            return {"values": frozenset(tidied(each).casefold() for each in values)}
         raise TemplateError(
             "template_exclude", f"{test} must be a list of texts.", f'For example: {test} = ["Vacated"]', path
         )
@@ -185,7 +185,7 @@ def _pairs(name: str, table: Mapping[str, Any], path: Path) -> Mapping[str, str]
             '"1873D" = "Littleroot Town", or csv, code and text',
             path,
         )
-    return MappingProxyType({" ".join(code.split()): " ".join(text.split()) for code, text in table.items()})
+    return MappingProxyType({tidied(code): tidied(text) for code, text in table.items()})
 
 
 def _csv(name: str, table: Mapping[str, Any], path: Path) -> Mapping[str, str]:
@@ -209,7 +209,7 @@ def _csv(name: str, table: Mapping[str, Any], path: Path) -> Mapping[str, str]:
             )
     code, text = header.index(columns[0]), header.index(columns[1])
     full = [row for row in rows[1:] if len(row) > max(code, text) and row[code].strip()]
-    return MappingProxyType({" ".join(row[code].split()): " ".join(row[text].split()) for row in full})
+    return MappingProxyType({tidied(row[code]): tidied(row[text]) for row in full})
 
 
 def refuse_unknown_lookups(rules: Mapping[str, Any], lookups: Collection[str]) -> None:

@@ -5,6 +5,7 @@ with the number of a further party in front, `1:client.first_name`. A *slot* is 
 field's name, and a number behind if the field is made of several columns.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,11 @@ Place = int | tuple[str, ...]
 """A column of a file: its position from 1 on, or headers of which the first that the file has counts."""
 
 _NUMBERED = "\x1f"
+
+
+def tidied(text: str) -> str:
+    """A text of a template as cells are tidied, so that they can be compared: single spaces, accents in NFC."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def slot(name: str, number: int) -> str:
@@ -118,8 +124,9 @@ class Clock:
 class Template:
     """A template as the engine uses it. `fields` are those that columns or rules fill; `columns` are its slots.
 
-    `rules` holds the fields that are more than a copy of the slot of their name. `rows` and `size` (bytes) are the
-    template's own limits.
+    `rules` holds the fields that are more than a copy of the slot of their name. With `all_or_nothing`, a file with a
+    row that cannot be taken changes nothing; with `clears`, an empty cell empties its field. `rows` and `size` (bytes)
+    are the template's own limits.
     """
 
     name: str
@@ -138,6 +145,8 @@ class Template:
     excludes: tuple[Exclude, ...] = ()
     clock: Clock = Clock()
     pivot: int | None = None
+    all_or_nothing: bool = False
+    clears: bool = False
     rows: int | None = None
     size: int | None = None
 

@@ -8,18 +8,30 @@ from typing import Any
 
 from ingest.errors import IngestError
 from ingest.format import KEYS
-from ingest.record import CONTACTS, DATE_FIELDS, LOOSE, MONEY_FIELDS, WHEN_FIELDS
+from ingest.record import CONTACTS, DATE_FIELDS, LOOSE, MONEY_FIELDS, NO, WHEN_FIELDS, YES
 from ingest.template.columns import WHOLE_NAME, Mapped, known_field, named_fields, pivot, read_columns, read_custom
 from ingest.template.file import choice, flag, read_file, read_rows, read_size
 from ingest.template.filters import read_excludes, read_lookups, read_match, refuse_unknown_lookups
 from ingest.template.formats import DATE_FORMATS, TIME_FORMATS, read_formats, refuse_clashing
-from ingest.template.model import Clock, Match, Party, Template, of_party, split_party
+from ingest.template.model import Clock, Match, Party, Template, of_party, split_party, tidied
 from ingest.template.place import Path, TemplateError, find_line, near
 
 _TABLES = MappingProxyType(
     {
         "": (
-            *("name", "description", "required", "optional", "file", "formats", "columns", "custom", "constants"),
+            *(
+                "name",
+                "description",
+                "required",
+                "optional",
+                "all_or_nothing",
+                "empty",
+                "file",
+                "formats",
+                "columns",
+                "custom",
+                "constants",
+            ),
             *("party", "lookups", "match", "exclude", "limits", "clock"),
         ),
         "file": KEYS,
@@ -32,6 +44,8 @@ _PARTY_KEYS = ("name", "hearing", "columns", "constants")
 _MOST_PARTIES = 20
 _NAMING = ("client.reference", "case.number", "event.reference", "payment.reference")
 _COMPUTED = (*WHEN_FIELDS, *CONTACTS, *DATE_FIELDS, *MONEY_FIELDS)
+_OPT_INS = frozenset(f"{contact}_opt_in" for contact in CONTACTS)
+_EMPTY = MappingProxyType({name: name for name in ("leave", "clear")})
 _TWICE = MappingProxyType({name: name for name in ("first", "second", "refuse")})
 _NEVER = MappingProxyType({name: name for name in ("later", "refuse")})
 
@@ -132,6 +146,8 @@ def _build(name: str, document: Mapping[str, Any]) -> Template:
         excludes=excludes,
         clock=Clock(str(choice(clock, "twice", _TWICE, ("clock",))), str(choice(clock, "never", _NEVER, ("clock",)))),
         pivot=pivot(formats["pivot"], ("formats", "pivot")) if "pivot" in formats else None,
+        all_or_nothing=flag(document, "all_or_nothing", (), default=False),
+        clears=choice(document, "empty", _EMPTY, ()) == "clear",
         rows=read_rows(limits),
         size=read_size(limits),
     )
@@ -169,7 +185,15 @@ def _read_constants(table: Mapping[str, Any], party: int, path: Path, mapped: Ma
                 "A constant is a text that is not empty, and no number, date or contact by which rows are told apart.",
                 at,
             )
-        mapped.constants[of_party(party, name)] = " ".join(value.split())
+        mapped.constants[of_party(party, name)] = _yes_no(name, value, at) if name in _OPT_INS else tidied(value)
+
+
+def _yes_no(name: str, value: str, path: Path) -> str:
+    """As it is read in a cell."""
+    word = tidied(value).upper()
+    if word not in YES | NO:
+        raise TemplateError("template_constant", f"{name} says neither yes nor no.", 'For example: "yes"', path)
+    return "yes" if word in YES else "no"
 
 
 def _parties(value: Any, mapped: Mapped) -> tuple[Party, ...]:

@@ -33,11 +33,13 @@ _FORMULA = re.compile(
 
 @dataclass(frozen=True)
 class Inspected:
-    """The sheet to read, the visible sheets in their order, and how many cells of it hold a formula's error."""
+    """The sheet to read, the visible sheets in their order, how many cells of it hold a formula's error, and whether
+    the workbook counts its days from 1904 on."""
 
     name: str
     sheets: tuple[str, ...]
     errors: int
+    from_1904: bool
 
 
 def inspect(source: BinaryIO, wanted: str | int | None, limits: Limits) -> Inspected:
@@ -55,7 +57,13 @@ def inspect(source: BinaryIO, wanted: str | int | None, limits: Limits) -> Inspe
                 for _ in _blocks(archive, each, limits):
                     pass
         errors = _look_at(_blocks(archive, part, limits)) if part in archive.namelist() else 0
-    return Inspected(name, tuple(name for name, _, visible in sheets if visible), errors)
+        from_1904 = _counts_from_1904(_tree(archive, _BOOK, limits))
+    return Inspected(name, tuple(name for name, _, visible in sheets if visible), errors, from_1904)
+
+
+def _counts_from_1904(book: ElementTree.Element) -> bool:
+    properties = (each for each in book if _local(each.tag) == "workbookPr")
+    return any(each.get("date1904") in ("1", "true") for each in properties)
 
 
 def _refuse_far(archive: zipfile.ZipFile, limits: Limits) -> None:

@@ -20,13 +20,15 @@ _START = "from ingest.workbook.writer import main; main()"
 @dataclass(frozen=True)
 class Sheet:
     """What is known of the sheet that was read: its name, the names of all, its width, its merged ranges near the top
-    (first and last row and column of each, from 0), and how many of its cells hold a formula's error."""
+    (first and last row and column of each, from 0), how many of its cells hold a formula's error, and whether the days
+    that its numbers may be are counted from 1904 on."""
 
     name: str
     sheets: tuple[str, ...]
     columns: int
     merged: tuple[tuple[int, int, int, int], ...]
     errors: int
+    from_1904: bool = False
 
 
 def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limits: Limits) -> Sheet:
@@ -62,7 +64,8 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
         raise _too_large(limits) if done.returncode < 0 else damaged()
     out.seek(0)
     merged = tuple((a, b, c, d) for a, b, c, d in report["merged"])
-    return Sheet(report["name"], tuple(report["sheets"]), report["columns"], merged, report["errors"])
+    sheets = tuple(report["sheets"])
+    return Sheet(report["name"], sheets, report["columns"], merged, report["errors"], report["from_1904"])
 
 
 def _report(said: bytes) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limit
         "columns": columns,
         "merged": merged[:_HEADING],
         "errors": about.errors,
+        "from_1904": about.from_1904,
     }
 
 

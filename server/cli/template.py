@@ -36,8 +36,10 @@ def add(
         name, _, csv = each.partition("=")
         text = with_lookup(text, name, _read(Path(csv), "a CSV file, as NAME=FILE"))
     with open_state(context.obj) as state, state.database.writing() as conn:
+        warnings = inbox.warnings(conn, find_agency(conn, agency).id, text)
         version = create_template(conn, agency, text)
-    print_one(as_dict(version), as_json, f"Template {version.name} version {version.version} is there.")
+    told = " ".join([f"Template {version.name} version {version.version} is there.", *warnings])
+    print_one({**as_dict(version), "warnings": list(warnings)}, as_json, told)
 
 
 def _read(file: Path, what: str) -> str:

@@ -216,6 +216,9 @@ def test_a_template_of_ones_own(court: Court) -> None:
     assert "colums" in done.stderr
     file.write_text(shown.replace("odyssey-ecr", "mine"))
     court.dropslot.run("template", "add", court.slug, file)
+    file.write_text(shown.replace("odyssey-ecr", "mine") + 'event.type = "Hearing Type"\n')
+    done = court.dropslot.run("template", "add", court.slug, file)
+    assert "Template mine version 2 is there. Hearings were matched by" in done.stdout
     names = {row["name"] for row in court.dropslot.json("template", "list", court.slug)}
     assert {"mine", "odyssey-ecr"} <= names
     coded = shown.replace("odyssey-ecr", "coded").replace(

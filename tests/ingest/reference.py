@@ -208,8 +208,8 @@ RICH_HEADER = (
 class RichReference:
     """The records that `RICH` makes, as dicts by natural key, with the places of rows that are bad or left out."""
 
-    def __init__(self, zone: str) -> None:
-        self.zone = ZoneInfo(zone)
+    def __init__(self, zone: str, clears: bool = False) -> None:
+        self.zone, self.clears = ZoneInfo(zone), clears
         self.clients: dict[str, dict[str, Any]] = {}
         self.contacts: dict[tuple[str, str], dict[str, Any]] = {}
         self.cases: dict[str, dict[str, Any]] = {}
@@ -243,43 +243,49 @@ class RichReference:
             return
         place = {"1A": "Ada"}.get(row["loc"], row["loc"])
         case = f"\x1enumber+location\x1f{row['no']}\x1f{place.casefold()}"
-        _lay_over(
+        self._lay_over(
             self.cases.setdefault(case, {}),
             {"number": row["no"], "location": place, "status": status, "Bond Type": row["bond"].upper()},
         )
-        client = self._person(row["id"], names, row["no"], {"pet": row["pet"]})
+        client = self._person(row["id"], names, case, {"pet": row["pet"]})
         self.parties.setdefault((client, case), {})
-        for text, kind in ((row["cell"] or row["home"], row["kind"]), (row["work"], "")):
+        for text, kind in ((row["cell"] or row["home"], row["kind"]), (row["work"], None)):
             self._contact(client, text, kind)
         self._hearing(client, case, day, hour, row)
         amount = round(float(row["amount"]) * 100) if re.fullmatch(r"\d+(\.\d\d?)?", row["amount"]) else None
         if amount is not None:
-            key = f"\x1edue_date+description\x1f\x1f{row['what']}"
+            key = f"\x1edue_date+description\x1f\x1f{row['what'].casefold()}"
             self.payments.setdefault((client, case, key), {})["amount"] = amount
         other = _split(row["aname"], False)
         if row["aid"] or any(other[:2]):
-            attorney = self._person(row["aid"], other, row["no"], {})
+            attorney = self._person(row["aid"], other, case, {})
             self.parties.setdefault((attorney, case), {})["role"] = "Attorney"
-            self._contact(attorney, row["aphone"], "")
+            self._contact(attorney, row["aphone"], None)
             self._hearing(attorney, case, day, hour, row)
 
-    def _person(self, reference: str, names: tuple[str, ...], number: str, more: dict[str, str]) -> str:
+    def _person(self, reference: str, names: tuple[str, ...], case: str, more: dict[str, str]) -> str:
         last, first, middle, suffix = names
-        parts = (last, first, middle, suffix) if middle or suffix else (last, first)
-        identity = f"#{reference}" if reference else "\x1f".join([*(p.casefold() for p in parts), number])
+        parts = [*(name.casefold() for name in names), *case.split("\x1f")[1:]]
+        identity = f"#{reference}" if reference else "\x1f".join(["\x1ename+case", *parts])
         told = {"first": first, "middle": middle, "last": last, "suffix": suffix} | more
-        _lay_over(self.clients.setdefault(identity, {}), told)
+        self._lay_over(self.clients.setdefault(identity, {}), told)
         return identity
 
-    def _contact(self, client: str, text: str, kind: str) -> None:
+    def _lay_over(self, record: dict[str, Any], values: dict[str, str]) -> None:
+        """As `_lay_over`; where empty cells empty their fields, those that nothing is matched by are emptied."""
+        _lay_over(record, values)
+        if self.clears:
+            record.update({name: None for name in ("pet", "type", "Bond Type", "notes") if values.get(name) == ""})
+
+    def _contact(self, client: str, text: str, kind: str | None) -> None:
         phone = _phone(text) if text else None
         if phone:
-            _lay_over(self.contacts.setdefault((client, phone), {}), {"type": kind})
+            self._lay_over(self.contacts.setdefault((client, phone), {}), {} if kind is None else {"type": kind})
 
     def _hearing(self, client: str, case: str, day: str | None, hour: str | None, row: dict[str, str]) -> None:
         if day:
             event = self.events.setdefault((client, case, f"{day}T{hour}" if hour else day), {})
-            _lay_over(event, {"notes": "; ".join(text for text in (row["n1"], row["n2"]) if text)})
+            self._lay_over(event, {"notes": "; ".join(text for text in (row["n1"], row["n2"]) if text)})
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """As `rich_dump` reads them from the database."""

@@ -189,6 +189,15 @@ def test_a_payment_that_cannot_be_told_from_others_is_answered(court: Court) -> 
     assert select(court, "SELECT amount FROM payments") == [(500,)]
 
 
+def test_namesakes_on_cases_of_the_same_number_in_two_counties_are_two(court: Court) -> None:
+    toml = 'name = "t"\n[columns]\nclient.last_name = "last"\nclient.first_name = "first"\ncase.number = "no"\n'
+    toml += 'case.location = "loc"\n[match]\ncase = "number + location"'
+    content = "last,first,no,loc\nSmith,John,26-1,Adams\nSmith,John,26-1,Baker\nSmith,John,26-1,Adams\n"
+    load(court, toml, content, content + "Smith,John,26-1,Clay\n")
+    assert select(court, "SELECT count(*) FROM clients") == [(3,)]
+    assert select(court, "SELECT count(*) FROM case_parties") == [(3,)]
+
+
 def test_a_reference_of_null_is_none(court: Court) -> None:
     toml = HEAD + 'event.date = "d"\nevent.reference = "ref"\nclient.last_name = "last"'
     load(court, toml, "id,no,d,ref,last\n1,C1,03/16/2026,NULL,A\n1,C1,04/20/2026,n/a,A\n2,NULL,03/16/2026,,B\n")

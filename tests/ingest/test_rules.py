@@ -33,7 +33,7 @@ CELLS: dict[str, list[str]] = {
     "n1": ["a", ""],
     "n2": ["b", ""],
     "amount": ["12", "7.5", "", "x"],
-    "what": ["Fine", ""],
+    "what": ["Fine", "FINE", ""],
     "bond": ["cash", "Surety", ""],
     "pet": ["cat", "dog", ""],
     "aid": ["2", "9", ""],
@@ -47,9 +47,9 @@ lines = st.lists(st.fixed_dictionaries({name: st.sampled_from(cells) for name, c
 def rich_court_at(bare_court_at: CourtAt) -> CourtAt:
     """Makes a court in a folder that sends files with everything."""
 
-    def make(folder: Path, **options: Any) -> Court:
+    def make(folder: Path, empty: str = "leave", **options: Any) -> Court:
         court = bare_court_at(folder, **options)
-        court.template(RICH, "/rich")
+        court.template(f'empty = "{empty}"\n{RICH}', "/rich")
         return court
 
     return make
@@ -70,20 +70,23 @@ FILLER = [dict.fromkeys(RICH_HEADER, "") | {"id": str(i), "no": f"F{i}", "pet": 
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("empty", ["leave", "clear"])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=lines, changes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), lines), max_size=3), data=st.data()
 )
 def test_it_does_what_a_loop_over_the_rows_does_and_skips_exactly(
     rich_court_at: CourtAt,
     tmp_path_factory: pytest.TempPathFactory,
+    empty: str,
     first: list[Any],
     changes: list[Any],
     data: st.DataObject,
 ) -> None:
     folder = tmp_path_factory.mktemp("rules")
-    skipping, plain = rich_court_at(folder / "a", limits=SMALL), rich_court_at(folder / "b", skipping=False)
-    reference = RichReference(ZONE)
+    skipping = rich_court_at(folder / "a", limits=SMALL, empty=empty)
+    plain = rich_court_at(folder / "b", skipping=False, empty=empty)
+    reference = RichReference(ZONE, empty == "clear")
     files = [first]
     for place, gone, added in changes:
         files.append(files[-1][:place] + added[:2] + files[-1][place + gone :])

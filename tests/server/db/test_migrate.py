@@ -1,5 +1,6 @@
 """The migrations lead to exactly the tables that the code defines."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import server.agencies
 import server.db
 import server.intake.taken
 import server.queue.local
+from ingest.natural import natural_texts
 from server.db import Database, migrate, open_database
 from server.db.metadata import metadata
 from server.db.migrate import HEAD
@@ -134,3 +136,97 @@ def test_cases_of_before_keep_their_number_as_their_identity(tmp_path: Path) -> 
         assert tuple(conn.execute(text(joined)).one()) == ("CR-1", "CR-1")
         assert conn.execute(text("PRAGMA foreign_key_check")).all() == []
     database.close()
+
+
+def test_keys_of_before_are_those_of_now(empty: Database) -> None:
+    long = "Trial " * 90
+    slots = {
+        "2026-03-16T09:00|Jury Trial": ("event", ("date", "time", "type"), {"type": "Jury Trial"}),
+        f"2026-03-16T09:00|{long.strip()}": ("event", ("date", "time", "type"), {"type": long.strip()}),
+        "\x1edate+type+room\x1f2026-03-16\x1fTRIAL\x1f7 a": (
+            "event",
+            ("date", "type", "room"),
+            {"type": "TRIAL", "room": "7 A"},
+        ),
+        "2026-03-17": ("event", ("date", "time", "type"), {"date": "2026-03-17"}),
+        "#R|1": ("event", ("reference",), {"reference": "R|1"}),
+    }
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    own = "agency_id, template, created_upload, updated_upload"
+    with empty.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0005")
+        conn.execute(text(f"INSERT INTO cases ({own}, identity) VALUES ('a', 't', 'u', 'u', '1')"))
+        new = text(
+            f"INSERT INTO events ({own}, case_id, slot, starts_at, local_date, local_time, zone, type, room) "
+            "VALUES ('a', 't', 'u', 'u', 1, :slot, '', '2026-03-16', '09:00', '', :type, :room)"
+        )
+        for slot, (_, _, fields) in slots.items():
+            conn.execute(new, {"slot": _bounded(slot), "type": None, "room": None} | fields)
+        for slot in ("2026-03-18|Trial", "2026-03-18|TRIAL", "2026-03-19|Trial", "2026-03-19|trial"):
+            conn.execute(new, {"slot": slot, "type": slot[11:], "room": None})
+        due = "\x1edue_date+description\x1f2026-04-01\x1f"
+        for description in ("Court Fine", "Fine " * 100):
+            values = {"slot": _bounded(f"{due}{description.strip()}"), "what": description.strip()}
+            columns = f"{own}, case_id, slot, due_date, description"
+            conn.execute(
+                text(f"INSERT INTO payments ({columns}) VALUES ('a', 't', 'u', 'u', 1, :slot, '2026-04-01', :what)"),
+                values,
+            )
+    with empty.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+        found = [*conn.execute(text("SELECT slot FROM events ORDER BY id")).scalars()]
+        paid = [*conn.execute(text("SELECT slot FROM payments ORDER BY id")).scalars()]
+    usual = {"date": "2026-03-16", "time": "09:00"}
+    told = [_natural(kind, names, usual | fields) for kind, names, fields in slots.values()]
+    told[3] = "2026-03-17"
+    assert found[: len(slots)] == told
+    assert found[len(slots) :] == ["2026-03-18|Trial", "2026-03-18|trial", "2026-03-19|Trial", "2026-03-19|trial"]
+    owed = [{"due_date": "2026-04-01", "description": what} for what in ("court  FINE", "FINE " * 100)]
+    assert paid == [_natural("payment", ("due_date", "description"), each) for each in owed]
+
+
+def _natural(kind: str, names: tuple[str, ...], fields: dict[str, str]) -> str:
+    """The key as the engine writes it."""
+    return natural_texts(kind, [names], {f"{kind}.{name}": [value] for name, value in fields.items()}, 1)[0]
+
+
+def _bounded(key: str) -> str:
+    """As keys of more than 500 characters were kept."""
+    return key if len(key) <= 500 else f"{key[:435]}\x1f{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def test_people_known_by_their_case_are_known_by_its_county_too(empty: Database) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    own = "agency_id, template, created_upload, updated_upload, identity"
+    clients = [
+        "pine\x1fbo\x1fC1",
+        "pine\x1fbo\x1fq\x1fjr\x1fC1",
+        "pine\x1fbo\x1fC2",
+        "#1",
+        "\x1ename+dob+case\x1foak\x1f\x1f\x1f\x1f1990-01-01\x1fC1",
+    ]
+    with empty.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0005")
+        for identity in ("\x1enumber+location\x1fC1\x1fadams", "\x1enumber+location\x1fC1\x1fbaker", "C2"):
+            conn.execute(text(f"INSERT INTO cases ({own}) VALUES ('a', 't', 'u', 'u', :one)"), {"one": identity})
+        for identity in clients:
+            conn.execute(text(f"INSERT INTO clients ({own}) VALUES ('a', 't', 'u', 'u', :one)"), {"one": identity})
+        for case, client in ((1, 1), (2, 1), (2, 2), (3, 3), (1, 4), (1, 5)):
+            party = "agency_id, template, created_upload, updated_upload, case_id, client_id"
+            conn.execute(text(f"INSERT INTO case_parties ({party}) VALUES ('a', 't', 'u', 'u', {case}, {client})"))
+    with empty.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+        found = [*conn.execute(text("SELECT identity FROM clients ORDER BY id")).scalars()]
+    assert found == [
+        "\x1ename+case\x1fpine\x1fbo\x1f\x1f\x1fC1\x1fadams",
+        "\x1ename+case\x1fpine\x1fbo\x1fq\x1fjr\x1fC1\x1fbaker",
+        "pine\x1fbo\x1fC2",
+        "#1",
+        "\x1ename+dob+case\x1foak\x1f\x1f\x1f\x1f1990-01-01\x1fC1\x1fadams",
+    ]

@@ -1,0 +1,59 @@
+"""Whether a file has the columns that records are matched by, as the file before had them.
+
+A hearing that is known by its date and type is another one where no type is told. So a column that is optional may be
+missing in every file, or in none: if it came and went, each record would be made a second time.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from ingest.mapping.plan import Plan, described, map_columns
+from ingest.template import Template
+
+_WHEN = ("event.date", "event.time")
+
+
+def refuse_unsteady(
+    template: Template, plan: Plan, before: Sequence[str], matched: Collection[str], limits: Limits
+) -> None:
+    """Compare with the file whose first row was `before`; `matched` are the fields that records are matched by.
+
+    Raises IngestError: one of their columns is gone, or new.
+    """
+    try:
+        earlier = map_columns(template, before, limits)
+    except IngestError:
+        return  # the template itself has changed
+    now, then = (_sources(template, columns, matched) for columns in (plan.columns, earlier.columns))
+    gone, new = [then[name] for name in then if name not in now], [now[name] for name in now if name not in then]
+    if gone:
+        said = f"The file lacks {described(template.columns[gone[0]])}, which the file before had"
+    elif new:
+        said = f"The file has {described(template.columns[new[0]])}, which the file before lacked"
+    else:
+        return
+    raise IngestError(
+        "unsteady_column",
+        f"{said}. Records are matched by it: each would be made a second time.",
+        "Export the file as before. If it is to stay so, change the template: optional no more, or not mapped.",
+    )
+
+
+def _sources(template: Template, columns: Mapping[str, int], matched: Collection[str]) -> dict[str, str]:
+    """What the fields are made of in a file with these columns, each with a slot of it: every column of a joined field,
+    of another one any. Date and time may stand in one column."""
+    fields, combined = set(matched), "event.datetime" in template.fields
+    if combined and fields & set(_WHEN):
+        fields |= set(_WHEN)
+    found = {}
+    for field in sorted(fields):
+        rule = template.rules.get(field)
+        slots = [slot for slot in (rule.slots if rule else (field,)) if slot in columns]
+        if field in _WHEN and combined and "event.datetime" in columns:
+            found[field] = "event.datetime"
+        elif rule and rule.way == "join":
+            found |= {slot: slot for slot in slots}
+        elif slots:
+            found[field] = slots[0]
+    return found
