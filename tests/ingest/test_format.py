@@ -1,5 +1,6 @@
 """The `[file]` table of a template, and what is said where a file is not as it says."""
 
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,12 @@ def test_what_is_said_is_kept(said: dict[str, Any], form: FileFormat) -> None:
         ({"trailer": "("}, "template_trailer", "pattern"),
         ({"trailer": "(a)(b)"}, "template_trailer", "captured"),
         ({"trailer": ""}, "template_trailer", "pattern"),
+        ({"trailer": 7}, "template_trailer", "pattern"),
+        ({"trailer": r"(?=TRL)"}, "template_trailer", "no backreferences and no lookaround"),
+        ({"trailer": r"(T)\1"}, "template_trailer", "no backreferences and no lookaround"),
+        ({"trailer": r"\QT"}, "template_trailer", "cannot be used"),
+        ({"trailer": "((a{1000}){1000})"}, "template_trailer", "cannot be used"),
+        ({"trailer": "T" * 201}, "template_trailer", "200 characters"),
     ],
 )
 def test_what_cannot_be_said_is_told(said: dict[str, Any], code: str, says: str) -> None:
@@ -176,6 +183,37 @@ def test_headings_of_two_lines_of_text_are_put_together(tmp_path: Path) -> None:
     found = read(tmp_path / "x", FileFormat(header_rows=2), ["Case Number", "Defendant DOB"])
     assert found.names == ["Case Number", "Defendant Last", "Defendant First", "Defendant DOB"]
     assert found.rows == [(4, ["1", "Alder", "Avery", "x"])]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "last", "code"),
+    [
+        (r"TRL\|(\d+)", "TRL|2 rows", None),
+        (r"TRL\|(\d+)", "TRL|3", "wrong_count"),
+        (r"TRL\|(\d+)", "X TRL|2", "missing_trailer"),
+        (r"TRL\|(\d*)", "TRL|", "wrong_count"),
+        (r"(?i)trl", "TRL|3", None),
+        (r"(?:a|TRL)\|0*(?P<rows>[\d,]+)", "TRL|0002", None),
+        (r"(a|a)*$", "a" * 999 + "!", "missing_trailer"),
+        (r"(a*)*b", "a" * 999, "missing_trailer"),
+    ],
+    ids=["counts", "other count", "only at the beginning", "no count", "flags", "named", "hostile", "nested"],
+)
+def test_a_trailer_is_told_by_its_pattern(tmp_path: Path, pattern: str, last: str, code: str | None) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text(f"a|b\n1|2\n3|4\n{last}\n")
+    began = time.process_time()
+    assert outcome(path, FileFormat(trailer=pattern)) == (code or 2)
+    assert time.process_time() - began < 5
+
+
+def outcome(path: Path, form: FileFormat) -> int | str:
+    """How many rows the file has, or why it cannot be used."""
+    try:
+        with open_outline(path, form, [], 2, Limits()) as outline:
+            return len(outline.rows)
+    except IngestError as error:
+        return error.code
 
 
 def test_a_fixed_width_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
