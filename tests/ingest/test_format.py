@@ -8,6 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from ingest.answer import receipt_text
 from ingest.errors import IngestError
 from ingest.format import FileFormat, read_format
 from ingest.limits import Limits
@@ -100,6 +101,20 @@ def test_a_missing_column_names_the_other_sheets(court: Court, tmp_path: Path) -
     error = told(court, "", (tmp_path / "x").read_bytes())
     assert error.code == "missing_column"
     assert "'Summary' was read, of 'Summary', 'Hearings'" in error.hint
+
+
+def test_sheets_that_are_passed_over_are_noted_in_the_receipt(court: Court, tmp_path: Path) -> None:
+    rows = [["ID", "Case"], ["1", "CR-1"]]
+    court.template('name = "t"\n[columns]\ncase.number = "Case"\nclient.reference = "ID"\n', "/t")
+    for names in (["ECR"], ["ECR", "March"], ["ECR", *(f"Day {day}" for day in range(1, 13))]):
+        as_xlsx(tmp_path / "x", dict.fromkeys(names, rows))
+        upload = court.push((tmp_path / "x").read_bytes(), f"/t/{len(names)}.xlsx")
+        text = receipt_text(upload, [])
+        assert upload.status == "processed"
+        assert ('Only the sheet "ECR" was read' in text) == (len(names) > 1)
+    assert 'another sheet, which was not: "March".' not in text
+    assert '12 other sheets, which were not: "Day 1", "Day 2"' in text
+    assert '"Day 10" and 2 more.' in text
 
 
 def test_an_empty_sheet_is_told(court: Court, tmp_path: Path) -> None:
