@@ -7,10 +7,10 @@ named: a hearing must not be lost because of a mistyped phone number). Both are 
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,8 @@ NAME_BYTES = 255
 ANSWER_COLUMNS = ("row number", "reasons")
 """What the error file puts before the court's own columns, where rows of any length leave them in their place; ignored
 when the file is sent again."""
+
+_BLOCK = 100  # rows of an error file that are written at once; each may have a megabyte
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins so is executed by spreadsheets (OWASP, "CSV Injection")."""
@@ -219,23 +221,36 @@ def _taken(upload: Upload) -> list[str]:
 
 
 def error_file(upload: Upload, errors: Iterable[RowError]) -> bytes:
-    """The failing rows as they came, to be corrected and sent again as they are.
+    """The whole error file at once (`error_blocks`), where it is known to be small."""
+    return b"".join(error_blocks(upload, errors))
+
+
+def error_blocks(upload: Upload, errors: Iterable[RowError]) -> Iterator[bytes]:
+    """The failing rows as they came, to be corrected and sent again as they are, some hundred at a time.
 
     UTF-8 with a byte order mark (so that spreadsheets show names rightly), `row number` and `reasons`, which the engine
     ignores, then the court's own columns, with its delimiter and its way with quotes. A short row stays short, so that
     it cannot pass by accident; a NUL is shown as U+FFFD, for the same reason. Cells that a spreadsheet would execute
     begin with an apostrophe, which the engine takes off again. `errors` must be all of the upload's, in row order.
     """
-    own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] == ANSWER_COLUMNS else 0
     delimiter = upload.delimiter or ","
-    lines = [[*ANSWER_COLUMNS, *map(neutral, upload.header[own:])]]
+    lines = _error_lines(upload, errors)
+    mark = b"\xef\xbb\xbf"
+    while block := list(islice(lines, _BLOCK)):
+        text = _written(block, delimiter) if upload.quoting else _unquoted(block, delimiter)
+        yield mark + text.encode("utf-8", "replace")
+        mark = b""
+
+
+def _error_lines(upload: Upload, errors: Iterable[RowError]) -> Iterator[list[str]]:
+    """The header of the error file, and its rows."""
+    own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] == ANSWER_COLUMNS else 0
+    yield [*ANSWER_COLUMNS, *map(neutral, upload.header[own:])]
     for row, group in groupby((error for error in errors if error.severity != "excluded"), key=lambda error: error.row):
         told = list(group)
-        cells = cells_of(told[0].raw.replace("\0", "\ufffd"), delimiter, upload.quoting)[own:]
+        cells = cells_of(told[0].raw.replace("\0", "\ufffd"), upload.delimiter or ",", upload.quoting)[own:]
         reasons = "; ".join(dict.fromkeys(f"{e.column}: {e.message}" if e.column else e.message for e in told))
-        lines.append([str(row), neutral(reasons), *map(neutral, cells)])
-    text = _written(lines, delimiter) if upload.quoting else _unquoted(lines, delimiter)
-    return b"\xef\xbb\xbf" + text.encode("utf-8", "replace")
+        yield [str(row), neutral(reasons), *map(neutral, cells)]
 
 
 def _written(lines: list[list[str]], delimiter: str) -> str:

@@ -2,8 +2,8 @@
 
     with a source of bytes that never changes and an arrival that waits:
      1  measure          size and SHA-256
-     2  duplicate?       the same name and content for the same profile and template version as the last time, or (if
-                         the profile says so) the same name for it at all
+     2  duplicate?       the same name and content for the same profile and template version as the last time, and
+                         nothing has touched its records since; or (if the profile says so) the same name at all
      3  tell             how it is written; split it into records; find the template's columns in its header
      4  recall           which rows are as they were in this template's last file; which records are dirty
      5  read, check      the other rows, in chunks: cells, values, keys, row errors
@@ -175,18 +175,30 @@ def _find_duplicate(conn: Connection, task: _Task) -> str | None:
     if earlier is None:
         return None
     when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
-    if earlier.sha256 == task.upload.sha256 and _read_alike(find_upload(conn, earlier.upload_id or ""), task.upload):
+    made = find_upload(conn, earlier.upload_id or "")
+    if made and _read_alike(made, task.upload) and _still_holds(conn, made):
         return f"The same content came under the same name on {when} and was processed then."
     if task.profile.skip_same_name:
         return f"A file of the same name was processed on {when}, and this profile takes each name once."
     return None
 
 
-def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
-    """Whether the same version of the same template read both: another one may read other things in the same bytes."""
-    if earlier is None:
-        return False
-    return (earlier.template, earlier.template_version) == (upload.template, upload.template_version)
+def _read_alike(earlier: Upload, upload: Upload) -> bool:
+    """Whether the same version of the same template read the same bytes: another one may read other things in them."""
+    return (earlier.sha256, earlier.template, earlier.template_version) == (
+        upload.sha256,
+        upload.template,
+        upload.template_version,
+    )
+
+
+def _still_holds(conn: Connection, earlier: Upload) -> bool:
+    """Whether what the upload left behind is what is there: its skip index is still the template's.
+
+    Last Monday's `mon.txt` is news again after the files of the other days, whatever their names, and so it is after
+    another template, or a person, has changed its records: all of them replace the index, or drop it.
+    """
+    return skip.current_index(conn, earlier.agency_id, earlier.template) == earlier.id
 
 
 # --- 3 tell

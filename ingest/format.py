@@ -15,13 +15,13 @@
 `.zip` and `.gz` need not be said: what holds the file is always told from its content, and so is a byte order mark.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from ingest.errors import IngestError
+from ingest.pattern import count_groups, refuse_unusable
 
 KEYS = (
     *("kind", "header", "header_rows", "delimiter", "encoding", "quoting"),
@@ -160,13 +160,17 @@ def _trailer(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        groups = re.compile(value).groups if isinstance(value, str) and value else 2
-    except (re.error, RecursionError, OverflowError):
-        groups = 2
-    if groups > 1:
-        raise IngestError(
-            "template_trailer",
-            "trailer must be a pattern for the last line, in which at most the number of rows is captured.",
-            r"For example: trailer = 'TRAILER\|(\d+)'",
-        )
+        refuse_unusable(value if isinstance(value, str) else "")
+    except IngestError as error:
+        raise _no_trailer(f"{error.message} {error.hint}") from error
+    if count_groups(value) > 1:
+        raise _no_trailer("")
     return str(value)
+
+
+def _no_trailer(why: str) -> IngestError:
+    return IngestError(
+        "template_trailer",
+        "trailer must be a pattern for the last line, in which at most the number of rows is captured.",
+        rf"{why} For example: trailer = 'TRAILER\|(\d+)'".strip(),
+    )

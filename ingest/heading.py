@@ -1,6 +1,5 @@
 """The lines of a file that are no rows: what stands above the header, the header itself, and the trailer."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from ingest.format import FileFormat
 from ingest.mapping import is_answered
 from ingest.parse import LOOKED_AT, Dialect, Kind, Records, cells_of, decode
 from ingest.parse.records import Ints
+from ingest.pattern import match_beginning
 from ingest.workbook import Sheet
 
 _LONGEST_TRAILER = 1000
@@ -136,7 +136,8 @@ def without_trailer(rows: Ints, top: Top, pattern: str | None) -> Ints:
         return rows
     while len(rows) and top.is_blank(int(rows[-1])):
         rows = rows[:-1]
-    found = re.match(pattern, top.text(int(rows[-1]))[:_LONGEST_TRAILER]) if len(rows) else None
+    last = top.text(int(rows[-1]))[:_LONGEST_TRAILER] if len(rows) else None
+    found, counted = (False, None) if last is None else match_beginning(pattern, last)
     if not found:
         raise IngestError(
             "missing_trailer",
@@ -144,7 +145,6 @@ def without_trailer(rows: Ints, top: Top, pattern: str | None) -> Ints:
             "Send the whole file again.",
         )
     rows = rows[:-1]
-    counted = found[1] if found.re.groups else None
     if counted is not None and _number(counted) != len(rows):
         raise IngestError(
             "wrong_count",

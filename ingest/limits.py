@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Limits:
     """Bounds of one ingest run.
 
-    Sizes are bytes of the file as it lies on disk; `cell` is characters. `chunk` bounds the memory of the run:
+    Sizes are bytes of the file as it lies on disk; `cell` is characters. `records` counts empty lines, too, since each
+    costs its time; a record costs some 50 bytes of memory until the file is done. `chunk` bounds the memory of the run:
     at most that many rows, of about `chunk_bytes`, are held as cells at a time. The result never depends on `chunk`,
     `chunk_bytes` or `block`.
 
@@ -17,6 +18,7 @@ class Limits:
     """
 
     file: int = 2 * 1024**3
+    records: int = 10_000_000
     record: int = 1024**2
     record_lines: int = 1000
     columns: int = 1000

@@ -20,6 +20,8 @@ from ingest.workbook import Sheet
 SAMPLE = 100
 """Records by which the width of a file without a header is told."""
 
+_SHEETS = 10
+_LONGEST_NAME = 40
 _ABOUT_CONTENT = ("empty_file", "header_only", "missing_column", "missing_trailer")
 
 
@@ -44,10 +46,26 @@ class Outline:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the receipt."""
-        if self.sheet is None or not self.sheet.errors:
-            return ()
-        cells = "One cell holds" if self.sheet.errors == 1 else f"{self.sheet.errors:,} cells hold"
-        return (f"{cells} a formula's error (such as #N/A) and no value: read as empty.",)
+        return _notes(self.sheet) if self.sheet else ()
+
+
+def _notes(sheet: Sheet) -> tuple[str, ...]:
+    notes = []
+    if sheet.errors:
+        cells = "One cell holds" if sheet.errors == 1 else f"{sheet.errors:,} cells hold"
+        notes.append(f"{cells} a formula's error (such as #N/A) and no value: read as empty.")
+    if others := [name for name in sheet.sheets if name != sheet.name]:
+        more = f" and {len(others) - _SHEETS:,} more" if len(others) > _SHEETS else ""
+        names = ", ".join(_named(name) for name in others[:_SHEETS])
+        what = "another sheet, which was" if len(others) == 1 else f"{len(others):,} other sheets, which were"
+        notes.append(f"Only the sheet {_named(sheet.name)} was read. The workbook has {what} not: {names}{more}.")
+    return tuple(notes)
+
+
+def _named(name: str) -> str:
+    """A sheet's name as it can be shown, on one line; Excel's have up to 31 characters."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    return f'"{shown if len(shown) <= _LONGEST_NAME else shown[:_LONGEST_NAME] + "…"}"'
 
 
 @contextmanager

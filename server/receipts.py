@@ -6,25 +6,42 @@ link, and files are written under a dot-name and renamed.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ingest.answer import RowError, Upload, answer_name, error_file, receipt, receipt_text
+from ingest.answer import RECEIPT_ERRORS, RowError, Upload, answer_name, error_blocks, receipt, receipt_text
 from ingest.arrival import Arrival
 from server.errors import AppError, Code
 
 FOLDER = "receipts"
 
 
-def drop_receipt(home: Path, upload: Upload, errors: Sequence[RowError]) -> None:
-    """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict."""
+def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError]) -> None:
+    """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict.
+
+    `errors` are all of the upload's, in row order; they are read once and never held at the same time.
+    """
+    shown: list[RowError] = []
+    passing = _keeping(errors, shown)
     with _folder(home) as folder:
         if upload.error_file:
-            _write(folder, upload.error_file, error_file(upload, errors))
-        _write(folder, upload.receipt_text_file, receipt_text(upload, errors).encode())
-        _write(folder, upload.receipt_file, _json(receipt(upload, errors)))
+            _write(folder, upload.error_file, error_blocks(upload, passing))
+        deque(passing, maxlen=0)  # what no error file has read
+        _write(folder, upload.receipt_text_file, [receipt_text(upload, shown).encode()])
+        _write(folder, upload.receipt_file, [_json(receipt(upload, shown))])
+
+
+def _keeping(errors: Iterable[RowError], shown: list[RowError]) -> Iterator[RowError]:
+    """The errors as they come; `shown` grows to as many of each severity as a receipt shows."""
+    seen: Counter[str] = Counter()
+    for error in errors:
+        seen[error.severity] += 1
+        if seen[error.severity] <= RECEIPT_ERRORS:
+            shown.append(error)
+        yield error
 
 
 def drop_notice(home: Path, arrival: Arrival, at: datetime) -> None:
@@ -32,8 +49,8 @@ def drop_notice(home: Path, arrival: Arrival, at: datetime) -> None:
     notice = {"file": arrival.path, "arrival": arrival.id, "status": arrival.state, "message": arrival.detail}
     text = f"File:      {arrival.path}\nResult:    Nothing was taken from this file.\n\n{arrival.detail}\n"
     with _folder(home) as folder:
-        _write(folder, answer_name(arrival.name, arrival.id, "receipt.txt"), text.encode())
-        _write(folder, answer_name(arrival.name, arrival.id, "receipt.json"), _json({**notice, "at": at.isoformat()}))
+        _write(folder, answer_name(arrival.name, arrival.id, "receipt.txt"), [text.encode()])
+        _write(folder, answer_name(arrival.name, arrival.id, "receipt.json"), [_json({**notice, "at": at.isoformat()})])
 
 
 def _json(document: object) -> bytes:
@@ -65,12 +82,12 @@ def _folder(home: Path) -> Iterator[int]:
         os.close(folder)
 
 
-def _write(folder: int, name: str, content: bytes) -> None:
+def _write(folder: int, name: str, blocks: Iterable[bytes]) -> None:
     beside = f".{name[-60:]}.tmp"  # the end holds the id; whole, a long name would not leave room for more
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines(blocks)
             file.flush()
             os.fsync(file.fileno())
         os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)

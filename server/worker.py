@@ -129,8 +129,7 @@ def _answer(state: State, agency: Agency, upload: Upload) -> None:
     if upload.answered_at is not None:
         return
     with state.database.reading() as conn:
-        rows = inbox.row_errors(conn, upload.id)
-    drop_receipt(state.settings.home(agency.slug), upload, rows)
+        drop_receipt(state.settings.home(agency.slug), upload, inbox.each_row_error(conn, upload.id))
     _keep(state, upload.arrival_id, upload.sha256)
     with state.database.writing() as conn:
         inbox.mark_answered(conn, upload.id, now())

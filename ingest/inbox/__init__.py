@@ -19,12 +19,21 @@ from ingest.inbox.arrivals import (
 from ingest.inbox.listing import COLUMNS, records
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
-from ingest.inbox.uploads import find_upload, list_uploads, mark_answered, record_upload, row_errors, unanswered
+from ingest.inbox.uploads import (
+    each_row_error,
+    find_upload,
+    list_uploads,
+    mark_answered,
+    record_upload,
+    row_errors,
+    unanswered,
+)
 
 __all__ = [
     "COLUMNS",
     "add_profile",
     "add_template",
+    "each_row_error",
     "find_arrival",
     "find_profile",
     "find_template",

@@ -1,10 +1,11 @@
 """Uploads and their row errors, and which of them the agency has not been told of yet."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from ingest import tables
 from ingest.answer import Counts, RowError, Upload
@@ -77,12 +78,21 @@ def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:
 
 def row_errors(conn: Connection, upload_id: str, limit: int | None = None) -> list[RowError]:
     """The upload's row errors in the order of the file."""
+    return list(map(_row_error, conn.execute(_row_errors(upload_id).limit(limit))))
+
+
+def each_row_error(conn: Connection, upload_id: str) -> Iterator[RowError]:
+    """The same for a file that may have a million; they are fetched as they are consumed."""
+    return map(_row_error, conn.execution_options(yield_per=100).execute(_row_errors(upload_id)))
+
+
+def _row_errors(upload_id: str) -> Select[Any]:
     table = tables.row_errors
-    query = select(table).where(table.c.upload_id == upload_id).order_by(table.c.position).limit(limit)
-    return [
-        RowError(row.row_number, row.column_name, row.value, row.code, row.message, row.severity, row.raw)
-        for row in conn.execute(query)
-    ]
+    return select(table).where(table.c.upload_id == upload_id).order_by(table.c.position)
+
+
+def _row_error(row: Row[Any]) -> RowError:
+    return RowError(row.row_number, row.column_name, row.value, row.code, row.message, row.severity, row.raw)
 
 
 def _upload(row: Row[Any]) -> Upload:

@@ -38,6 +38,9 @@ class Kind(IntEnum):
     UNCLOSED = 5
 
 
+_LINES = 500_000
+"""Lines that a piece of a file has, about, at most."""
+
 _TELLING = 4
 """Columns from which on a line inside a cell is told from a row by its delimiters; in fewer, prose has as many."""
 
@@ -78,11 +81,20 @@ class _Block:
 def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits) -> Records:
     """Split the file into records.
 
-    Raises IngestError: a quote never closed, a line too long, not text after all, bytes of no known encoding.
+    Raises IngestError: too many records, a quote never closed, a line too long, not text after all, bytes of no known
+    encoding.
     """
-    blocks = list(_blocks(file, dialect, limits))
-    arrays = {f.name: np.concatenate([getattr(block, f.name) for block in blocks]) for f in fields(_Block)[:5]}
-    told = _encoding(blocks, dialect, encoding)
+    blocks: list[_Block] = []
+    count = 0
+    for block in _blocks(file, dialect, limits):
+        count += len(block.start) + block.blank
+        if count > limits.records:
+            raise _too_many(limits)
+        blocks.append(block)
+    told, blank = _encoding(blocks, dialect, encoding), sum(block.blank for block in blocks)
+    parts = {f.name: [getattr(block, f.name) for block in blocks] for f in fields(_Block)[:5]}
+    blocks.clear()  # so that never more than one array is there twice
+    arrays = {name: np.concatenate(parts.pop(name)) for name in tuple(parts)}
     kind = cast(NDArray[np.uint8], arrays["kind"])
     if told != "utf-8":
         kind[kind == Kind.UNREADABLE] = Kind.ODD
@@ -91,7 +103,7 @@ def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits)
         raise IngestError(
             "binary", "The file is not text: it is full of NUL bytes.", "Export it as CSV or pipe-delimited text."
         )
-    return Records(**arrays, encoding=told, blank=sum(block.blank for block in blocks))
+    return Records(**arrays, encoding=told, blank=blank)
 
 
 def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str:
@@ -108,15 +120,22 @@ def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str
 def _blocks(file: BinaryIO, dialect: Dialect, limits: Limits) -> Iterator[_Block]:
     file.seek(dialect.begin)
     base, line, text = dialect.begin, dialect.line, b""
-    while True:
-        read = file.read(limits.block)
-        text += read
-        final = not read
+    for piece in _pieces(file, dialect.newline, limits):
+        text += piece
+        final = not piece
         block, used, lines = _split(text, base, line, dialect, limits, final)
         yield block
         base, line, text = base + used, line + lines, text[used:]
-        if final:
-            return
+
+
+def _pieces(file: BinaryIO, newline: bytes, limits: Limits) -> Iterator[bytes]:
+    """The rest of the file, block by block, and an empty one at the end; blocks full of line ends in smaller pieces,
+    since memory is taken for each line."""
+    while block := file.read(limits.block):
+        step = -(-len(block) // (1 + block.count(newline) // _LINES))
+        for begin in range(0, len(block), step):
+            yield block[begin : begin + step]
+    yield b""
 
 
 def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, final: bool) -> tuple[_Block, int, int]:
@@ -331,6 +350,14 @@ def _refuse_long(starts: Ints, ends: Ints, lines: Ints, limits: Limits) -> None:
     long = np.flatnonzero(ends - starts > limits.record)
     if len(long):
         raise _too_long(int(lines[long[0]]), limits)
+
+
+def _too_many(limits: Limits) -> IngestError:
+    return IngestError(
+        "too_many_rows",
+        f"The file has more than {limits.records:,} lines.",
+        "Look at the export; if they are all meant, send the file in parts.",
+    )
 
 
 def _too_long(line: int, limits: Limits) -> IngestError:

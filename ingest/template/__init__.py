@@ -32,6 +32,7 @@ Written in TOML; docs/templates.md tells all of it:
 """
 
 from ingest.template.formats import DATE_FORMATS, TIME_FORMATS
+from ingest.template.lookup import with_files, with_lookup
 from ingest.template.model import (
     Clock,
     Exclude,
@@ -45,7 +46,7 @@ from ingest.template.model import (
     slot_owner,
     split_party,
 )
-from ingest.template.toml import builtin_templates, load_template, with_lookup
+from ingest.template.toml import builtin_templates, load_template
 
 __all__ = [
     "DATE_FORMATS",
@@ -63,5 +64,6 @@ __all__ = [
     "of_party",
     "slot_owner",
     "split_party",
+    "with_files",
     "with_lookup",
 ]

@@ -2,18 +2,20 @@
 
 import csv
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ingest.errors import IngestError
+from ingest.pattern import refuse_unusable
 from ingest.record import CASES, CLIENTS, EVENTS, PAYMENTS, WHEN_FIELDS
 from ingest.template.columns import Mapped, known_field, place
+from ingest.template.lookup import lookup_file
 from ingest.template.model import Exclude, Match, slot, tidied
 from ingest.template.place import Path, TemplateError, near
 
 _TESTS = ("is", "is_not", "blank", "matches", "past")
 _KEYS = ("field", "column", "name", *_TESTS)
-_LONGEST_PATTERN = 200
 _MATCHED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "client": frozenset({*(f.partition(".")[2] for f in CLIENTS.fields), "name", "case"}),
@@ -105,21 +107,11 @@ def _argument(test: str, value: Any, path: Path) -> dict[str, Any]:
 
 def _pattern(value: Any, path: Path) -> str:
     """A regular expression of RE2's, which takes time in proportion to the text, whatever the pattern."""
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_PATTERN:
-        raise TemplateError("template_pattern", "matches must be a regular expression.", path=path)
-    import pyarrow as pa  # costs a third of a second, and few templates have patterns
-    import pyarrow.compute as pc
-
     try:
-        pc.match_substring_regex(pa.array([""]), value)
-    except pa.ArrowInvalid as error:
-        raise TemplateError(
-            "template_pattern",
-            f"The pattern cannot be used: {str(error).removeprefix('Invalid regular expression: ')}.",
-            "Patterns are those of RE2: no backreferences and no lookaround.",
-            path,
-        ) from error
-    return value
+        refuse_unusable(value if isinstance(value, str) else "")
+    except IngestError as error:
+        raise TemplateError(error.code, error.message, error.hint, path) from error
+    return str(value)
 
 
 def read_match(table: Mapping[str, Any]) -> Match:
@@ -171,6 +163,13 @@ def read_lookups(tables: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
     found = {}
     for name, table in tables.items():
         path: Path = ("lookups", name)
+        if lookup_file(table) is not None:
+            raise TemplateError(
+                "template_lookup",
+                f"The lookup {name} names a file, which a template by itself cannot read.",
+                "Add it with: dropslot template add AGENCY FILE.toml, beside which the file lies.",
+                path,
+            )
         if not isinstance(table, Mapping):
             raise TemplateError("template_lookup", f"The lookup {name} must be a table.", path=path)
         found[name] = _csv(name, table, path) if "csv" in table else _pairs(name, table, path)
@@ -194,10 +193,10 @@ def _csv(name: str, table: Mapping[str, Any], path: Path) -> Mapping[str, str]:
             "template_lookup", f"The lookup {name} has csv, code and text, and nothing else.", path=path
         )
     try:
-        rows = list(csv.reader(io.StringIO(table["csv"].strip()), strict=True))
+        rows = list(_numbered(table["csv"].strip()))
     except csv.Error as error:
         raise TemplateError("template_lookup", f"The CSV of the lookup {name} cannot be read.", path=path) from error
-    header = rows[0] if rows else []
+    header = rows[0][1] if rows else []
     columns = [table.get("code", header[0] if header else ""), table.get("text", header[1] if len(header) > 1 else "")]
     for column in columns:
         if header.count(column) != 1:
@@ -208,8 +207,41 @@ def _csv(name: str, table: Mapping[str, Any], path: Path) -> Mapping[str, str]:
                 path,
             )
     code, text = header.index(columns[0]), header.index(columns[1])
-    full = [row for row in rows[1:] if len(row) > max(code, text) and row[code].strip()]
-    return MappingProxyType({tidied(row[code]): tidied(row[text]) for row in full})
+    found: dict[str, str] = {}
+    for line, row in rows[1:]:
+        if any(map(str.strip, row)):
+            _keep(found, [tidied(row[i]) if i < len(row) else "" for i in (code, text)], name, line, path)
+    if not found:
+        raise TemplateError("template_lookup", f"The CSV of the lookup {name} has a header and no codes.", path=path)
+    return MappingProxyType(found)
+
+
+def _numbered(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV, each with the number of the line that it begins on."""
+    reader, line = csv.reader(io.StringIO(text), strict=True), 1
+    for row in reader:
+        yield line, row
+        line = reader.line_num + 1
+
+
+def _keep(found: dict[str, str], pair: Sequence[str], name: str, line: int, path: Path) -> None:
+    """Add a code and its text; each has the other, and no code has two."""
+    code, text = pair
+    if not code or not text:
+        one = f"the code {code!r} and no text" if code else f"the text {text!r} and no code" if text else "neither"
+        raise TemplateError(
+            "template_lookup",
+            f"A line has code and text, but line {line} of the CSV of the lookup {name} has {one}.",
+            "Fill it in, or take the line out.",
+            path,
+        )
+    if found.setdefault(code, text) != text:
+        raise TemplateError(
+            "template_lookup",
+            f"Line {line} of the CSV of the lookup {name} has the code {code!r} again, with another text.",
+            "Keep the line that counts.",
+            path,
+        )
 
 
 def refuse_unknown_lookups(rules: Mapping[str, Any], lookups: Collection[str]) -> None:

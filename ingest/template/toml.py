@@ -57,18 +57,6 @@ def builtin_templates() -> dict[str, str]:
     return {name: named[name].read_text(encoding="utf-8") for name in sorted(named)}
 
 
-def with_lookup(text: str, name: str, content: str) -> str:
-    """The template's `text` with the CSV `content` of a lookup file as [lookups.name], so that each version of it
-    holds all that it needs. Raises IngestError if it has one already, or if nobody can write it down."""
-    head = f"[lookups.{name}]"
-    if not name.isascii() or not name.replace("_", "").replace("-", "").isalnum() or "'''" in content:
-        raise IngestError("template_lookup", f"The lookup {name} cannot be written into the template.")
-    if head in text:
-        raise IngestError("template_lookup", f"The template holds a lookup {name} already.", f"Take out {head}.")
-    body = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return f"{text.rstrip()}\n\n{head}\ncsv = '''\n{body.strip()}\n'''\n"
-
-
 def load_template(text: str) -> Template:
     """Read a template's TOML.
 

@@ -36,26 +36,18 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
 
     Fields are separated by U+001F and records end with U+001E. Texts are as they are; numbers are without exponents
     and without `.0`; dates, times and both are `2026-03-16`, `09:00:00` and `2026-03-16 09:00:00`. Both files must be
-    real ones. Raises IngestError; OSError if it is worth another try.
+    real ones. A process that is killed from outside, as the kernel does when memory is short, gets a second try.
+    Raises IngestError; OSError if it is worth another try later.
     """
-    order = json.dumps({"sheet": sheet, "limits": vars(limits)})
-    source.seek(0)
-    command = [sys.executable, "-P", "-c", _START, order]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=source,
-            stdout=out,
-            stderr=subprocess.PIPE,
-            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},  # and no secret of ours
-            timeout=limits.sheet_seconds + _ALLOWANCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _too_large(limits) from error
+    order = json.dumps({"sheet": sheet, "limits": vars(limits), "parent": os.getpid()})
+    done = _run(source, out, order, limits)
+    if done.returncode == -signal.SIGKILL:
+        done = _run(source, out, order, limits)
     report = _report(done.stderr)
     if "error" in report:
         raise IngestError(*report["error"])
+    if done.returncode == -signal.SIGKILL:
+        raise _killed()
     if READY not in done.stderr:
         raise RuntimeError(f"the reader of workbooks does not start: status {done.returncode}")
     if done.returncode in _STOPPED or b"No space left" in done.stderr:
@@ -66,6 +58,25 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
     merged = tuple((a, b, c, d) for a, b, c, d in report["merged"])
     sheets = tuple(report["sheets"])
     return Sheet(report["name"], sheets, report["columns"], merged, report["errors"], report["from_1904"])
+
+
+def _run(source: BinaryIO, out: BinaryIO, order: str, limits: Limits) -> "subprocess.CompletedProcess[bytes]":
+    """Let a process read the workbook into `out`, which is emptied first."""
+    source.seek(0)
+    out.seek(0)
+    out.truncate()
+    try:
+        return subprocess.run(
+            [sys.executable, "-P", "-c", _START, order],
+            stdin=source,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},  # and no secret of ours
+            timeout=limits.sheet_seconds + _ALLOWANCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _too_large(limits) from error
 
 
 def _report(said: bytes) -> dict[str, Any]:
@@ -82,4 +93,12 @@ def _too_large(limits: Limits) -> IngestError:
         "sheet_too_large",
         f"To read the sheet takes too long, or more than {limits.sheet_memory:,} bytes of memory.",
         "Delete cells far below or to the right of the table, or send it as CSV.",
+    )
+
+
+def _killed() -> IngestError:
+    return IngestError(
+        "sheet_killed",
+        "Reading the sheet was stopped twice from outside: this server is short of memory.",
+        "Send the file again later, or send it as CSV, which takes little memory.",
     )

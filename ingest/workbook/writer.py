@@ -4,9 +4,11 @@ Runs as a process of its own, with the workbook as its standard input, the recor
 of JSON at the end of its standard error.
 """
 
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -22,6 +24,8 @@ from ingest.workbook.parts import READY, damaged, encrypted, inspect
 
 UNIT, RECORD = "\x1f", "\x1e"
 _FOREIGN = str.maketrans({UNIT: "\ufffd", RECORD: "\ufffd"})
+_PDEATHSIG = 1
+_GRACE = 5  # seconds
 _HEADING = 100  # rows in which merged headings are looked for
 _EXACT = 1 << 53  # integers below it are exact in a workbook
 _SLACK = timedelta(milliseconds=1)  # by which a time of day is off when it is kept as a fraction
@@ -31,9 +35,11 @@ _SECOND = timedelta(seconds=1)
 def main() -> None:
     """Read what the parent wants read, and report."""
     order = json.loads(sys.argv[1])
+    die_with(order["parent"])
     limits = Limits(**order["limits"])
     resource.setrlimit(resource.RLIMIT_AS, (limits.sheet_memory, limits.sheet_memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.sheet_seconds, limits.sheet_seconds))
+    # Beyond the first the process is told (SIGXCPU), so that SIGKILL means somebody else; the second is for the deaf.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.sheet_seconds, limits.sheet_seconds + _GRACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.stderr.write(READY.decode())
     sys.stderr.flush()
@@ -44,6 +50,14 @@ def main() -> None:
     except MemoryError:
         os.abort()  # as calamine does
     sys.stderr.write("\n" + json.dumps(report))
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process as soon as the thread of `parent` that started it ends (prctl(2),
+    PR_SET_PDEATHSIG), and end at once if it has ended already."""
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limits: Limits) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
-from ingest.template import with_lookup
+from ingest.template import with_files, with_lookup
 from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
@@ -35,6 +35,7 @@ def add(
     for each in lookup or []:
         name, _, csv = each.partition("=")
         text = with_lookup(text, name, _read(Path(csv), "a CSV file, as NAME=FILE"))
+    text = with_files(text, lambda name: _read(file.parent / name, "a CSV file beside the template"))
     with open_state(context.obj) as state, state.database.writing() as conn:
         warnings = inbox.warnings(conn, find_agency(conn, agency).id, text)
         version = create_template(conn, agency, text)

@@ -231,6 +231,16 @@ def test_a_template_of_ones_own(court: Court) -> None:
     places = court.write("places.csv", b"code,place\n1A,Annex\n")
     court.dropslot.run("template", "add", court.slug, file, "--lookup", f"courts={places}")
     assert "1A,Annex" in court.dropslot.run("template", "show", court.slug, "coded").stdout
+    file.write_text(f'{coded}\n[lookups]\ncourts = "rooms.csv"\n')
+    done = court.dropslot.shell("template", "add", court.slug, file, check=False)
+    assert (done.returncode, "rooms.csv cannot be read" in done.stderr) == (1, True)
+    for text in ("Barn", "Cellar"):
+        court.write("rooms.csv", f"code,place\n2B,{text}\n".encode())
+        court.dropslot.run("template", "add", court.slug, file)
+        assert f"2B,{text}" in court.dropslot.run("template", "show", court.slug, "coded").stdout
+    court.write("rooms.csv", b"code,place\n2B,Barn\n2B,Cellar\n")
+    done = court.dropslot.shell("template", "add", court.slug, file, check=False)
+    assert (done.returncode, "has the code '2B' again" in done.stderr) == (1, True)
 
 
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:

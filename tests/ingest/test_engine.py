@@ -179,6 +179,30 @@ def test_a_duplicate_is_one_for_the_same_profile_and_template_version(court: Cou
     assert court.dump()["cases"][0][1] == "Style"
 
 
+def test_last_weeks_file_is_no_duplicate_once_another_one_was_processed(court: Court) -> None:
+    monday, tuesday = ecr(row(status="Scheduled")), ecr(row(status="Cancelled"))
+    files = [(monday, "mon"), (tuesday, "tue"), (monday, "mon"), (monday, "mon")]
+    pushed = [court.push(content, f"/upload/{day}.txt").status for content, day in files]
+    assert pushed == ["processed", "processed", "processed", "duplicate"]
+    assert court.dump()["events"][0][9] == "Scheduled", "what the court sent last is what holds"
+
+
+def test_a_file_that_changed_nothing_in_between_leaves_a_duplicate_one(court: Court) -> None:
+    content = ecr(row())
+    files = [(content, "mon"), (b"", "tue"), (content, "mon")]
+    pushed = [court.push(text, f"/upload/{day}.txt").status for text, day in files]
+    assert pushed == ["processed", "failed", "duplicate"]
+
+
+def test_a_file_is_no_duplicate_after_another_template_changed_its_records(court: Court) -> None:
+    court.template('name = "t"\n[columns]\ncase.number = "n"\ncase.style = "s"', "/a")
+    court.template('name = "u"\n[columns]\ncase.number = "n"\ncase.style = "s"', "/b")
+    mine, theirs = b"n,s\nCR-1,Mine\n", b"n,s\nCR-1,Theirs\n"
+    pushed = [court.push(text, path).status for text, path in ((mine, "/a/x"), (theirs, "/b/x"), (mine, "/a/x"))]
+    assert pushed == ["processed"] * 3
+    assert court.dump()["cases"][0][1] == "Mine"
+
+
 def test_a_profile_may_take_each_name_once(tmp_path: Path, bare_court_at: CourtAt) -> None:
     court = bare_court_at(tmp_path)
     court.profile(skip_same_name=True)

@@ -1,5 +1,6 @@
 """The `[file]` table of a template, and what is said where a file is not as it says."""
 
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from ingest.answer import receipt_text
 from ingest.errors import IngestError
 from ingest.format import FileFormat, read_format
 from ingest.limits import Limits
@@ -57,6 +59,12 @@ def test_what_is_said_is_kept(said: dict[str, Any], form: FileFormat) -> None:
         ({"trailer": "("}, "template_trailer", "pattern"),
         ({"trailer": "(a)(b)"}, "template_trailer", "captured"),
         ({"trailer": ""}, "template_trailer", "pattern"),
+        ({"trailer": 7}, "template_trailer", "pattern"),
+        ({"trailer": r"(?=TRL)"}, "template_trailer", "no backreferences and no lookaround"),
+        ({"trailer": r"(T)\1"}, "template_trailer", "no backreferences and no lookaround"),
+        ({"trailer": r"\QT"}, "template_trailer", "cannot be used"),
+        ({"trailer": "((a{1000}){1000})"}, "template_trailer", "cannot be used"),
+        ({"trailer": "T" * 201}, "template_trailer", "200 characters"),
     ],
 )
 def test_what_cannot_be_said_is_told(said: dict[str, Any], code: str, says: str) -> None:
@@ -93,6 +101,20 @@ def test_a_missing_column_names_the_other_sheets(court: Court, tmp_path: Path) -
     error = told(court, "", (tmp_path / "x").read_bytes())
     assert error.code == "missing_column"
     assert "'Summary' was read, of 'Summary', 'Hearings'" in error.hint
+
+
+def test_sheets_that_are_passed_over_are_noted_in_the_receipt(court: Court, tmp_path: Path) -> None:
+    rows = [["ID", "Case"], ["1", "CR-1"]]
+    court.template('name = "t"\n[columns]\ncase.number = "Case"\nclient.reference = "ID"\n', "/t")
+    for names in (["ECR"], ["ECR", "March"], ["ECR", *(f"Day {day}" for day in range(1, 13))]):
+        as_xlsx(tmp_path / "x", dict.fromkeys(names, rows))
+        upload = court.push((tmp_path / "x").read_bytes(), f"/t/{len(names)}.xlsx")
+        text = receipt_text(upload, [])
+        assert upload.status == "processed"
+        assert ('Only the sheet "ECR" was read' in text) == (len(names) > 1)
+    assert 'another sheet, which was not: "March".' not in text
+    assert '12 other sheets, which were not: "Day 1", "Day 2"' in text
+    assert '"Day 10" and 2 more.' in text
 
 
 def test_an_empty_sheet_is_told(court: Court, tmp_path: Path) -> None:
@@ -176,6 +198,37 @@ def test_headings_of_two_lines_of_text_are_put_together(tmp_path: Path) -> None:
     found = read(tmp_path / "x", FileFormat(header_rows=2), ["Case Number", "Defendant DOB"])
     assert found.names == ["Case Number", "Defendant Last", "Defendant First", "Defendant DOB"]
     assert found.rows == [(4, ["1", "Alder", "Avery", "x"])]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "last", "code"),
+    [
+        (r"TRL\|(\d+)", "TRL|2 rows", None),
+        (r"TRL\|(\d+)", "TRL|3", "wrong_count"),
+        (r"TRL\|(\d+)", "X TRL|2", "missing_trailer"),
+        (r"TRL\|(\d*)", "TRL|", "wrong_count"),
+        (r"(?i)trl", "TRL|3", None),
+        (r"(?:a|TRL)\|0*(?P<rows>[\d,]+)", "TRL|0002", None),
+        (r"(a|a)*$", "a" * 999 + "!", "missing_trailer"),
+        (r"(a*)*b", "a" * 999, "missing_trailer"),
+    ],
+    ids=["counts", "other count", "only at the beginning", "no count", "flags", "named", "hostile", "nested"],
+)
+def test_a_trailer_is_told_by_its_pattern(tmp_path: Path, pattern: str, last: str, code: str | None) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text(f"a|b\n1|2\n3|4\n{last}\n")
+    began = time.process_time()
+    assert outcome(path, FileFormat(trailer=pattern)) == (code or 2)
+    assert time.process_time() - began < 5
+
+
+def outcome(path: Path, form: FileFormat) -> int | str:
+    """How many rows the file has, or why it cannot be used."""
+    try:
+        with open_outline(path, form, [], 2, Limits()) as outline:
+            return len(outline.rows)
+    except IngestError as error:
+        return error.code
 
 
 def test_a_fixed_width_file_that_is_cut_off_is_told(tmp_path: Path) -> None:

@@ -86,12 +86,13 @@ bare = st.text(alphabet=st.sampled_from("aé\" 'x-.1"), max_size=6)
     delimiter=st.sampled_from("|,\t;^"),
     ending=st.sampled_from(["\n", "\r\n", "\r"]),
     encoding=st.sampled_from(ENCODINGS),
+    archive=st.sampled_from(["", "gz", "zip"]),
 )
 def test_quotes_that_are_data_come_back(
-    file: Path, table: list[list[str]], delimiter: str, ending: str, encoding: str
+    file: Path, table: list[list[str]], delimiter: str, ending: str, encoding: str, archive: str
 ) -> None:
     text = "".join(delimiter.join(row) + ending for row in [NAMES, *table])
-    file.write_bytes(text.encode(encoding))
+    file.write_bytes(packed(text.encode(encoding), archive))
     found = read(file, FileFormat(quoting=False), NAMES)
     assert (found.told["delimiter"], found.refused) == (delimiter, [])
     assert found.rows == list(enumerate(table, 2))
@@ -107,14 +108,22 @@ padded = st.text(alphabet=st.sampled_from('aéñ"|, 1'), max_size=5).map(lambda 
     encoding=st.sampled_from(ENCODINGS),
     trimmed=st.booleans(),
     header=st.booleans(),
+    archive=st.sampled_from(["", "gz", "zip"]),
     limits=st.sampled_from([LIMITS, TINY]),
 )
 def test_fixed_width_comes_back(
-    file: Path, table: list[list[str]], ending: str, encoding: str, trimmed: bool, header: bool, limits: Limits
+    file: Path,
+    table: list[list[str]],
+    ending: str,
+    encoding: str,
+    trimmed: bool,
+    header: bool,
+    archive: str,
+    limits: Limits,
 ) -> None:
     widths = (8, 5, 6, 5)
     whole = [NAMES, *table] if header else table
-    file.write_bytes(as_fixed(whole, widths, ending, trimmed).encode(encoding))
+    file.write_bytes(packed(as_fixed(whole, widths, ending, trimmed).encode(encoding), archive))
     form = FileFormat(kind="fixed", widths=widths, header=header)
     found = read(file, form, NAMES if header else (), limits=limits)
     assert (found.names, found.refused) == (NAMES if header else [""] * 4, [])

@@ -3,6 +3,7 @@
 import gzip
 import io
 import time
+import tracemalloc
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -120,13 +121,45 @@ def test_a_long_text_in_every_cell_does_not_take_the_memory_of_all(file: Path) -
     assert refusal(file) == "sheet_too_large"
 
 
-def test_a_line_of_a_gigabyte_is_not_read_to_its_end(file: Path) -> None:
+@pytest.mark.parametrize(
+    ("begin", "code"),
+    [
+        (b"Party ID|Name\n1|x\n2|" + b"x" * 2_000_000, "line_too_long"),
+        (b"Party ID|" + b"x" * 2_000_000, "line_too_long"),
+        (b'Party ID|Name\n1|"x' + b"x" * 2_000_000, "line_too_long"),
+        (b'Party ID|Name\n1|"' + b"x\n" * 1_000_000, "unclosed_quote"),
+    ],
+    ids=["row", "header", "cell", "lines"],
+)
+def test_a_line_or_a_cell_of_a_gigabyte_is_not_read_to_its_end(file: Path, begin: bytes, code: str) -> None:
     with file.open("wb") as out:
-        out.write(b"Party ID|Name\n1|x\n2|" + b"x" * 2_000_000)
+        out.write(begin)
         out.truncate(1 << 30)
     began = time.monotonic()
-    assert refusal(file) == "line_too_long"
-    assert time.monotonic() - began < 5
+    tracemalloc.start()
+    try:
+        assert refusal(file) == code
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("line", [b"\n", b"1\n", b"1|2\r\n"], ids=["empty", "tiny", "rows"])
+def test_a_file_of_very_many_lines_is_not_kept_in_memory(file: Path, line: bytes) -> None:
+    file.write_bytes(b"Party ID|Name\n" + line * ((9 << 20) // len(line)))
+    tracemalloc.start()
+    try:
+        assert refusal(file, limits=Limits(records=1_000_000)) == "too_many_rows"
+        assert tracemalloc.get_traced_memory()[1] < 250 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_as_many_lines_as_are_taken_are_taken(file: Path) -> None:
+    file.write_bytes(b"Party ID|Name\n\n1|x\n2|y\n")
+    assert len(read(file, FileFormat(), ["Party ID"], limits=Limits(records=4)).rows) == 2
+    assert refusal(file, limits=Limits(records=3)) == "too_many_rows"
 
 
 def test_a_formula_with_its_result_is_a_value(file: Path) -> None:

@@ -132,6 +132,15 @@ def test_uploads_wait_for_their_answer(court: Court) -> None:
         assert inbox.find_upload(conn, "nothing") is None
 
 
+def test_row_errors_come_one_by_one_in_the_order_of_the_file(court: Court) -> None:
+    upload = court.push(ecr(*(row(str(number), date="x") for number in range(350))))
+    with court.database.reading() as conn:
+        each = inbox.each_row_error(conn, upload.id)
+        assert [next(each).row, next(each).row] == [2, 3]
+        assert [error.row for error in each] == list(range(4, 352))
+        assert list(inbox.each_row_error(conn, upload.id)) == inbox.row_errors(conn, upload.id)
+
+
 def test_unknown_kinds_of_records_are_refused(conn: Connection) -> None:
     with pytest.raises(IngestError, match="clients, contacts, cases, events"):
         inbox.records(conn, "warrants", "agency")

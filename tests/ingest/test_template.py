@@ -5,7 +5,7 @@ import pytest
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.mapping import map_columns
-from ingest.template import builtin_templates, load_template
+from ingest.template import builtin_templates, load_template, with_files
 from tests.ingest.court import HEADER, Court
 
 GOOD = 'name = "t"\n[columns]\ncase.number = "Case"\nclient.reference = ["ID", "Id"]\n'
@@ -66,6 +66,21 @@ def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
         (GOOD + 'case.style = { column = "x", lookup = "l" }', "template_lookup", "--lookup l=FILE.csv See line 5 "),
         (GOOD + '[lookups.l]\ncsv = "a,b"\ncode = "c"', "template_lookup", "no single column 'c'"),
         (GOOD + "[lookups]\nl = 3", "template_lookup", "must be a table"),
+        (GOOD + '[lookups]\nl = "places.csv"', "template_lookup", "dropslot template add"),
+        (GOOD + '[lookups.l]\nfile = "places.CSV"', "template_lookup", "dropslot template add"),
+        (GOOD + '[lookups.l]\ncsv = "a,b"', "template_lookup", "no codes"),
+        (
+            GOOD + '[lookups.l]\ncsv = "a,b\\n1,x\\n\\n ,\\n2"',
+            "template_lookup",
+            "line 5 of the CSV",
+        ),
+        (GOOD + '[lookups.l]\ncsv = "a,b\\n,x"', "template_lookup", "the text 'x' and no code"),
+        (GOOD + '[lookups.l]\ncsv = "a,b,c\\n ,,c"', "template_lookup", "has neither"),
+        (
+            GOOD + '[lookups.l]\ncsv = "a,b\\n1,x\\n1,x\\n1,y"',
+            "template_lookup",
+            "Line 4 of",
+        ),
         (GOOD + '[custom]\nparty.x = "y"', "template_field", "client, case, event, payment"),
         (GOOD + '[match]\nclient = "shoe"', "template_match", "cannot be by shoe"),
         (GOOD + '[match]\ncase = "location"', "template_match", "always known by its number"),
@@ -215,3 +230,56 @@ def test_the_width_of_a_file_without_a_header_is_that_of_most_rows(court: Court)
     [error] = court.errors(upload)
     assert (error.row, error.message) == (1, "The row has fewer columns than the other rows.")
     assert len(court.dump()["cases"]) == 2
+
+
+PLACES = '\ufeffcode,place\r\n1A,"Annex, upstairs"\r\n2B,Barn\r\n'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '[lookups]\nl = "places.csv"\n',
+        '[lookups]\nother.a = "b"\n  "l"\t=\t\'places.csv\'  # codes\n',
+        '[lookups]\nl.file = "places.csv"\nl.code = "code"\nl.text = "place"',
+        '[lookups.l]\ntext = "place"\nfile = "places.csv"\ncode = "code"\n[limits]\nrows = 7\n',
+        "lookups.l = 'places.csv'",
+    ],
+    ids=["line", "remark", "dotted", "table", "top"],
+)
+def test_a_lookup_file_becomes_a_part_of_the_template(said: str) -> None:
+    asked = []
+
+    def read(name: str) -> str:
+        asked.append(name)
+        return PLACES
+
+    good = GOOD if said.startswith("[") else f"{said}\n{GOOD}"
+    text = with_files(good + said * said.startswith("["), read)
+    template = load_template(text)
+    assert (asked, dict(template.lookups["l"])) == (["places.csv"], {"1A": "Annex, upstairs", "2B": "Barn"})
+    assert with_files(text, read) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "content", "says"),
+    [
+        ('[lookups]\nl = "../places.csv"', PLACES, "names no file beside the template"),
+        ('[lookups]\nl = "/etc/passwd"', PLACES, "names no file beside the template"),
+        ('[lookups]\nl = ""', PLACES, "names no file beside the template"),
+        ('lookups = { l = "places.csv" }', PLACES, 'on a line of its own below [lookups]: l = "places.csv"'),
+        ('[lookups]\nl = "places.csv"', "code,place\n1,'''", "control characters"),
+        ('[lookups]\nl = "places.csv"', "code,place\n1,\0", "control characters"),
+    ],
+    ids=["above", "absolute", "nothing", "inline", "quotes", "control"],
+)
+def test_a_lookup_file_that_cannot_be_taken_is_told(said: str, content: str, says: str) -> None:
+    text = f"{said}\n{GOOD}" if said.startswith("lookups") else GOOD + said
+    with pytest.raises(IngestError) as caught:
+        with_files(text, lambda _: content)
+    assert caught.value.code == "template_lookup"
+    assert says.replace("places.csv", "locations.csv") in str(caught.value)
+
+
+def test_a_template_without_lookup_files_is_left_as_it_is() -> None:
+    for text in ("[broken", GOOD, GOOD + '[lookups.l]\nfile = "Filing"\n', GOOD + "[lookups]\nl = 3"):
+        assert with_files(text, lambda _: "") == text

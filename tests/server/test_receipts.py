@@ -2,6 +2,8 @@
 
 import json
 import os
+import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from ingest.answer import RowError, Upload
 from ingest.arrival import Arrival, ArrivalState
-from server.errors import AppError
+from server.errors import AppError, Code
 from server.receipts import drop_notice, drop_receipt
 
 AT = datetime(2026, 3, 16, 6, tzinfo=UTC)
@@ -48,6 +50,43 @@ def test_a_file_with_bad_rows_gets_an_error_file(home: Path) -> None:
     drop_receipt(home, upload(error_rows=1), errors)
     content = (home / "download" / "receipts" / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig")
     assert content.splitlines()[1].startswith("3|Event Date: No such date.|17|02/30/2026")
+
+
+def test_errors_of_very_many_rows_are_written_as_they_come(home: Path) -> None:
+    errors = (RowError(row, "Event Date", "x", "bad_date", "No such date.", raw="x" * 200) for row in range(2, 50_002))
+    tracemalloc.start()
+    try:
+        drop_receipt(home, upload(error_rows=50_000), errors)
+        assert tracemalloc.get_traced_memory()[1] < 5 << 20
+    finally:
+        tracemalloc.stop()
+    folder = home / "download" / "receipts"
+    lines = (folder / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert (len(lines), lines[-1].split("|")[0]) == (50_001, "50001")
+    receipt = json.loads((folder / f"ecr.txt.{ID}.receipt.json").read_text())
+    assert [error["row"] for error in receipt["errors"]] == list(range(2, 102))
+
+
+def test_rows_left_out_are_shown_although_errors_fill_the_receipt(home: Path) -> None:
+    errors = [RowError(row, "Event Date", "x", "bad_date", "No such date.", raw="x") for row in range(2, 302)]
+    errors += [RowError(row, "", "", "excluded", "Vacated.", "excluded") for row in range(302, 502)]
+    for bad in (300, 0):
+        drop_receipt(home, upload(error_rows=bad), errors[300 - bad :])
+        receipt = json.loads((home / "download" / "receipts" / f"ecr.txt.{ID}.receipt.json").read_text())
+        assert len(receipt["errors"]) == min(bad, 100)
+        assert [each["row"] for each in receipt["excluded"]] == list(range(302, 402))
+
+
+def test_an_answer_that_breaks_off_leaves_nothing_under_its_name(home: Path) -> None:
+    def errors() -> Iterator[RowError]:
+        yield from (RowError(row, "", "x", "bad_date", "No such date.", raw="x") for row in range(2, 502))
+        raise AppError(Code.UNAVAILABLE, "The database is away.")
+
+    with pytest.raises(AppError, match="away"):
+        drop_receipt(home, upload(error_rows=1), errors())
+    assert [name for name in names(home) if not name.startswith(".")] == []
+    drop_receipt(home, upload(error_rows=1), [RowError(2, "", "x", "bad_date", "No such date.", raw="x")])
+    assert [name.rpartition(".")[2] for name in names(home)] == ["csv", "json", "txt"]
 
 
 def test_dropping_again_changes_nothing(home: Path) -> None:
