@@ -40,7 +40,7 @@ class Merge:
     is there takes over the `kept` columns that are not NULL and all `moved` ones, and, if one of them differs,
     `updated_upload`. In texts, NULL stands for nothing, '' never does. Those of the `kept` ones that are no texts are
     `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
-    there, key by key.
+    there, key by key. Each record that is changed leaves a row in the table `changes`.
     """
 
     table: str
@@ -52,6 +52,11 @@ class Merge:
     moved: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     laid: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The columns whose old and new values are kept when a record is changed."""
+        return (*self.kept, *self.moved, *self.laid, "updated_upload", "withdrawn_upload")
 
 
 class Backend(Protocol):

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ingest import tables
 from ingest.answer import Counts, RowError, Upload
@@ -32,7 +32,8 @@ def record_upload(conn: Connection, upload: Upload) -> None:
     values["header"], values["notes"] = json.dumps(upload.header), json.dumps(upload.notes)
     if upload.error is not None:
         values |= {f"error_{name}": getattr(upload.error, name) for name in ("code", "message", "hint")}
-    conn.execute(insert(uploads).values(values))
+    changed = select(func.count()).where(tables.changes.c.upload_id == upload.id).scalar_subquery()
+    conn.execute(insert(uploads).values(values | {"changed": changed}))
 
 
 def find_upload(conn: Connection, upload_id: str) -> Upload | None:
@@ -75,6 +76,7 @@ def _upload(row: Row[Any]) -> Upload:
     return Upload(
         **{name: getattr(row, name) for name in (*_PLAIN, *_NUMBERS)},
         answered_at=row.answered_at,
+        undone_at=row.undone_at,
         counts={kind: Counts(**counts) for kind, counts in json.loads(row.counts).items()},
         header=tuple(json.loads(row.header)),
         notes=tuple(json.loads(row.notes)),
