@@ -60,11 +60,11 @@ class Counts:
 class Upload:
     """One processing run of one arrival through one template.
 
-    `status` is processed, partially_processed, failed, duplicate or undone. `rows` counts the rows under the header, blank
-    ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows` are
-    disjoint; `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts, cases,
-    events, payments. `header`, `delimiter` and `quoting` are the file's
-    own; a file without a header has `column 1`, `column 2` and so on.
+    `status` is processed, partially_processed, failed, duplicate or undone. `rows` counts the rows under the header,
+    blank ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows`
+    are disjoint; `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts,
+    cases, events, payments. `header`, `delimiter` and `quoting` are the file's own; a file without a header has
+    `column 1`, `column 2` and so on.
     `error` is set when nothing at all was taken. `answered_at` is when its receipt was delivered, `undone_at` when a
     person has put back what it had changed.
     """

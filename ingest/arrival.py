@@ -49,7 +49,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that came, and its state. `source` is `sftp`, `sweep`, `cli` or `replay`; `detail` says why the state is so.
+    """A file that came, and its state; `detail` says why the state is so. `source` is sftp, sweep, cli or replay.
 
     A replay is the archived original of the upload `replay_of`, perhaps for another `template_version` than the newest.
     """

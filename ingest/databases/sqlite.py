@@ -118,8 +118,8 @@ def _watch(merge: Merge) -> str:
     each = [f"SELECT '{c}' AS name, OLD.{c} AS old, NEW.{c} AS new WHERE OLD.{c} IS NOT NEW.{c}" for c in merge.watched]
     return (
         f"CREATE TEMPORARY TRIGGER watch_{merge.table} AFTER UPDATE OF updated_upload ON main.{merge.table} BEGIN "
-        "INSERT INTO changes (upload_id, kind, record_id, before, after) "
-        f"SELECT NEW.updated_upload, '{merge.table}', NEW.id, json_group_object(name, old), json_group_object(name, new) "
+        "INSERT INTO changes (upload_id, kind, record_id, before, after) SELECT "
+        f"NEW.updated_upload, '{merge.table}', NEW.id, json_group_object(name, old), json_group_object(name, new) "
         f"FROM ({' UNION ALL '.join(each)}); END"
     )
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ingest import tables
 from ingest.answer import Counts, RowError, Upload
+from ingest.arrival import SUCCEEDED
 from ingest.errors import IngestError
 from ingest.tables import uploads
 
@@ -59,6 +60,23 @@ def unanswered(conn: Connection) -> list[Upload]:
 def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:
     """The receipt was delivered."""
     conn.execute(update(uploads).where(uploads.c.id == upload_id).values(answered_at=at))
+
+
+def mark_undone(conn: Connection, upload: Upload) -> None:
+    """Keep that the upload was undone; the agency is to be told so."""
+    values = {name: getattr(upload, name) for name in ("status", "undone_at", "answered_at")}
+    values["notes"] = json.dumps(upload.notes)
+    conn.execute(update(uploads).where(uploads.c.id == upload.id).values(values))
+
+
+def uploads_since(conn: Connection, upload: Upload) -> list[Upload]:
+    """Those of its agency that were taken after it and still count, the newest first."""
+    query = select(uploads).where(
+        uploads.c.agency_id == upload.agency_id,
+        uploads.c.finished_at > upload.finished_at,
+        uploads.c.status.in_(SUCCEEDED),
+    )
+    return [_upload(row) for row in conn.execute(query.order_by(uploads.c.finished_at.desc()))]
 
 
 def row_errors(conn: Connection, upload_id: str, limit: int | None = None) -> list[RowError]:
