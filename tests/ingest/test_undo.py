@@ -1,6 +1,9 @@
 """Undoing an upload leaves the database as it was before it, or refuses with the reason."""
 
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,7 @@ def records(court: Court) -> dict[tuple[str, int], dict[str, Any]]:
 def told(court: Court) -> list[str]:
     """All of the agency's records by what people know of them: no ids, and uploads by their content."""
     with court.database.reading() as conn:
-        shas = {id_: sha256 for id_, sha256 in conn.execute(text("SELECT id, sha256 FROM uploads"))}
+        shas = {found.id: found.sha256 for found in conn.execute(text("SELECT id, sha256 FROM uploads"))}
     found = own(court)
     names = {(kind, id_): record["identity"] for (kind, id_), record in found.items() if "identity" in record}
     shown = []
@@ -193,6 +196,59 @@ def test_many_records(court_at: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
     before = records(court)
     upload = court.push(ecr(*(row(str(i), f"CR-{i}", status="Vacated") for i in range(1500, 4500))))
     assert undo_upload(court, upload).put_back == {"events": 1500}
+    assert records(court) == before
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import event
+from ingest.record import records_of
+from ingest.undo import undo
+from server.clock import now
+from server.db import open_database
+url, agency, upload, where = sys.argv[1:]
+database = open_database(url)
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(conn, cursor, statement, *_):
+    if statement.startswith(where):
+        kill()
+
+if where == "COMMIT":
+    event.listen(database.engine, "commit", kill)
+else:
+    event.listen(database.engine, "before_cursor_execute", watch)
+with database.writing(records_of(agency)) as conn:
+    undo(conn, upload, now())
+"""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "CREATE INDEX",
+        "DELETE FROM clients",
+        "DROP INDEX",
+        "UPDATE events",
+        "UPDATE uploads",
+        "UPDATE arrivals",
+        "COMMIT",
+    ],
+)
+def test_whoever_is_killed_has_undone_nothing(court: Court, where: str) -> None:
+    court.push(ecr(row(), row("2", "CR-2")))
+    before = records(court)
+    upload = court.push(ecr(row(status="Vacated"), row("3", "CR-3")))
+    after = rows_of(court)
+    url = court.database.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", KILLED, url, court.agency, upload.id, where]
+    assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+    assert rows_of(court) == after
+    with court.database.reading() as conn:
+        assert inbox.find_upload(conn, upload.id) == upload
+    undo_upload(court, upload)
     assert records(court) == before
 
 
