@@ -75,8 +75,8 @@ def undo(conn: Connection, upload_id: str, at: datetime) -> Undone:
     _refuse_settled(upload)
     names = {"agency": upload.agency_id, "upload": upload.id}
     _refuse_unrecorded(conn, names)
+    _settle_in(conn)
     _refuse_changed_since(conn, names)
-    backend_of(conn).settle_in(conn)
     since = uploads_since(conn, upload)
     removed = _remove(conn, names)
     put_back = _put_back(conn, names) + _count_again(conn, names)
@@ -87,6 +87,16 @@ def undo(conn: Connection, upload_id: str, at: datetime) -> Undone:
     settled = update(tables.arrivals).where(tables.arrivals.c.id == upload.arrival_id)
     conn.execute(settled.values(state=ArrivalState.UNDONE, detail=sentence))
     return Undone(upload, _by_name(put_back), _by_name(removed), since)
+
+
+def _settle_in(conn: Connection) -> None:
+    """Have all the time it takes, and let the database choose its ways by what the tables hold now.
+
+    Looking them over also keeps a second undo waiting, that of another agency, which would make the same indexes.
+    """
+    backend = backend_of(conn)
+    backend.settle_in(conn)
+    backend.survey(conn, [*reversed(_KINDS), "changes"])
 
 
 # --- refuse

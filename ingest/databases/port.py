@@ -94,7 +94,7 @@ class Backend(Protocol):
         """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
-        """Temporary tables have changed: look them over, if the database needs it to choose how to join them."""
+        """Tables have changed: look them over, if the database needs it to choose how to join them."""
 
     def pack(self, pairs: str) -> str:
         """An expression: a JSON object of texts as text, of `name, value, ...`; without NULLs, NULL if it is empty.

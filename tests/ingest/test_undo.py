@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from ingest import inbox
+from ingest import engine, inbox, skip
 from ingest.answer import Upload
 from ingest.arrival import ArrivalState
 from ingest.errors import IngestError
@@ -45,7 +46,7 @@ def told(court: Court) -> list[str]:
         plain = {
             name: names.get((parents[name], value)) if name in parents else shas.get(value, value)
             for name, value in record.items()
-            if name != "id"
+            if name not in ("id", "agency_id")
         }
         shown.append(f"{kind} {sorted(plain.items())}")
     return sorted(shown)
@@ -189,6 +190,49 @@ def test_another_agencys_records_are_left_alone(court_at: Any, tmp_path: Path) -
     assert rows_of(other) == before
 
 
+def test_two_agencies_at_once(court_at: Any, tmp_path: Path) -> None:
+    courts = [court_at(tmp_path / "court", agency=agency) for agency in ("one", "two", "three")]
+    before, uploads = [], []
+    for court in courts:
+        court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(300))))
+        before.append(own(court))
+        uploads.append(court.push(ecr(*(row(str(i), f"CR-{i}", status="Held") for i in range(200, 600)))))
+    with ThreadPoolExecutor() as pool:
+        for undone in pool.map(undo_upload, courts, uploads):
+            assert (undone.put_back, undone.removed["clients"]) == ({"events": 100}, 300)
+    assert [own(court) for court in courts] == before
+
+
+def test_a_duplicate_of_what_is_undone_meanwhile_is_none(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = court.push(ecr(row()))
+    close = engine._close_duplicate
+
+    def undo_first(*arguments: Any) -> Upload | None:
+        undo_upload(court, upload)
+        return close(*arguments)
+
+    monkeypatch.setattr(engine, "_close_duplicate", undo_first)
+    again = court.push(ecr(row()))
+    assert (again.status, again.counts["events"].created) == ("processed", 1)
+
+
+def test_what_is_remembered_by_a_file_that_runs_meanwhile_is_forgotten(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [row(str(i), f"CR-{i}") for i in range(9)]
+    upload = court.push(ecr(*people))
+    load = skip.load_index
+
+    def undo_then(*arguments: Any) -> Any:
+        found = load(*arguments)
+        undo_upload(court, upload)
+        return found
+
+    monkeypatch.setattr(skip, "load_index", undo_then)
+    again = court.push(ecr(*people, row("10", "CR-10")))
+    assert (again.skipped, again.counts["events"].created) == (0, 10)
+
+
 def test_many_records(court_at: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.undo.CHUNK", 7)
     court = court_at(tmp_path / "court")
@@ -273,7 +317,7 @@ rich_row = st.builds(
 files = st.lists(rich_row, max_size=4).map(lambda rows: rich(RICH_ROW, *rows))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=files, days=st.lists(files, min_size=1, max_size=3))
 def test_any_days_are_undone_and_done_again(bare_court_at: Any, tmp_path: Path, first: str, days: list[str]) -> None:
     court = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
@@ -290,6 +334,25 @@ def test_any_days_are_undone_and_done_again(bare_court_at: Any, tmp_path: Path, 
     for number, day in enumerate((first, *days)):
         assert court.push(day, f"/rich/{number}.csv").status == uploads[number].status
     assert told(court) == after
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nights=st.lists(st.tuples(files, st.booleans()), min_size=2, max_size=6))
+def test_a_file_that_was_undone_was_never_there(
+    bare_court_at: Any, tmp_path: Path, nights: list[tuple[str, bool]]
+) -> None:
+    """Whatever is skipped afterwards: only the files that were not undone have left anything behind."""
+    court = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
+    other = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
+    for one in (court, other):
+        one.template(RICH, "/rich")
+    for number, (night, stays) in enumerate(nights):
+        upload = court.push(night, f"/rich/{number}.csv")
+        if stays:
+            other.push(night, f"/rich/{number}.csv")
+        elif upload.status != "failed":
+            undo_upload(court, upload)
+    assert told(court) == told(other)
 
 
 NUMBERS = iter(range(10_000))
