@@ -12,7 +12,21 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import cores, distance, door, handshakes, ingestion, latency, memory, neighbours, sessions, small
+from bench import (
+    busy,
+    cores,
+    distance,
+    door,
+    handshakes,
+    ingestion,
+    latency,
+    neighbours,
+    nightfall,
+    scale,
+    sessions,
+    small,
+    workbook,
+)
 from bench.figures import Figure, Missing, UnavailableError
 from bench.report import Report, print_table, versions, write_json, write_markdown
 
@@ -29,7 +43,10 @@ PARTS: Mapping[str, Callable[[Path, int, bool], Sequence[Figure | Missing]]] = M
         "neighbours": neighbours.measure,
         "ingest": ingestion.measure,
         "latency": latency.measure,
-        "memory": memory.measure,
+        "scale": scale.measure,
+        "workbook": workbook.measure,
+        "busy": busy.measure,
+        "nightfall": nightfall.measure,
     }
 )
 

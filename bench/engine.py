@@ -1,4 +1,4 @@
-"""The ingest engine as a worker calls it: a new SQLite database, an agency with a profile, one file after another."""
+"""The ingest engine as a worker calls it: a new database, an agency with a profile, one file after another."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,10 +32,10 @@ class Court:
 
 
 @contextmanager
-def court(folder: Path) -> Iterator[Court]:
-    """A court with an empty database in `folder`, which is made."""
+def court(folder: Path, url: str = "") -> Iterator[Court]:
+    """A court with an empty database: at `url`, or SQLite's in `folder`, which is made."""
     folder.mkdir(parents=True)
-    database = open_database(f"sqlite:///{folder / 'dropslot.db'}")
+    database = open_database(url or f"sqlite:///{folder / 'dropslot.db'}")
     try:
         with database.writing() as conn:
             tables.metadata.create_all(conn)

@@ -1,22 +1,27 @@
-"""Rows per second of the ingest engine: the first night, and the second, when nearly all rows are as before.
+"""Rows per second of the ingest engine: the first night, the second, when nearly all rows are as before, and a third
+with the file of the second under another name.
 
 Each measurement runs in a process of its own, on a new database, and they take turns within a round. The engine is
 warm, as in a worker: it has ingested a small file into another database before. The naive script has its libraries
 loaded. What `sqlite3 .import` does is the least that could be done: it puts the cells into one flat table, unchecked.
+PostgreSQL is compared with dropslot's own figures on SQLite; its server's CPU is not in ours.
 """
 
 import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.apart import Run, apart, timed
-from bench.figures import Figure, Target, UnavailableError, compare
+from bench.figures import Figure, Missing, Target, UnavailableError, compare
+from bench.postgres import Postgres, postgres
 
 if TYPE_CHECKING:
     from bench.naive import Instant
@@ -25,46 +30,71 @@ SEED = 20260316
 WARM_ROWS = 1_000
 ZONE = "America/Phoenix"
 DROPSLOT, NAIVE, STRICT, IMPORT = "dropslot", "naive script", "same with strptime", "sqlite3 .import"
-TARGETS = {1: Target(least=10), 2: Target(least=20)}
+POSTGRES, SQLITE = "dropslot on PostgreSQL", "on SQLite"
+DAYS = ("day 1", "day 2", "the same again")
+TARGETS: Mapping[str, Sequence[Target]] = MappingProxyType(
+    {
+        NAIVE: (Target(least=15), Target(least=40), Target(least=80)),
+        IMPORT: (Target(least=0.2), Target(least=0.6), Target(least=1)),
+        SQLITE: (Target(least=0.7),) * 3,
+    }
+)
 
 #: By side and day.
 Runs = Mapping[tuple[str, int], list[Run]]
 
 
-def measure(folder: Path, rounds: int, quick: bool) -> list[Figure]:
+def measure(folder: Path, rounds: int, quick: bool) -> list[Figure | Missing]:
     """The figures of the engine. Raises UnavailableError when sqlite3's command is missing."""
     if shutil.which("sqlite3") is None:
         raise UnavailableError("no sqlite3 here (apt-get install sqlite3)")
     rows = 10_000 if quick else 100_000
-    files = [folder / name for name in ("warm.txt", "day-1.txt", "day-2.txt")]
+    files = [folder / name for name in ("warm.txt", "day-1.txt", "day-2.txt", "again.txt")]
     apart(write_files, *files, rows)
     runs: defaultdict[tuple[str, int], list[Run]] = defaultdict(list)
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            for side, day, run in _round(Path(name), *files):
-                runs[side, day].append(run)
-    return list(_figures(runs, rows))
+    missing: list[Missing] = []
+    with ExitStack() as stack:
+        other = _other_database(stack, folder / "postgres", missing)
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory(dir=folder) as name:
+                for side, day, run in _round(Path(name), other, *files):
+                    runs[side, day].append(run)
+    return [*_figures(runs, rows), *missing]
 
 
-def write_files(warm: Path, first: Path, second: Path, rows: int) -> Run:
-    """Write the files of two days, and a small one to warm up with."""
+def _other_database(stack: ExitStack, folder: Path, missing: list[Missing]) -> Postgres | None:
+    try:
+        return stack.enter_context(postgres(folder))
+    except UnavailableError as reason:
+        missing.append(Missing(str(reason)))
+        return None
+
+
+def write_files(warm: Path, first: Path, second: Path, again: Path, rows: int) -> Run:
+    """Write the files of the days, and a small one to warm up with."""
     from ingest.sample import write_ecr
 
     write_ecr(warm, WARM_ROWS, SEED + 1)
     write_ecr(first, rows, SEED)
     write_ecr(second, rows, SEED, day=2)
+    shutil.copyfile(second, again)
     return Run(0, 0, {})
 
 
-def run_engine(folder: Path, *files: Path) -> list[Run]:
+def run_engine(folder: Path, *files: Path, urls: tuple[str, str] = ("", "")) -> list[Run]:
     """Ingest the files one after the other into one database, after the first into another."""
     from bench.engine import court
 
     warm, *days = files
-    with court(folder / "warm") as other:
+    with court(folder / "warm", urls[0]) as other:
         other.take(warm)
-    with court(folder / "engine") as own:
+    with court(folder / "engine", urls[1]) as own:
         return [timed(partial(own.take, source)) for source in days]
+
+
+def run_postgres(folder: Path, warm_url: str, url: str, *files: Path) -> list[Run]:
+    """The same on a PostgreSQL with two empty databases."""
+    return run_engine(folder / "postgres", *files, urls=(warm_url, url))
 
 
 def run_naive(folder: Path, *files: Path) -> list[Run]:
@@ -104,20 +134,30 @@ def _import(source: Path, database: Path) -> dict[str, int]:
 SIDES = ((NAIVE, run_naive), (DROPSLOT, run_engine), (STRICT, run_strict), (IMPORT, run_import))
 
 
-def _round(folder: Path, *files: Path) -> Iterator[tuple[str, int, Run]]:
+def _round(folder: Path, other: Postgres | None, *files: Path) -> Iterator[tuple[str, int, Run]]:
     for side, function in SIDES:
-        for day, run in enumerate(apart(function, folder, *files), 1):
+        for day, run in enumerate(apart(function, folder, *files)):
             yield side, day, run
+    if other is not None:
+        urls = other.create("warm"), other.create("own")
+        for day, run in enumerate(apart(run_postgres, folder, *urls, *files)):
+            yield POSTGRES, day, run
 
 
 def _figures(runs: Runs, rows: int) -> Iterator[Figure]:
-    for day in (1, 2):
-        ours = runs[DROPSLOT, day]
-        for peer, target in ((NAIVE, TARGETS[day]), (STRICT, None), (IMPORT, None)):
-            theirs = runs[peer, day]
-            mine, other = _rates(rows, ours), _rates(rows, theirs)
-            beside = _beside(ours, theirs)
-            yield compare("ingest", f"{rows // 1000}k rows, day {day}", "rows/s", mine, peer, other, target, beside)
+    for day, name in enumerate(DAYS):
+        for peer in (NAIVE, STRICT, IMPORT):
+            yield _figure(rows, f"{rows // 1000}k rows, {name}", runs[DROPSLOT, day], peer, runs[peer, day], day)
+    for day, name in enumerate(DAYS):
+        if (POSTGRES, day) in runs:
+            what = f"{rows // 1000}k rows, {name}, on PostgreSQL"
+            yield _figure(rows, what, runs[POSTGRES, day], SQLITE, runs[DROPSLOT, day], day)
+
+
+def _figure(rows: int, what: str, ours: list[Run], peer: str, theirs: list[Run], day: int) -> Figure:
+    target = TARGETS[peer][day] if peer in TARGETS else None
+    mine, other = _rates(rows, ours), _rates(rows, theirs)
+    return compare("ingest", what, "rows/s", mine, peer, other, target, _beside(ours, theirs))
 
 
 def _rates(rows: int, runs: list[Run]) -> list[float]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, text
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from ingest.databases.port import NO_OPTIONS, Fill, Merge
@@ -87,7 +88,11 @@ class SQLite:
             changes = [f"{c} = coalesce(excluded.{c}, {c})" for c in fill.kept]
             changes += [f"{c} = excluded.{c}" for c in fill.replaced]
             sql += f" ON CONFLICT ({fill.key}) DO " + (f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING")
-        conn.exec_driver_sql(sql, list(zip(*data, strict=True)))
+        raw: Any = conn.connection.dbapi_connection  # beside SQLAlchemy, which would want a list of all rows first
+        try:
+            raw.executemany(sql, zip(*data, strict=True)).close()
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True) from error
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """The statements are written so that it has no choice."""

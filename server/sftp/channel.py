@@ -22,6 +22,8 @@ SFTP_ONLY = (
     "This server speaks SFTP only: no shell, no commands, and no old scp protocol.\n"
     "Use sftp, WinSCP or FileZilla in SFTP mode, or scp without -O (OpenSSH 9 or newer).\n"
 )
+GONE = (EOFError, asyncssh.Error, ConnectionError)
+"""What ends a session because its client went."""
 NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 
 
@@ -118,7 +120,7 @@ class Channel(SSHServerStreamSession[bytes]):
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._connection.tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error and not isinstance(error, EOFError | asyncssh.Error | OSError):
+        if error and not isinstance(error, GONE):
             self._connection.log.error("ERROR", operation="session", exc_info=error)
         if not task.cancelled() and error:
             self._connection.end("Internal error; the operator finds it in the server's log.")

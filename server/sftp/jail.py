@@ -27,9 +27,12 @@ class Jail:
     def __init__(self, home: Path) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._home = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        for area in AREAS:
-            if not self._exists(area):
-                os.mkdir(area, 0o700, dir_fd=self._home)
+        try:
+            for area in AREAS:
+                self._provide(area)
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let the home go."""
@@ -130,12 +133,12 @@ class Jail:
         self.stat(path)
         return os.fstatvfs(self._home)
 
-    def _exists(self, area: str) -> bool:
+    def _provide(self, area: str) -> None:
         try:
             os.stat(area, dir_fd=self._home, follow_symlinks=False)
         except FileNotFoundError:
-            return False
-        return True
+            with suppress(FileExistsError):  # another session of the agency was quicker
+                os.mkdir(area, 0o700, dir_fd=self._home)
 
 
 def stat_at(fd: int, name: str) -> os.stat_result:

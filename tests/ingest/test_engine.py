@@ -1,6 +1,7 @@
 """The engine against the obvious implementation, against itself, and against everything that may interrupt it."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from ingest import inbox
 from ingest.answer import receipt_text
 from ingest.arrival import ArrivalState
+from ingest.databases import Fill
+from ingest.databases.sqlite import SQLite
 from ingest.engine import ingest
 from ingest.errors import IngestError
 from ingest.limits import Limits
@@ -244,20 +247,22 @@ def test_an_index_that_has_been_replaced_meanwhile_is_not_trusted(court: Court) 
 
 
 @pytest.mark.sqlite_only
-def test_staging_locks_nobody_out(court: Court) -> None:
+def test_staging_locks_nobody_out(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival, source = court.receive(ecr(row()))
     written = []
 
-    def write(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("INSERT INTO stage_events"):
+    def write(own: SQLite, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+        if fill.table == "stage_events":
             other = sqlite3.connect(court.folder / "dropslot.db", timeout=0, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             other.execute("UPDATE arrivals SET session = 'x'")
             other.execute("COMMIT")
             other.close()
             written.append(True)
+        real(own, conn, fill, data)
 
-    event.listen(court.database.engine, "before_cursor_execute", write)
+    real = SQLite.fill
+    monkeypatch.setattr(SQLite, "fill", write)
     assert ingest(court.database.engine, court.work(arrival, source)).status == "processed"
     assert written == [True]
 

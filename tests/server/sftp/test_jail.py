@@ -4,11 +4,13 @@ import os
 import socket
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from server.sftp.jail import Jail
 from server.sftp.paths import AgencyPath, read_path
 from tests.server.sftp.conftest import RunningDoor
 from tests.server.sftp.rawclient import (
@@ -341,3 +343,17 @@ def test_a_link_of_the_operators_is_never_replaced(door: RunningDoor, neighbour:
             client.rename("/upload/a.csv", "/upload/link.csv", posix=posix)
     assert door.uploaded("link.csv").is_symlink()
     assert door.uploaded("a.csv").read_bytes() == b"12345"
+
+
+def test_the_first_sessions_of_an_agency_may_come_at_once(tmp_path: Path) -> None:
+    """Each finds the two directories there or makes them; none fails because another was quicker."""
+    several, start = 8, threading.Barrier(8)
+
+    def come(home: Path) -> None:
+        start.wait(10)
+        Jail(home).close()
+
+    with ThreadPoolExecutor(several) as pool:
+        for number in range(200):
+            list(pool.map(come, [tmp_path / str(number)] * several))
+            assert sorted(path.name for path in (tmp_path / str(number)).iterdir()) == ["download", "upload"]
