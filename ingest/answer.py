@@ -65,12 +65,13 @@ class Counts:
 class Upload:
     """One processing run of one arrival through one template.
 
-    `status` is processed, partially_processed, failed or duplicate. `rows` counts the rows under the header, blank
-    ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows` are
-    disjoint; `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts, cases,
-    events, payments. `header`, `delimiter` and `quoting` are the file's
-    own; a file without a header has `column 1`, `column 2` and so on.
-    `error` is set when nothing at all was taken. `answered_at` is when its receipt was delivered.
+    `status` is processed, partially_processed, failed, duplicate or undone. `rows` counts the rows under the header,
+    blank ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows`
+    are disjoint; `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts,
+    cases, events, payments. `header`, `delimiter` and `quoting` are the file's own; a file without a header has
+    `column 1`, `column 2` and so on.
+    `error` is set when nothing at all was taken. `answered_at` is when its receipt was delivered, `undone_at` when a
+    person has put back what it had changed.
     """
 
     id: str
@@ -96,11 +97,13 @@ class Upload:
     notes: tuple[str, ...] = ()
     error: IngestError | None = None
     answered_at: datetime | None = None
+    undone_at: datetime | None = None
 
     @property
     def error_file(self) -> str | None:
-        """The name of the error file, or None when every row was good."""
-        return answer_name(self.file, self.id, "errors.csv") if self.error_rows or self.warning_rows else None
+        """The name of the error file, or None when every row was good, or nothing of it counts any more."""
+        told = (self.error_rows or self.warning_rows) and self.undone_at is None
+        return answer_name(self.file, self.id, "errors.csv") if told else None
 
     @property
     def receipt_file(self) -> str:
@@ -201,6 +204,7 @@ def _result(upload: Upload) -> str:
         "processed": "Thank you, every row was taken.",
         "partially_processed": f"The good rows were taken; {need}.",
         "duplicate": " ".join([*upload.notes, "Nothing was changed."]),
+        "undone": "It was taken, and undone later: what it had changed was put back. The file may be sent again.",
     }.get(upload.status, "The file could not be taken; nothing was changed.")
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ArrivalState(StrEnum):
-    """Where an arrival stands. `received` waits for a worker; the last five never change again."""
+    """Where an arrival stands. `received` waits for a worker; of what follows `blocked` nothing waits any more."""
 
     PARTIAL = "partial"
     RECEIVED = "received"
@@ -17,10 +17,11 @@ class ArrivalState(StrEnum):
     PARTIALLY_PROCESSED = "partially_processed"
     FAILED = "failed"
     REMOVED = "removed"
+    UNDONE = "undone"
 
 
 SUCCEEDED = (ArrivalState.PROCESSED, ArrivalState.PARTIALLY_PROCESSED)
-SETTLED = (*SUCCEEDED, ArrivalState.DUPLICATE, ArrivalState.FAILED)
+SETTLED = (*SUCCEEDED, ArrivalState.DUPLICATE, ArrivalState.FAILED, ArrivalState.UNDONE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class Received:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that came, and its state. `source` is `sftp`, `sweep` or `cli`; `detail` says why the state is so."""
+    """A file that came, and its state; `detail` says why the state is so. `source` is sftp, sweep, cli or replay.
+
+    A replay is the archived original of the upload `replay_of`, perhaps for another `template_version` than the newest.
+    """
 
     id: str
     agency_id: str
@@ -63,6 +67,8 @@ class Arrival:
     received_at: datetime
     upload_id: str | None
     detail: str
+    replay_of: str | None = None
+    template_version: int | None = None
 
 
 @dataclass(frozen=True)

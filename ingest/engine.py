@@ -41,7 +41,7 @@ from ingest.mapping import refuse_unsteady
 from ingest.merge import Merged, Stage, keep_errors, merge_records
 from ingest.natural import matched_fields
 from ingest.parse.records import Ints
-from ingest.record import KINDS
+from ingest.record import KINDS, records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
@@ -86,11 +86,6 @@ class _Reading:
     tally: Tally
 
 
-def records_of(agency_id: str) -> str:
-    """The lock (`ingest.databases.writing`) of an agency's records: whoever changes any must hold it."""
-    return f"records of {agency_id}"
-
-
 class _StaleIndexError(Exception):
     """The skip index that was used is not the current one any more."""
 
@@ -112,8 +107,8 @@ def ingest(engine: Engine, work: Work) -> Upload:
             task = _prepare(conn, work, arrival, upload)
             upload = task.upload
             earlier = _find_duplicate(conn, task)
-        if earlier is not None:
-            return _close(engine, replace(upload, status="duplicate", notes=(earlier,)), earlier)
+        if earlier is not None and (duplicate := _close_duplicate(engine, task, earlier)):
+            return duplicate
         return _process(engine, task)
     except IngestError as error:
         return _close(engine, replace(upload, status="failed", error=error), error.message)
@@ -164,15 +159,16 @@ def _prepare(conn: Connection, work: Work, arrival: Arrival, upload: Upload) -> 
     profile = profile_by_id(conn, arrival.profile_id or "")
     if profile is None:
         raise IngestError("no_profile", "The profile of this file is gone.", "Add it again and send the file again.")
-    version = find_template(conn, arrival.agency_id, profile.template)
-    upload = replace(upload, template=version.name, template_version=version.version)
+    version = find_template(conn, arrival.agency_id, profile.template, arrival.template_version)
+    notes = (f"The original of the upload {arrival.replay_of} was run again.",) if arrival.replay_of else ()
+    upload = replace(upload, template=version.name, template_version=version.version, notes=notes)
     return _Task(work, arrival, profile, version, upload)
 
 
 def _find_duplicate(conn: Connection, task: _Task) -> str | None:
-    """A sentence about the earlier file of which this one is a duplicate, or None."""
+    """A sentence about the earlier file of which this one is a duplicate, or None. What is run again never is one."""
     earlier = latest_success(conn, task.arrival)
-    if earlier is None:
+    if earlier is None or task.arrival.replay_of:
         return None
     when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
     made = find_upload(conn, earlier.upload_id or "")
@@ -223,7 +219,7 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
         header=plan.header,
         delimiter=shown.delimiter,
         quoting=shown.quoting,
-        notes=plan.notes + layout.notes,
+        notes=task.upload.notes + plan.notes + layout.notes,
     )
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
     refuse_part(plan.answered, template)
@@ -233,7 +229,8 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
             refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
         names = key_names(template)
         owner = upload.agency_id, upload.template
-        index = skip.load_index(conn, *owner, task.stamp, names) if work.skipping else None
+        skipping = work.skipping and not task.arrival.replay_of
+        index = skip.load_index(conn, *owner, task.stamp, names) if skipping else None
     try:
         return _run(engine, task, layout, index)
     except _StaleIndexError:
@@ -367,6 +364,16 @@ def _detail(upload: Upload) -> str:
     bad = upload.error_rows + upload.warning_rows
     rows = f"{upload.rows:,} {'row' if upload.rows == 1 else 'rows'}"
     return f"{rows}, {bad:,} of them {'needs' if bad == 1 else 'need'} a look." if bad else f"{rows}."
+
+
+def _close_duplicate(engine: Engine, task: _Task, earlier: str) -> Upload | None:
+    """Record a duplicate; None if it is none any more, because the earlier file was undone meanwhile."""
+    upload = replace(task.upload, status="duplicate", notes=(earlier,))
+    with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):
+        arrival = _find_waiting(conn, upload.arrival_id)
+        if arrival.state in SETTLED:
+            return _recorded(conn, arrival)
+        return _record(conn, upload, earlier) if _find_duplicate(conn, task) else None
 
 
 def _close(engine: Engine, upload: Upload, detail: str) -> Upload:

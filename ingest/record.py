@@ -126,6 +126,11 @@ def split_custom(field: str) -> tuple[str, str] | None:
     return (prefix, name) if marker else None
 
 
+def records_of(agency_id: str) -> str:
+    """The lock (`ingest.databases.writing`) of an agency's records: whoever changes any must hold it."""
+    return f"records of {agency_id}"
+
+
 def new_id(at: datetime) -> str:
     """A UUID version 7 (RFC 9562 section 5.7) for a row made at `at`: 36 characters of text that sort by time."""
     milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)  # exact, as floats are not

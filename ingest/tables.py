@@ -121,6 +121,8 @@ arrivals = Table(
     Column("received_at", Instant, nullable=False),
     Column("upload_id", String(36)),
     Column("detail", Text, nullable=False),
+    Column("replay_of", String(36), comment="the upload whose archived original this is; NULL: a file that came"),
+    Column("template_version", Integer, comment="of a replay: the version that was asked for; NULL: the newest"),
     Index(None, "agency_id", "name"),
     Index(None, "state"),
 )
@@ -179,6 +181,8 @@ uploads = Table(
     Column("error_message", Text),
     Column("error_hint", Text),
     Column("answered_at", Instant),
+    Column("changed", Integer, comment="its rows in `changes`; NULL: it ran before such were kept"),
+    Column("undone_at", Instant),
     Index(None, "agency_id"),
     Index(None, "answered_at"),
 )

@@ -41,7 +41,7 @@ class Merge:
     `updated_upload`. In texts, NULL stands for nothing, '' never does. Those of the `kept` ones that are no texts are
     `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
     there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
-    columns, and among the texts of `laid` ones.
+    columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
     """
 
     table: str
@@ -62,6 +62,11 @@ class Merge:
             return value
         mark = str(self.number_mark) if column in self.numbers else f"'{self.mark}'"
         return f"nullif({value}, {mark})"
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The columns whose old and new values are kept when a record is changed."""
+        return (*self.kept, *self.moved, *self.laid, "updated_upload", "withdrawn_upload")
 
 
 class Backend(Protocol):
@@ -99,7 +104,7 @@ class Backend(Protocol):
         """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
-        """Temporary tables have changed: look them over, if the database needs it to choose how to join them."""
+        """Tables have changed: look them over, if the database needs it to choose how to join them."""
 
     def pack(self, pairs: str) -> str:
         """An expression: a JSON object of texts as text, of `name, value, ...`; without NULLs, NULL if it is empty.

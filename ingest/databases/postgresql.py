@@ -5,7 +5,8 @@ of the same lock have done before. Merges of two agencies do not wait for each o
 database (REPEATABLE READ), as on SQLite.
 
 Rows are loaded by COPY. The merge is an UPDATE of what differs and an INSERT of what is missing, each by one join:
-ON CONFLICT would write to every row that it finds unchanged, and use up an id for it.
+ON CONFLICT would write to every row that it finds unchanged, and use up an id for it. What a row was before its update
+comes from a second look at the table, for a statement sees the table as it was when it began.
 """
 # ruff: noqa: S608
 
@@ -158,9 +159,16 @@ def _update(merge: Merge) -> str:
         differs = [_differs(c, c in merge.numbers) for c in merge.kept]
     differs += [f"coalesce(s.{c}, '') <> coalesce(t.{c}, '')" for c in merge.moved]
     differs += [f"coalesce({_laid_over(c, merge.mark)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
+    told = ", ".join(f"o.{c} AS old_{c}, t.{c} AS new_{c}" for c in merge.watched)
+    pairs = [f"('{c}', to_jsonb(u.old_{c}), to_jsonb(u.new_{c}))" for c in merge.watched]
     return (
-        f"UPDATE {merge.table} t SET {', '.join(changes)}, updated_upload = s.updated_upload "
-        f"FROM ({merge.source}) s ({', '.join(merge.into)}) WHERE {_same(merge)} AND ({' OR '.join(differs)})"
+        f"WITH u AS (UPDATE {merge.table} t SET {', '.join(changes)}, updated_upload = s.updated_upload "
+        f"FROM ({merge.source}) s ({', '.join(merge.into)}), {merge.table} o "  # `o` is `t` as it was
+        f"WHERE {_same(merge)} AND ({' OR '.join(differs)}) AND o.id = t.id RETURNING t.id, {told}) "
+        "INSERT INTO changes (upload_id, kind, record_id, before, after) "
+        f"SELECT u.new_updated_upload, '{merge.table}', u.id, c.before, c.after FROM u CROSS JOIN LATERAL ("
+        "SELECT CAST(jsonb_object_agg(name, old) AS TEXT), CAST(jsonb_object_agg(name, new) AS TEXT) "
+        f"FROM (VALUES {', '.join(pairs)}) p (name, old, new) WHERE old IS DISTINCT FROM new) c (before, after)"
     )
 
 

@@ -13,11 +13,13 @@ from ingest.inbox.arrivals import (
     record_partial,
     register,
     register_all,
+    register_replay,
     rename_refused,
     waiting,
 )
+from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, records
-from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
+from ingest.inbox.profiles import add_profile, find_profile, list_profiles, profile_by_id, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -31,6 +33,7 @@ from ingest.inbox.uploads import (
 
 __all__ = [
     "COLUMNS",
+    "Change",
     "add_profile",
     "add_template",
     "each_row_error",
@@ -47,11 +50,14 @@ __all__ = [
     "match_again",
     "newest_at",
     "note_content",
+    "profile_by_id",
+    "record_history",
     "record_partial",
     "record_upload",
     "records",
     "register",
     "register_all",
+    "register_replay",
     "remove_profile",
     "rename_refused",
     "row_errors",

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from ingest.answer import Upload
 from ingest.arrival import SUCCEEDED, Arrival, ArrivalState, Profile, Received
 from ingest.errors import IngestError
 from ingest.inbox.profiles import list_profiles
+from ingest.record import new_id
 from ingest.tables import arrivals
 
 
@@ -40,6 +43,18 @@ def register_all(conn: Connection, received: Sequence[Received]) -> list[Arrival
         Arrival(**fresh[file.id], sha256=None, upload_id=None) if file.id in fresh else register(conn, file)
         for file in received
     ]
+
+
+def register_replay(
+    conn: Connection, upload: Upload, path: str, profile: Profile, at: datetime, version: int | None = None
+) -> Arrival:
+    """Enter the archived original of an upload, which came to `path`, as an arrival that waits for a worker.
+
+    It is neither a duplicate nor are rows of it skipped. `version` is that of the profile's template; None: the newest.
+    """
+    received = Received(new_id(at), upload.agency_id, path, upload.size, "replay", None, at)
+    values = _values(received, ArrivalState.RECEIVED, profile, f"The original of the upload {upload.id} runs again.")
+    return _enter(conn, values | {"sha256": upload.sha256, "replay_of": upload.id, "template_version": version})
 
 
 def record_partial(conn: Connection, received: Received, detail: str) -> Arrival:
@@ -144,10 +159,13 @@ def find_arrival(conn: Connection, arrival_id: str) -> Arrival | None:
 
 
 def newest_at(conn: Connection, agency_id: str, path: str) -> Arrival | None:
-    """The last whole file that came to that path of the agency, or None."""
+    """The last whole file that came to that path of the agency, or None; a replay has not come."""
     unfinished = (ArrivalState.PARTIAL, ArrivalState.REMOVED)
     query = select(arrivals).where(
-        arrivals.c.agency_id == agency_id, arrivals.c.path == path, arrivals.c.state.not_in(unfinished)
+        arrivals.c.agency_id == agency_id,
+        arrivals.c.path == path,
+        arrivals.c.state.not_in(unfinished),
+        arrivals.c.replay_of.is_(None),
     )
     row = conn.execute(query.order_by(arrivals.c.id.desc()).limit(1)).first()
     return _arrival(row) if row else None

@@ -1,5 +1,5 @@
 """Records as people list them: stable columns, names instead of ids. `custom` is a JSON object of texts, or None;
-amounts are integer cents. New columns come at the end."""
+amounts are integer cents; `id` is the number of a record among those of its kind. New columns come at the end."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -16,24 +16,24 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("reference", "first_name", "middle_name", "last_name", "suffix"),
             *("dob", "gender", "language", "type", "group"),
             *("title", "nickname", "business_name", "race", "status", "officer"),
-            *("address", "city", "state", "zip", "custom"),
+            *("address", "city", "state", "zip", "custom", "id"),
         ),
-        "contacts": ("client", "last_name", "first_name", "kind", "value", "type", "opt_in", "status"),
+        "contacts": ("client", "last_name", "first_name", "kind", "value", "type", "opt_in", "status", "id"),
         "cases": (
             *("number", "style", "type", "status", "location", "file_date", "parties"),
             *("reference", "agency", "judge", "attorney", "arrest_date", "offense_date", "plea_date", "judgment_date"),
             *("judgment_status", "arrest_tracking", "charge_number", "codes", "conditions", "description"),
             *("offense_type", "offense_description", "victim_name", "offender_name", "warrant_status"),
-            *("security_group", "notes", "custom"),
+            *("security_group", "notes", "custom", "id"),
         ),
         "events": (
             *("date", "time", "zone", "starts_at", "client", "last_name", "first_name", "case"),
             *("type", "status", "location", "judge", "room", "notes", "reference"),
-            *("location_notes", "description", "flow", "calendar", "session", "result", "custom"),
+            *("location_notes", "description", "flow", "calendar", "session", "result", "custom", "id"),
         ),
         "payments": (
             *("reference", "amount", "due_date", "client", "last_name", "first_name", "case"),
-            *("type", "status", "description", "citation", "flow", "portal", "location_notes", "custom"),
+            *("type", "status", "description", "citation", "flow", "portal", "location_notes", "custom", "id"),
         ),
     }
 )

@@ -55,8 +55,13 @@ def _told(combinations: list[list[str]]) -> str:
     return ", or else ".join(" + ".join(fields) for fields in combinations) or "nothing"
 
 
-def find_template(conn: Connection, agency_id: str, name: str) -> TemplateVersion:
-    """The newest version of the agency's own template of that name, else the built-in one. Raises `not_found`."""
+def find_template(conn: Connection, agency_id: str, name: str, version: int | None = None) -> TemplateVersion:
+    """The newest version of the agency's own template of that name, else the built-in one; or `version` of it.
+
+    Raises IngestError `not_found`.
+    """
+    if version is not None:
+        return _of_version(conn, agency_id, name, version)
     own = _newest(conn, agency_id, name)
     if own is not None:
         return own
@@ -65,6 +70,20 @@ def find_template(conn: Connection, agency_id: str, name: str) -> TemplateVersio
         names = ", ".join(sorted({version.name for version in list_templates(conn, agency_id)}))
         raise IngestError("not_found", f"There is no template named {name}.", f"There are: {names}.")
     return _builtin(name, builtin)
+
+
+def _of_version(conn: Connection, agency_id: str, name: str, version: int) -> TemplateVersion:
+    """That version of the template; the built-in one is version 0."""
+    query = select(templates).where(templates.c.agency_id == agency_id, templates.c.name == name)
+    known = {row.version: TemplateVersion(**row._mapping) for row in conn.execute(query)}
+    if name in builtin_templates():
+        known[0] = _builtin(name, builtin_templates()[name])
+    if version not in known:
+        versions = ", ".join(map(str, sorted(known))) or "none"
+        raise IngestError(
+            "not_found", f"There is no version {version} of the template {name}.", f"There are: {versions}."
+        )
+    return known[version]
 
 
 def list_templates(conn: Connection, agency_id: str) -> list[TemplateVersion]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from ingest import tables
 from ingest.answer import Counts, RowError, Upload
@@ -34,7 +34,8 @@ def record_upload(conn: Connection, upload: Upload) -> None:
     values["header"], values["notes"] = json.dumps(upload.header), json.dumps(upload.notes)
     if upload.error is not None:
         values |= {f"error_{name}": getattr(upload.error, name) for name in ("code", "message", "hint")}
-    conn.execute(insert(uploads).values(values))
+    changed = select(func.count()).where(tables.changes.c.upload_id == upload.id).scalar_subquery()
+    conn.execute(insert(uploads).values(values | {"changed": changed}))
 
 
 def find_upload(conn: Connection, upload_id: str) -> Upload | None:
@@ -76,6 +77,23 @@ def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:
     conn.execute(update(uploads).where(uploads.c.id == upload_id).values(answered_at=at))
 
 
+def mark_undone(conn: Connection, upload: Upload) -> None:
+    """Keep that the upload was undone; the agency is to be told so."""
+    values = {name: getattr(upload, name) for name in ("status", "undone_at", "answered_at")}
+    values["notes"] = json.dumps(upload.notes)
+    conn.execute(update(uploads).where(uploads.c.id == upload.id).values(values))
+
+
+def uploads_since(conn: Connection, upload: Upload) -> list[Upload]:
+    """Those of its agency that were taken after it and still count, the newest first."""
+    query = select(uploads).where(
+        uploads.c.agency_id == upload.agency_id,
+        uploads.c.finished_at > upload.finished_at,
+        uploads.c.status.in_(SUCCEEDED),
+    )
+    return [_upload(row) for row in conn.execute(query.order_by(uploads.c.finished_at.desc()))]
+
+
 def row_errors(conn: Connection, upload_id: str, limit: int | None = None) -> list[RowError]:
     """The upload's row errors in the order of the file."""
     return list(map(_row_error, conn.execute(_row_errors(upload_id).limit(limit))))
@@ -100,6 +118,7 @@ def _upload(row: Row[Any]) -> Upload:
     return Upload(
         **{name: getattr(row, name) for name in (*_PLAIN, *_NUMBERS)},
         answered_at=row.answered_at,
+        undone_at=row.undone_at,
         counts={kind: Counts(**counts) for kind, counts in json.loads(row.counts).items()},
         header=tuple(json.loads(row.header)),
         notes=tuple(json.loads(row.notes)),

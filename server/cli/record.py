@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
+from ingest.inbox import Change
 from server.agencies import find_agency
 from server.cli.output import Json, print_csv, print_json, print_list, say
 from server.state import open_state
 
-app = typer.Typer(help="List the records of an agency.", no_args_is_help=True)
+app = typer.Typer(help="List the records of an agency, and show the history of one.", no_args_is_help=True)
 
 
 class Kind(enum.StrEnum):
@@ -46,3 +47,24 @@ def list_(
             print_list(shown[:limit], False, columns, f"{agency} has no {kind} yet.")
             if len(shown) > limit:
                 say(f"... and more; see all with --csv, or raise --limit {limit}.")
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    kind: Kind,
+    record_id: Annotated[
+        int, typer.Argument(metavar="ID", help="The record's number: the last column of record list.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show which upload has set which field of a record, when, and from what to what."""
+    with open_state(context.obj) as state, state.database.reading() as conn:
+        changes = inbox.record_history(conn, kind, record_id)
+    columns = ("at", "action", "field", "from", "to", "file", "upload")
+    print_list([_told(change) for change in changes], as_json, columns, "Nothing is known of it.")
+
+
+def _told(change: Change) -> dict[str, object]:
+    told = {"from": change.old, "to": change.new, "file": change.file, "upload": change.upload}
+    return {"at": change.at, "action": change.action, "field": change.field, **told}

@@ -8,10 +8,15 @@ from ingest import inbox
 from ingest.answer import RowError, Upload, receipt_text
 from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_json, print_list, say
+from server.cli.waiting import settled
+from server.corrections import replay_upload, undo_upload
 from server.errors import AppError, Code
+from server.logs import open_log
 from server.state import open_state
 
-app = typer.Typer(help="List uploads, and show one with its row errors.", no_args_is_help=True)
+app = typer.Typer(help="List uploads, show one with its row errors, undo one, run one again.", no_args_is_help=True)
+
+UploadId = Annotated[str, typer.Argument(metavar="ID", help="The upload's id, from its receipt or from upload list.")]
 
 
 @app.command("list")
@@ -34,9 +39,7 @@ def list_(
 @app.command()
 def show(
     context: typer.Context,
-    upload_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The upload's id, from its receipt or from upload list.")
-    ],
+    upload_id: UploadId,
     as_json: Json = False,
 ) -> None:
     """Show an upload: what was created and updated, and each row that failed with its reason."""
@@ -49,6 +52,54 @@ def show(
         print_json({**upload_document(upload), "errors": [error_document(error) for error in errors]})
     else:
         say(receipt_text(upload, errors).rstrip())
+
+
+@app.command()
+def undo(context: typer.Context, upload_id: UploadId, as_json: Json = False) -> None:
+    """Put back every record that an upload has changed, and remove those that it has created; all or nothing."""
+    with open_state(context.obj) as state:
+        undone = undo_upload(state, upload_id)
+    upload = undone.upload
+    if as_json:
+        counts = {"put_back": dict(undone.put_back), "removed": dict(undone.removed)}
+        print_json({"id": upload.id, "file": upload.file, **counts, "since": [later.id for later in undone.since]})
+        return
+    say(f"{upload.file}: {upload.notes[-1]}")
+    say("The same file may be sent again; the original runs again with: dropslot upload replay " + upload.id)
+    if undone.since:
+        newest = undone.since[0]
+        count = f"{len(undone.since):,} later upload{'s' if len(undone.since) > 1 else ''}"
+        say(
+            f"{count} may name the same records and have found them as they were. So that nothing they name is missing,"
+        )
+        say(f"run the newest again, which is {newest.file}: dropslot upload replay {newest.id}")
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    upload_id: UploadId,
+    template_version: Annotated[
+        int | None, typer.Option(help="Version of the template to read it with.", show_default="the newest", min=0)
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile to run it through.", show_default="the one it came by")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the archived original of an upload again, every row of it, and print its receipt."""
+    log = open_log("error")
+    with open_state(context.obj) as state:
+        arrival = replay_upload(state, upload_id, template_version, profile)
+        upload = settled(state, log, arrival.id)
+        with state.database.reading() as conn:
+            errors = inbox.row_errors(conn, upload.id)
+    if as_json:
+        print_json({**upload_document(upload), "errors": [error_document(error) for error in errors]})
+    else:
+        say(receipt_text(upload, errors).rstrip())
+    if upload.error is not None:
+        raise typer.Exit(1)
 
 
 def upload_document(upload: Upload) -> dict[str, object]:

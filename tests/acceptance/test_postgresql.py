@@ -8,6 +8,7 @@ import pytest
 
 from server.db import migrate, open_database
 from tests import postgres
+from tests.acceptance import test_corrections as corrections
 from tests.acceptance import test_main_job as main_job
 from tests.acceptance.conftest import make_court
 from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, wait_for
@@ -20,6 +21,9 @@ PLAYS = (
     main_job.test_an_unmatched_file_that_its_court_renames_is_taken,
     main_job.test_a_file_copied_in_by_hand_is_found_once,
     main_job.test_ingest_from_the_command_line,
+    corrections.test_an_upload_is_undone_and_its_file_sent_again,
+    corrections.test_an_original_runs_again,
+    corrections.test_the_history_of_a_record,
 )
 
 

@@ -54,7 +54,8 @@ def outcome(court: Court, sample: Path) -> dict[str, Any]:
     with court.database.reading() as conn:
         records = {
             kind: [
-                {k: _plain(v) for k, v in row.items() if v is not None} for row in inbox.records(conn, kind, "agency")
+                {k: _plain(v) for k, v in row.items() if v is not None and k != "id"}
+                for row in inbox.records(conn, kind, "agency")
             ]
             for kind in inbox.COLUMNS
         }

@@ -1,0 +1,362 @@
+"""Undoing an upload leaves the database as it was before it, or refuses with the reason."""
+
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from ingest import engine, inbox, skip
+from ingest.answer import Upload
+from ingest.arrival import ArrivalState
+from ingest.errors import IngestError
+from ingest.record import records_of
+from ingest.undo import Undone, undo
+from tests.ingest.court import Court, ecr, row
+from tests.ingest.reference import RICH
+from tests.ingest.test_changes import RICH_ROW, rich, rows_of
+
+
+def undo_upload(court: Court, upload: Upload) -> Undone:
+    with court.database.writing(records_of(court.agency)) as conn:
+        return undo(conn, upload.id, court.at)
+
+
+def records(court: Court) -> dict[tuple[str, int], dict[str, Any]]:
+    """All of them, but for whose template they are: one that two have touched stays everybody's."""
+    return {key: {k: v for k, v in found.items() if k != "template"} for key, found in rows_of(court).items()}
+
+
+def told(court: Court) -> list[str]:
+    """All of the agency's records by what people know of them: no ids, and uploads by their content."""
+    with court.database.reading() as conn:
+        shas = {found.id: found.sha256 for found in conn.execute(text("SELECT id, sha256 FROM uploads"))}
+    found = own(court)
+    names = {(kind, id_): record["identity"] for (kind, id_), record in found.items() if "identity" in record}
+    shown = []
+    for (kind, _), record in found.items():
+        parents = {"client_id": "clients", "case_id": "cases"}
+        plain = {
+            name: names.get((parents[name], value)) if name in parents else shas.get(value, value)
+            for name, value in record.items()
+            if name not in ("id", "agency_id")
+        }
+        shown.append(f"{kind} {sorted(plain.items())}")
+    return sorted(shown)
+
+
+def refusal(court: Court, upload: Upload) -> str:
+    before = rows_of(court)
+    with pytest.raises(IngestError) as refused:
+        undo_upload(court, upload)
+    assert rows_of(court) == before
+    assert refused.value.code == "conflict"
+    return str(refused.value)
+
+
+def test_what_was_changed_is_put_back_and_what_was_created_is_removed(court: Court) -> None:
+    court.push(ecr(row(), row("2", "CR-2")))
+    before = records(court)
+    upload = court.push(ecr(row(status="Vacated"), row("3", "CR-3", phone="404-555-0103"), row("2", "CR-3")))
+    undone = undo_upload(court, upload)
+    assert records(court) == before
+    assert undone.put_back == {"events": 1}
+    assert undone.removed == {"clients": 1, "cases": 1, "parties": 2, "contacts": 1, "events": 2}
+    with court.database.reading() as conn:
+        kept = inbox.find_upload(conn, upload.id)
+        arrival = inbox.find_arrival(conn, upload.arrival_id)
+        assert conn.execute(text("SELECT count(*) FROM skip_index")).scalar_one() == 0
+        waiting = [found.id for found in inbox.unanswered(conn)]
+    assert kept == undone.upload
+    assert (kept.status, kept.undone_at, kept.notes[-1]) == ("undone", court.at, arrival and arrival.detail)
+    assert re.search(r"Undone on 2026-.*: 1 event put back, 1 client removed", kept.notes[-1])
+    assert arrival is not None
+    assert arrival.state == ArrivalState.UNDONE
+    assert upload.id in waiting, "its agency is to be told"
+
+
+def test_the_same_file_again_is_no_duplicate(court: Court) -> None:
+    first, second = ecr(row(), row("2", "CR-2")), ecr(row(status="Vacated"), row("3", "CR-3"))
+    court.push(first)
+    upload = court.push(second)
+    after = told(court)
+    undo_upload(court, upload)
+    again = court.push(second)
+    assert (again.status, again.skipped) == ("processed", 0)
+    assert again.counts["events"] == upload.counts["events"]
+    assert told(court) == after
+    assert court.push(second).status == "duplicate"
+
+
+def test_the_file_before_it_is_one_still(court: Court) -> None:
+    first = ecr(row())
+    court.push(first)
+    undo_upload(court, court.push(ecr(row(status="Vacated"))))
+    assert court.push(first).status == "duplicate"
+
+
+def test_a_later_change_stands_in_the_way_until_it_is_undone(court: Court) -> None:
+    before = records(court)
+    first = court.push(ecr(row(), row("2", "CR-2")))
+    created = records(court)
+    second = court.push(ecr(row(status="Vacated"), row("2", "CR-2")), "/upload/second.txt")
+    changed = records(court)
+    third = court.push(ecr(row(status="Held"), row("2", "CR-2")), "/upload/third.txt")
+    said = refusal(court, second)
+    assert said.startswith("A later upload has changed records again")
+    assert f"third.txt (1, upload {third.id})" in said
+    assert f"third.txt (1, upload {third.id}), second.txt" in refusal(court, first)
+    undo_upload(court, third)
+    assert records(court) == changed
+    assert "second.txt" in refusal(court, first)
+    undo_upload(court, second)
+    assert records(court) == created
+    undo_upload(court, first)
+    assert records(court) == before == {}
+    with court.database.reading() as conn:
+        assert conn.execute(text("SELECT count(*) FROM changes")).scalar_one() == 0, "numbers of records come again"
+
+
+def test_a_later_upload_that_builds_on_it_stands_in_the_way(court: Court) -> None:
+    first = court.push(ecr(row()))
+    later = court.push(ecr(row(date="03/17/2026")), "/upload/later.txt")
+    assert f"later.txt (1, upload {later.id})" in refusal(court, first)
+    undo_upload(court, later)
+    undo_upload(court, first)
+    assert records(court) == {}
+
+
+def test_a_later_upload_that_changed_nothing_of_it_does_not(court: Court) -> None:
+    court.push(ecr(row()))
+    upload = court.push(ecr(row(), row("2", "CR-2")))
+    later = court.push(ecr(row(), row("2", "CR-2"), row("3", "CR-3")))
+    undone = undo_upload(court, upload)
+    assert [since.id for since in undone.since] == [later.id], "whose file may name what is removed now"
+    assert undone.removed == {"clients": 1, "cases": 1, "parties": 1, "events": 1}
+    assert court.push(ecr(row("2", "CR-2"), row("3", "CR-3"))).counts["events"].created == 1, "nothing is skipped"
+
+
+def test_what_has_changed_nothing_cannot_be_undone(court: Court) -> None:
+    upload = court.push(ecr(row()))
+    assert "was a duplicate" in refusal(court, court.push(ecr(row())))
+    assert "It is failed" in refusal(court, court.push(ecr(row(date="02/30/2026")), "/upload/bad.txt"))
+    undo_upload(court, upload)
+    assert "already" in refusal(court, upload)
+    with pytest.raises(IngestError, match="There is no upload"), court.database.writing() as conn:
+        undo(conn, "nothing", court.at)
+
+
+def test_what_ran_before_changes_were_kept_cannot_be_undone(court: Court) -> None:
+    upload = court.push(ecr(row()))
+    with court.database.writing() as conn:
+        conn.execute(text("UPDATE uploads SET changed = NULL"))
+    assert "before dropslot kept" in refusal(court, upload)
+
+
+def test_what_it_has_withdrawn_counts_again(court: Court) -> None:
+    court.push(ecr(row(), row("2", "CR-2")))
+    before = records(court)
+    upload = court.push(ecr(row(status="Vacated")))
+    with court.database.writing() as conn:
+        conn.execute(text("UPDATE events SET withdrawn_upload = :u WHERE status <> 'Vacated'"), {"u": upload.id})
+    assert undo_upload(court, upload).put_back == {"events": 2}
+    assert records(court) == before
+
+
+def test_what_a_later_upload_has_withdrawn_stands_in_the_way(court: Court) -> None:
+    court.push(ecr(row()))
+    upload = court.push(ecr(row(status="Vacated"), row("2", "CR-2")))
+    later = court.push(ecr(row(status="Vacated"), row("3", "CR-3")))
+    for condition in ("status = 'Vacated'", "id = (SELECT max(id) - 1 FROM events)"):
+        with court.database.writing() as conn:
+            conn.execute(text("UPDATE events SET withdrawn_upload = NULL"))
+            conn.execute(text(f"UPDATE events SET withdrawn_upload = :u WHERE {condition}"), {"u": later.id})
+        assert "(1, upload" in refusal(court, upload)
+
+
+def test_another_agencys_records_are_left_alone(court_at: Any, tmp_path: Path) -> None:
+    one = court_at(tmp_path / "court", agency="one")
+    other = court_at(tmp_path / "court", agency="two")
+    other.push(ecr(row()))
+    before = rows_of(other)
+    undo_upload(one, one.push(ecr(row(), row("2"))))
+    assert rows_of(other) == before
+
+
+def test_two_agencies_at_once(court_at: Any, tmp_path: Path) -> None:
+    courts = [court_at(tmp_path / "court", agency=agency) for agency in ("one", "two", "three")]
+    before, uploads = [], []
+    for court in courts:
+        court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(300))))
+        before.append(own(court))
+        uploads.append(court.push(ecr(*(row(str(i), f"CR-{i}", status="Held") for i in range(200, 600)))))
+    with ThreadPoolExecutor() as pool:
+        for undone in pool.map(undo_upload, courts, uploads):
+            assert (undone.put_back, undone.removed["clients"]) == ({"events": 100}, 300)
+    assert [own(court) for court in courts] == before
+
+
+def test_a_duplicate_of_what_is_undone_meanwhile_is_none(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = court.push(ecr(row()))
+    close = engine._close_duplicate
+
+    def undo_first(*arguments: Any) -> Upload | None:
+        undo_upload(court, upload)
+        return close(*arguments)
+
+    monkeypatch.setattr(engine, "_close_duplicate", undo_first)
+    again = court.push(ecr(row()))
+    assert (again.status, again.counts["events"].created) == ("processed", 1)
+
+
+def test_what_is_remembered_by_a_file_that_runs_meanwhile_is_forgotten(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [row(str(i), f"CR-{i}") for i in range(9)]
+    upload = court.push(ecr(*people))
+    load = skip.load_index
+
+    def undo_then(*arguments: Any) -> Any:
+        found = load(*arguments)
+        undo_upload(court, upload)
+        return found
+
+    monkeypatch.setattr(skip, "load_index", undo_then)
+    again = court.push(ecr(*people, row("10", "CR-10")))
+    assert (again.skipped, again.counts["events"].created) == (0, 10)
+
+
+def test_many_records(court_at: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.undo.CHUNK", 7)
+    court = court_at(tmp_path / "court")
+    court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(3000))))
+    before = records(court)
+    upload = court.push(ecr(*(row(str(i), f"CR-{i}", status="Vacated") for i in range(1500, 4500))))
+    assert undo_upload(court, upload).put_back == {"events": 1500}
+    assert records(court) == before
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import event
+from ingest.record import records_of
+from ingest.undo import undo
+from server.clock import now
+from server.db import open_database
+url, agency, upload, where = sys.argv[1:]
+database = open_database(url)
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(conn, cursor, statement, *_):
+    if statement.startswith(where):
+        kill()
+
+if where == "COMMIT":
+    event.listen(database.engine, "commit", kill)
+else:
+    event.listen(database.engine, "before_cursor_execute", watch)
+with database.writing(records_of(agency)) as conn:
+    undo(conn, upload, now())
+"""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "CREATE INDEX",
+        "DELETE FROM clients",
+        "DROP INDEX",
+        "UPDATE events",
+        "UPDATE uploads",
+        "UPDATE arrivals",
+        "COMMIT",
+    ],
+)
+def test_whoever_is_killed_has_undone_nothing(court: Court, where: str) -> None:
+    court.push(ecr(row(), row("2", "CR-2")))
+    before = records(court)
+    upload = court.push(ecr(row(status="Vacated"), row("3", "CR-3")))
+    after = rows_of(court)
+    url = court.database.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", KILLED, url, court.agency, upload.id, where]
+    assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+    assert rows_of(court) == after
+    with court.database.reading() as conn:
+        assert inbox.find_upload(conn, upload.id) == upload
+    undo_upload(court, upload)
+    assert records(court) == before
+
+
+cell = st.sampled_from(["", "a", "B"])
+rich_row = st.builds(
+    lambda id_, name, phone, kind, number, status, date, note, amount, bond, pet, other: (
+        f"{id_},{name},{phone},,{kind},,{number},1A,{status},{date},,{note},,{amount},fine,{bond},{pet},{other},,"
+    ),
+    st.sampled_from(["1", "2", ""]),
+    st.sampled_from(["Doe Jane", "Roe Bo"]),
+    st.sampled_from(["", "404-555-0101", "404-555-0102"]),
+    cell,
+    st.sampled_from(["N1", "N2"]),
+    st.sampled_from(["open", "bound", "closed", ""]),
+    st.sampled_from(["", "03/16/2026", "03/17/2026", "02/30/2026"]),
+    cell,
+    st.sampled_from(["", "1.50", "2"]),
+    cell,
+    cell,
+    st.sampled_from(["", "9"]),
+)
+files = st.lists(rich_row, max_size=4).map(lambda rows: rich(RICH_ROW, *rows))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=files, days=st.lists(files, min_size=1, max_size=3))
+def test_any_days_are_undone_and_done_again(bare_court_at: Any, tmp_path: Path, first: str, days: list[str]) -> None:
+    court = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
+    court.template(RICH, "/rich")
+    states, uploads = [own(court)], []
+    for number, day in enumerate((first, *days)):
+        uploads.append(court.push(day, f"/rich/{number}.csv"))
+        states.append(own(court))
+    after = told(court)
+    for upload in reversed(uploads):
+        assert own(court) == states.pop()
+        undo_upload(court, upload)
+    assert own(court) == states.pop() == {}
+    for number, day in enumerate((first, *days)):
+        assert court.push(day, f"/rich/{number}.csv").status == uploads[number].status
+    assert told(court) == after
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nights=st.lists(st.tuples(files, st.booleans()), min_size=2, max_size=6))
+def test_a_file_that_was_undone_was_never_there(
+    bare_court_at: Any, tmp_path: Path, nights: list[tuple[str, bool]]
+) -> None:
+    """Whatever is skipped afterwards: only the files that were not undone have left anything behind."""
+    court = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
+    other = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
+    for one in (court, other):
+        one.template(RICH, "/rich")
+    for number, (night, stays) in enumerate(nights):
+        upload = court.push(night, f"/rich/{number}.csv")
+        if stays:
+            other.push(night, f"/rich/{number}.csv")
+        elif upload.status != "failed":
+            undo_upload(court, upload)
+    assert told(court) == told(other)
+
+
+NUMBERS = iter(range(10_000))
+
+
+def own(court: Court) -> dict[tuple[str, int], dict[str, Any]]:
+    return {key: found for key, found in records(court).items() if found["agency_id"] == court.agency}
