@@ -6,10 +6,12 @@ from enum import StrEnum
 
 
 class ArrivalState(StrEnum):
-    """Where an arrival stands. `received` waits for a worker; the last five never change again."""
+    """Where an arrival stands. `received` waits for a worker, `awaiting_confirmation` for a person; those that have
+    ended never change again."""
 
     PARTIAL = "partial"
     RECEIVED = "received"
+    AWAITING = "awaiting_confirmation"
     UNMATCHED = "unmatched"
     BLOCKED = "blocked"
     DUPLICATE = "duplicate"
@@ -21,6 +23,8 @@ class ArrivalState(StrEnum):
 
 SUCCEEDED = (ArrivalState.PROCESSED, ArrivalState.PARTIALLY_PROCESSED)
 SETTLED = (*SUCCEEDED, ArrivalState.DUPLICATE, ArrivalState.FAILED)
+DONE = (*SETTLED, ArrivalState.AWAITING)
+"""Those that have an upload and wait for no worker."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class Received:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that came, and its state. `source` is `sftp`, `sweep` or `cli`; `detail` says why the state is so."""
+    """A file that came, and its state. `source` is `sftp`, `sweep` or `cli`; `detail` says why the state is so.
+
+    `confirmed` holds the codes, with spaces between, of what a person has let pass (`errors.ConfirmationNeeded`).
+    """
 
     id: str
     agency_id: str
@@ -63,6 +70,7 @@ class Arrival:
     received_at: datetime
     upload_id: str | None
     detail: str
+    confirmed: str = ""
 
 
 @dataclass(frozen=True)

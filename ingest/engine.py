@@ -10,12 +10,15 @@
      6  stage            what they say, in temporary tables; nobody is locked out yet
      7  merge            in ONE transaction: records, row errors, counts, skip index, upload, the arrival's last state
 
+A snapshot (`template.Processing`) has every row read, and what it no longer names is withdrawn within step 7; if that
+is too much, the transaction is rolled back, and the file waits for a person.
+
 Whatever dies before the commit has changed nothing, and the run is simply done again; an arrival that is settled is
 never processed twice. A file that cannot be used ends as a failed upload with a sentence, not as an exception.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,23 +29,25 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine
 
 from ingest import skip
-from ingest.answer import Counts, Upload
-from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
-from ingest.check import WORDS, key_names
+from ingest.answer import Upload
+from ingest.arrival import DONE, Arrival, ArrivalState, Profile
+from ingest.check import key_names
 from ingest.databases import writing
-from ingest.errors import IngestError
-from ingest.inbox.arrivals import find_arrival, latest_success, settle
+from ingest.errors import ConfirmationNeeded, IngestError
+from ingest.inbox.arrivals import find_arrival, settle
+from ingest.inbox.confirmation import overtake
+from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
 from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.templates import find_template
 from ingest.inbox.uploads import find_upload, record_upload
 from ingest.layout import Layout, lay_out
 from ingest.limits import Limits
-from ingest.merge import Merged, Stage, keep_errors, merge_records
+from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
 from ingest.parse.records import Ints
-from ingest.record import KINDS
 from ingest.skip import Known, SkipIndex
-from ingest.tally import Tally, count_records
-from ingest.template import Template, TemplateVersion, load_template
+from ingest.tally import Tally
+from ingest.template import REPLACE_TEMPLATE, Template, TemplateVersion, load_template
+from ingest.verdict import counts_of, detail_of, no_good_rows, status_of
 
 VERSION = "3"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
@@ -70,6 +75,7 @@ class _Task:
     arrival: Arrival
     profile: Profile
     version: TemplateVersion
+    template: Template
     upload: Upload
     stamp: str = ""
 
@@ -101,17 +107,21 @@ def ingest(engine: Engine, work: Work) -> Upload:
     """
     with engine.connect() as conn:
         arrival = _find_waiting(conn, work.arrival_id)
-        if arrival.state in SETTLED:
+        if arrival.state in DONE:
             return _recorded(conn, arrival)
     upload = _begin(work, arrival)
     try:
         with engine.connect() as conn:
             task = _prepare(conn, work, arrival, upload)
             upload = task.upload
-            earlier = _find_duplicate(conn, task)
+            processing = task.template.processing
+            earlier = find_duplicate(conn, arrival, task.profile, upload, processing)
+            refuse_overtaken(conn, arrival, upload, processing)
         if earlier is not None:
             return _close(engine, replace(upload, status="duplicate", notes=(earlier,)), earlier)
         return _process(engine, task)
+    except ConfirmationNeeded as error:
+        return _close(engine, replace(upload, status=ArrivalState.AWAITING.value, error=error), error.message)
     except IngestError as error:
         return _close(engine, replace(upload, status="failed", error=error), error.message)
 
@@ -120,7 +130,7 @@ def _find_waiting(conn: Connection, arrival_id: str) -> Arrival:
     arrival = find_arrival(conn, arrival_id)
     if arrival is None:
         raise IngestError("not_found", f"There is no arrival {arrival_id}.")
-    if arrival.state not in (ArrivalState.RECEIVED, *SETTLED):
+    if arrival.state not in (ArrivalState.RECEIVED, *DONE):
         raise IngestError("conflict", f"The arrival {arrival_id} is {arrival.state} and does not wait for a worker.")
     return arrival
 
@@ -162,36 +172,17 @@ def _prepare(conn: Connection, work: Work, arrival: Arrival, upload: Upload) -> 
     if profile is None:
         raise IngestError("no_profile", "The profile of this file is gone.", "Add it again and send the file again.")
     version = find_template(conn, arrival.agency_id, profile.template)
-    upload = replace(upload, template=version.name, template_version=version.version)
-    return _Task(work, arrival, profile, version, upload)
-
-
-def _find_duplicate(conn: Connection, task: _Task) -> str | None:
-    """A sentence about the earlier file of which this one is a duplicate, or None."""
-    earlier = latest_success(conn, task.arrival)
-    if earlier is None:
-        return None
-    when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
-    if earlier.sha256 == task.upload.sha256 and _read_alike(find_upload(conn, earlier.upload_id or ""), task.upload):
-        return f"The same content came under the same name on {when} and was processed then."
-    if task.profile.skip_same_name:
-        return f"A file of the same name was processed on {when}, and this profile takes each name once."
-    return None
-
-
-def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
-    """Whether the same version of the same template read both: another one may read other things in the same bytes."""
-    if earlier is None:
-        return False
-    return (earlier.template, earlier.template_version) == (upload.template, upload.template_version)
+    template = load_template(version.text)
+    method = template.processing.method
+    upload = replace(upload, template=version.name, template_version=version.version, method=method)
+    return _Task(work, arrival, profile, version, template, upload)
 
 
 # --- 3 tell
 
 
 def _process(engine: Engine, task: _Task) -> Upload:
-    work = task.work
-    template = load_template(task.version.text)
+    work, template = task.work, task.template
     _refuse_large(task.upload.size, template)
     with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
         _refuse_many(len(layout.rows), template)
@@ -214,7 +205,8 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
     with engine.connect() as conn:
         names = key_names(template)
         owner = upload.agency_id, upload.template
-        index = skip.load_index(conn, *owner, task.stamp, names) if work.skipping else None
+        skipping = work.skipping and not template.processing.replaces
+        index = skip.load_index(conn, *owner, task.stamp, names) if skipping else None
     try:
         return _run(engine, task, layout, index)
     except _StaleIndexError:
@@ -271,6 +263,8 @@ def _read_all(layout: Layout, stage: Stage) -> _Reading:
         tally.add(batch)
         stage.add(batch.said)
         stage.add_errors(batch.errors, batch.excluded)
+        if batch.refused:
+            stage.spare(batch.refused)
     return _Reading(skip.nothing(names), layout.rows[:0], tally)
 
 
@@ -299,74 +293,88 @@ def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> _Reading:
 
 
 def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index: SkipIndex | None) -> Upload:
-    """The one transaction in which the file takes effect."""
+    """The one transaction in which the file takes effect; or begins to wait for a person."""
+    upload = task.upload
+    try:
+        with writing(conn, records_of(upload.agency_id)):
+            return _take_effect(conn, task, stage, reading, index)
+    except _HeldError as held:
+        with writing(conn, records_of(upload.agency_id)):
+            arrival = _find_waiting(conn, upload.arrival_id)
+            if arrival.state in DONE:
+                return _recorded(conn, arrival)
+            upload = _record(conn, held.upload, detail_of(held.upload))
+            keep_errors(stage, upload.id)
+            return upload
+
+
+class _HeldError(Exception):
+    """What was merged must not be committed: `upload` tells what it would have done, and why."""
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__()
+        self.upload = upload
+
+
+def _take_effect(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index: SkipIndex | None) -> Upload:
+    """In the transaction."""
     upload, tally = task.upload, reading.tally
     fresh = tally.good
     left = tally.excluded + int((reading.known.mark < 0).sum())
     good = len(reading.known) + len(fresh) + tally.excluded - left
-    used = good + left
+    processing = task.template.processing
+    # That a snapshot has no rows may be true; the guard sees to it that nobody loses all by it unasked.
+    used = good + left > 0 or (processing.replaces and not tally.error_rows)
     remembered = tally.remembered(reading.known, reading.places)
-    with writing(conn, records_of(upload.agency_id)):
-        arrival = _find_waiting(conn, upload.arrival_id)
-        if arrival.state in SETTLED:
-            return _recorded(conn, arrival)
-        if index and skip.current_index(conn, upload.agency_id, upload.template) != index.upload_id:
-            raise _StaleIndexError
-        merged = merge_records(stage, upload.agency_id, upload.template, upload.id)
-        upload = replace(
-            upload,
-            status=_status(used, tally),
-            skipped=upload.rows - len(fresh) - tally.error_rows - left,
-            excluded=left,
-            error_rows=tally.error_rows,
-            warning_rows=tally.warning_rows,
-            counts=_counts(reading, fresh, merged, stage),
-            error=_no_good_rows(tally) if not used else None,
-        )
-        if used:
-            new = SkipIndex(upload.id, remembered)
-            skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
-        upload = _record(conn, upload, _detail(upload))
-        keep_errors(stage, upload.id)
-        return upload
-
-
-def _counts(reading: _Reading, fresh: Known, merged: Mapping[str, Merged], stage: Stage) -> dict[str, Counts]:
-    """Payments only where the template knows of any."""
-    kinds = [kind for kind in KINDS if kind != "payments" or stage.columns["payments"]]
-    return count_records(reading.known, fresh, {k: (m.created, m.updated) for k, m in merged.items()}, kinds)
-
-
-def _status(used: int, tally: Tally) -> str:
-    if not used:
-        return "failed"
-    return "partially_processed" if tally.error_rows or tally.warning_rows else "processed"
-
-
-def _no_good_rows(tally: Tally) -> IngestError:
-    causes = ", ".join(f"{WORDS[code]} ({count:,})" for code, count in tally.codes.most_common(3))
-    return IngestError(
-        "no_good_rows",
-        f"Not one row of the file could be taken: {causes}." if causes else "The file has no rows.",
-        "Look at the first of them; the template may not fit the file."
-        if causes
-        else "Look at the export: it found nothing to send.",
+    arrival = _find_waiting(conn, upload.arrival_id)
+    if arrival.state in DONE:
+        return _recorded(conn, arrival)
+    if index and skip.current_index(conn, upload.agency_id, upload.template) != index.upload_id:
+        raise _StaleIndexError
+    outcome = merge_records(
+        stage, upload.agency_id, upload.template, upload.id, _snapshot(task, stage) if used else None
     )
+    upload = replace(
+        upload,
+        status=status_of(used, tally),
+        skipped=upload.rows - len(fresh) - tally.error_rows - left,
+        excluded=left,
+        error_rows=tally.error_rows,
+        warning_rows=tally.warning_rows,
+        counts=counts_of(reading.known, fresh, outcome, stage),
+        error=no_good_rows(tally) if not used else None,
+    )
+    doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
+    if doubt and doubt.code not in arrival.confirmed.split():
+        raise _HeldError(replace(upload, status=ArrivalState.AWAITING.value, error=doubt))
+    if processing.replaces:
+        skip.forget(conn, upload.agency_id, [upload.template])
+    elif used:
+        new = SkipIndex(upload.id, remembered)
+        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
+    upload = _record(conn, upload, detail_of(upload))
+    keep_errors(stage, upload.id)
+    if used and processing.replaces:
+        overtake(conn, upload)
+    return upload
 
 
-def _detail(upload: Upload) -> str:
-    if upload.error:
-        return upload.error.message
-    bad = upload.error_rows + upload.warning_rows
-    rows = f"{upload.rows:,} {'row' if upload.rows == 1 else 'rows'}"
-    return f"{rows}, {bad:,} of them {'needs' if bad == 1 else 'need'} a look." if bad else f"{rows}."
+def _snapshot(task: _Task, stage: Stage) -> Snapshot | None:
+    """What the merge must know of a file that replaces."""
+    work, template = task.work, task.template
+    if not template.processing.replaces:
+        return None
+    today = work.now.astimezone(ZoneInfo(work.zone)).date()
+    own_alone = template.processing.method == REPLACE_TEMPLATE
+    legible = not stage.unread or (stage.is_searchable and is_literal(template))
+    return Snapshot(own_alone, work.now, today, legible)
 
 
 def _close(engine: Engine, upload: Upload, detail: str) -> Upload:
     """Record an upload that changes no record."""
     with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
-        return _recorded(conn, arrival) if arrival.state in SETTLED else _record(conn, upload, detail)
+        return _recorded(conn, arrival) if arrival.state in DONE else _record(conn, upload, detail)
 
 
 def _record(conn: Connection, upload: Upload, detail: str) -> Upload:

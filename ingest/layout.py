@@ -77,7 +77,7 @@ def lay_out(path: Path, template: Template, zone: str, region: str, limits: Limi
 
 def _laid_out(outline: Outline, template: Template, zone: str, region: str, limits: Limits) -> Layout:
     plan = map_columns(template, outline.names, limits)
-    if template.header and not len(outline.rows):
+    if template.header and not len(outline.rows) and not template.processing.replaces:
         raise IngestError(
             "header_only", "The file has a header and no rows.", "Look at the export: it found nothing to send."
         )

@@ -40,7 +40,7 @@ class Merge:
     is there takes over the `kept` columns that are not NULL and all `moved` ones, and, if one of them differs,
     `updated_upload`. In texts, NULL stands for nothing, '' never does. Those of the `kept` ones that are no texts are
     `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
-    there, key by key.
+    there, key by key; `emptied` names a parameter of the source, a JSON object of the keys that are taken out before.
     """
 
     table: str
@@ -52,6 +52,7 @@ class Merge:
     moved: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     laid: tuple[str, ...] = ()
+    emptied: str = ""
 
 
 class Backend(Protocol):

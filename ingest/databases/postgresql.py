@@ -150,10 +150,10 @@ class PostgreSQL:
 
 def _update(merge: Merge) -> str:
     changes = [f"{c} = coalesce(s.{c}, t.{c})" for c in merge.kept] + [f"{c} = s.{c}" for c in merge.moved]
-    changes += [f"{c} = {_laid_over(c)}" for c in merge.laid]
+    changes += [f"{c} = {_laid_over(c, merge.emptied)}" for c in merge.laid]
     differs = [_differs(c, c in merge.numbers) for c in merge.kept]
-    differs += [f"coalesce(s.{c}, '') <> coalesce(t.{c}, '')" for c in merge.moved]
-    differs += [f"coalesce({_laid_over(c)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
+    differs += [f"s.{c} IS DISTINCT FROM t.{c}" for c in merge.moved]
+    differs += [f"coalesce({_laid_over(c, merge.emptied)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
     return (
         f"UPDATE {merge.table} t SET {', '.join(changes)}, updated_upload = s.updated_upload "
         f"FROM ({merge.source}) s ({', '.join(merge.into)}) WHERE {_same(merge)} AND ({' OR '.join(differs)})"
@@ -166,7 +166,11 @@ def _differs(column: str, is_number: bool) -> str:
     return f"s.{column} <> coalesce(t.{column}, '')"
 
 
-def _laid_over(column: str) -> str:
+def _laid_over(column: str, emptied: str) -> str:
+    if emptied:
+        left = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(CAST(:{emptied} AS TEXT) AS jsonb)"
+        both = f"jsonb_strip_nulls({left} || CAST(coalesce(s.{column}, '{{}}') AS jsonb))"
+        return f"nullif(CAST({both} AS TEXT), '{{}}')"
     both = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(s.{column} AS jsonb)"
     return f"coalesce(CAST({both} AS TEXT), t.{column})"
 

@@ -115,10 +115,10 @@ def _upsert(merge: Merge) -> str:
     table = merge.table
     changes = [f"{c} = coalesce(excluded.{c}, {table}.{c})" for c in merge.kept]
     changes += [f"{c} = excluded.{c}" for c in merge.moved]
-    changes += [f"{c} = {_laid_over(table, c)}" for c in merge.laid]
+    changes += [f"{c} = {_laid_over(table, c, merge.emptied)}" for c in merge.laid]
     differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
-    differs += [f"coalesce(excluded.{c}, '') <> coalesce({table}.{c}, '')" for c in merge.moved]
-    differs += [f"coalesce({_laid_over(table, c)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
+    differs += [f"excluded.{c} IS NOT {table}.{c}" for c in merge.moved]
+    differs += [f"coalesce({_laid_over(table, c, merge.emptied)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
     then = (
         f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
         if changes
@@ -136,8 +136,11 @@ def _differs(table: str, column: str, is_number: bool) -> str:
     return f"excluded.{column} <> coalesce({table}.{column}, '')"
 
 
-def _laid_over(table: str, column: str) -> str:
+def _laid_over(table: str, column: str, emptied: str) -> str:
     old = f"{table}.{column}"
+    if emptied:
+        left = f"json_patch(coalesce({old}, '{{}}'), :{emptied})"
+        return f"nullif(json_patch({left}, coalesce(excluded.{column}, '{{}}')), '{{}}')"
     return f"coalesce(json_patch(coalesce({old}, '{{}}'), excluded.{column}), {old})"
 
 

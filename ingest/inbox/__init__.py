@@ -16,15 +16,26 @@ from ingest.inbox.arrivals import (
     rename_refused,
     waiting,
 )
+from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.listing import COLUMNS, records
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates
-from ingest.inbox.uploads import find_upload, list_uploads, mark_answered, record_upload, row_errors, unanswered
+from ingest.inbox.uploads import (
+    find_upload,
+    list_uploads,
+    mark_answered,
+    moved_hearings,
+    record_upload,
+    row_errors,
+    unanswered,
+)
 
 __all__ = [
     "COLUMNS",
     "add_profile",
     "add_template",
+    "awaiting_uploads",
+    "confirm_upload",
     "find_arrival",
     "find_profile",
     "find_template",
@@ -36,6 +47,7 @@ __all__ = [
     "mark_answered",
     "mark_removed",
     "match_again",
+    "moved_hearings",
     "newest_at",
     "note_content",
     "record_partial",
@@ -43,6 +55,7 @@ __all__ = [
     "records",
     "register",
     "register_all",
+    "reject_upload",
     "remove_profile",
     "rename_refused",
     "row_errors",

@@ -15,17 +15,20 @@ from ingest.template.filters import read_excludes, read_lookups, read_match, ref
 from ingest.template.formats import DATE_FORMATS, TIME_FORMATS, read_formats, refuse_clashing
 from ingest.template.model import Clock, Match, Party, Template, of_party, split_party
 from ingest.template.place import Path, TemplateError, find_line, near
+from ingest.template.processing import KEYS as PROCESSING_KEYS
+from ingest.template.processing import read_processing
 
 _TABLES = MappingProxyType(
     {
         "": (
             *("name", "description", "required", "optional", "file", "formats", "columns", "custom", "constants"),
-            *("party", "lookups", "match", "exclude", "limits", "clock"),
+            *("party", "lookups", "match", "exclude", "limits", "clock", "processing"),
         ),
         "file": KEYS,
         "formats": ("date", "time", "pivot"),
         "limits": ("rows", "size"),
         "clock": ("twice", "never"),
+        "processing": PROCESSING_KEYS,
     }
 )
 _PARTY_KEYS = ("name", "hearing", "columns", "constants")
@@ -134,6 +137,7 @@ def _build(name: str, document: Mapping[str, Any]) -> Template:
         pivot=pivot(formats["pivot"], ("formats", "pivot")) if "pivot" in formats else None,
         rows=read_rows(limits),
         size=read_size(limits),
+        processing=read_processing(_table(document, "processing")),
     )
 
 
