@@ -44,6 +44,7 @@ from ingest.layout import Layout, lay_out
 from ingest.limits import Limits
 from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
 from ingest.parse.records import Ints
+from ingest.record import records_of
 from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally
 from ingest.template import REPLACE_TEMPLATE, Template, TemplateVersion, load_template
@@ -87,11 +88,6 @@ class _Reading:
     known: Known
     places: Ints
     tally: Tally
-
-
-def records_of(agency_id: str) -> str:
-    """The lock (`ingest.databases.writing`) of an agency's records: whoever changes any must hold it."""
-    return f"records of {agency_id}"
 
 
 class _StaleIndexError(Exception):

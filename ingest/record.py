@@ -123,6 +123,11 @@ def new_id(at: datetime) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
+def records_of(agency_id: str) -> str:
+    """The lock (`ingest.databases.writing`) of an agency's records: whoever changes any must hold it."""
+    return f"records of {agency_id}"
+
+
 def write_instant(at: datetime) -> str:
     """`at` as it is kept in a column: UTC, ISO 8601, microseconds, 'Z'; such texts sort by time."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -11,20 +11,20 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ingest.answer import RowError, Upload, answer_name, error_file, receipt, receipt_text
+from ingest.answer import Moved, RowError, Upload, answer_name, error_file, receipt, receipt_text
 from ingest.arrival import Arrival
 from server.errors import AppError, Code
 
 FOLDER = "receipts"
 
 
-def drop_receipt(home: Path, upload: Upload, errors: Sequence[RowError]) -> None:
+def drop_receipt(home: Path, upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = ()) -> None:
     """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict."""
     with _folder(home) as folder:
         if upload.error_file:
             _write(folder, upload.error_file, error_file(upload, errors))
-        _write(folder, upload.receipt_text_file, receipt_text(upload, errors).encode())
-        _write(folder, upload.receipt_file, _json(receipt(upload, errors)))
+        _write(folder, upload.receipt_text_file, receipt_text(upload, errors, moved).encode())
+        _write(folder, upload.receipt_file, _json(receipt(upload, errors, moved)))
 
 
 def drop_notice(home: Path, arrival: Arrival, at: datetime) -> None:

@@ -129,8 +129,8 @@ def _answer(state: State, agency: Agency, upload: Upload) -> None:
     if upload.answered_at is not None:
         return
     with state.database.reading() as conn:
-        rows = inbox.row_errors(conn, upload.id)
-    drop_receipt(state.settings.home(agency.slug), upload, rows)
+        rows, moved = inbox.row_errors(conn, upload.id), inbox.moved_hearings(conn, upload.id)
+    drop_receipt(state.settings.home(agency.slug), upload, rows, moved)
     _keep(state, upload.arrival_id, upload.sha256)
     with state.database.writing() as conn:
         inbox.mark_answered(conn, upload.id, now())

@@ -17,7 +17,7 @@ from ingest.inbox.arrivals import (
     waiting,
 )
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
-from ingest.inbox.listing import COLUMNS, records
+from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates
 from ingest.inbox.uploads import (
@@ -32,6 +32,7 @@ from ingest.inbox.uploads import (
 
 __all__ = [
     "COLUMNS",
+    "WITHDRAWN",
     "add_profile",
     "add_template",
     "awaiting_uploads",

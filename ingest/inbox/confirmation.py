@@ -1,6 +1,6 @@
 """Files that wait for a person: to be confirmed, rejected, or overtaken by a newer one.
 
-Whoever calls these holds the lock of the agency's records (`engine.records_of`), so that no worker is in the middle of
+Whoever calls these holds the lock of the agency's records (`record.records_of`), so that no worker is in the middle of
 the same file.
 """
 

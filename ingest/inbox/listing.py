@@ -45,8 +45,8 @@ WITHDRAWN = "withdrawn"
 def records(conn: Connection, kind: str, agency_id: str, *, withdrawn: bool = False) -> Iterator[dict[str, Any]]:
     """The agency's records of one kind, one dict per record with the keys of `COLUMNS[kind]`, in a natural order.
 
-    Those that a snapshot has withdrawn are left out; or, with `withdrawn`, are there as well, and one more key holds the
-    id of the upload that withdrew them, or None.
+    Those that a snapshot has withdrawn are left out; or, with `withdrawn`, are there as well, and one more key holds
+    the id of the upload that withdrew them, or None.
 
     Rows are fetched as they are consumed, so the connection must stay open. Raises IngestError `invalid` at once for
     an unknown kind.

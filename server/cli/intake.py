@@ -1,7 +1,6 @@
 """`dropslot sweep` and `dropslot ingest`: files that do not come through the door."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 from ingest import inbox
 from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
+from server.cli.job import settled
 from server.cli.output import Json, as_dict, print_json, print_list, say
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
@@ -21,8 +21,6 @@ from server.intake.register import Registrar
 from server.intake.spool import Manifest
 from server.logs import Log, open_log
 from server.state import State, open_state
-
-PATIENCE = 600.0  # seconds to wait for a running server's worker that has taken the job first
 
 
 def sweep(context: typer.Context, as_json: Json = False) -> None:
@@ -92,23 +90,4 @@ def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) ->
             Code.UNAVAILABLE, f"{file} cannot be copied into the spool ({error.strerror}).", "Check space and owners."
         ) from error
     Registrar(state.database, state.queue, log).register(manifest, chosen=profile)
-    return agency, _settled(state, log, manifest.id)
-
-
-def _settled(state: State, log: Log, arrival_id: str) -> Upload:
-    """Do the job here, unless a running server's worker was faster: then wait for it."""
-    from server.worker import work_once  # the engine takes seconds to import: the other commands do without
-
-    until, name = time.monotonic() + PATIENCE, f"cli-{new_id()}"
-    while time.monotonic() < until:
-        # Files of the agency that came before go first; without a server running, nobody else would do them.
-        work_once(state, log, name, arrival_id) or work_once(state, log, name)
-        with state.database.reading() as conn:
-            arrival = inbox.find_arrival(conn, arrival_id)
-            upload = inbox.find_upload(conn, arrival.upload_id or "") if arrival else None
-        if upload is not None:
-            return upload
-        time.sleep(0.1)
-    raise AppError(
-        Code.UNAVAILABLE, "The file was accepted but is not processed yet.", "See it later with: dropslot arrival list"
-    )
+    return agency, settled(state, log, manifest.id)

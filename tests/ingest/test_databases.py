@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from ingest.answer import Upload
-from ingest.engine import records_of
 from ingest.limits import Limits
+from ingest.record import records_of
 from ingest.sample import write_ecr
 from tests import postgres
 from tests.ingest.court import Court, codes, ecr, row

@@ -1,20 +1,16 @@
-"""Files that hold all there is: what they no longer name is withdrawn, what comes back is restored, and a guard asks."""
+"""Files that hold all there is: what they no longer name is withdrawn, what comes back is restored; a guard asks."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from ingest import inbox
-from ingest.answer import Counts, Upload, receipt, receipt_text
-from ingest.engine import ingest, records_of
-from ingest.limits import Limits
+from ingest.answer import Counts, receipt, receipt_text
 from ingest.template import builtin_templates
 from tests.ingest.conftest import CourtAt
-from tests.ingest.court import Court, codes, ecr, row
+from tests.ingest.court import Court, ecr, row
 
 ECR = builtin_templates()["odyssey-ecr"]
 LIVE = {
@@ -100,9 +96,7 @@ def test_a_moved_hearing_is_told_as_moved(nightly: Court) -> None:
         pairs = conn.execute(text("SELECT old_event, new_event FROM moved_events")).all()
     known = ids(nightly)
     assert [tuple(pair) for pair in pairs] == [(known["1", "2026-03-16T09:00"], known["1", "2026-04-20T09:00"])]
-    assert [vars(each) for each in moved] == [
-        {"case": "CR-1", "old": "2026-03-16 09:00", "new": "2026-04-20 09:00"}
-    ]
+    assert [vars(each) for each in moved] == [{"case": "CR-1", "old": "2026-03-16 09:00", "new": "2026-04-20 09:00"}]
     assert receipt(upload, [], moved)["moved"] == [vars(each) for each in moved]
     told = receipt_text(upload, [], moved)
     assert "CR-1: 2026-03-16 09:00 -> 2026-04-20 09:00" in told
@@ -127,7 +121,7 @@ def test_several_hearings_are_paired_only_where_nobody_can_doubt(bare_court_at: 
 def test_a_snapshot_leaves_empty_what_it_leaves_empty(nightly: Court) -> None:
     nightly.push(ecr(row(judge="Alvarez, M."), row("2", "CR-2")))
     nightly.push(ecr(row(judge="", status=""), row("2", "CR-2")))
-    assert [found[4:] for found in live(nightly)["events"]][0] == (None, "Courtroom 1A", None)
+    assert live(nightly)["events"][0][4:] == (None, "Courtroom 1A", None)
 
 
 def test_custom_fields_and_amounts_are_emptied_as_well(bare_court_at: CourtAt, tmp_path: Path) -> None:
