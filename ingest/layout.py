@@ -81,6 +81,12 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
         raise IngestError(
             "header_only", "The file has a header and no rows.", "Look at the export: it found nothing to send."
         )
+    if plan.answered and template.processing.replaces:
+        raise IngestError(
+            "corrections_alone",
+            "The file holds corrected rows alone, and the template takes the whole of what there is.",
+            "Correct the rows where they come from and send the whole file.",
+        )
     beginning = outline.names if template.header or plan.answered else plan.width
     alike = replace(outline.dialect, begin=0, line=1, columns=0)
     encoding = outline.records.encoding

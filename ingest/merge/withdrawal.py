@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from ingest.databases import backend_of
+from ingest.merge.search import Text
 from ingest.merge.snapshot import Snapshot, Withdrawn
 from ingest.merge.statements import NATURAL, TABLES
 from ingest.skip import forget
@@ -135,24 +136,25 @@ def _spare(conn: Connection, snapshot: Snapshot, names: Names) -> None:
 
 
 def _search(conn: Connection) -> None:
-    """Add to those that are spared whose name, reference or number stands in a row that could not be read.
+    """Add to those that are spared whose reference, number or name stands in a row that could not be read.
 
     Of whom nothing is known that could stand there, nobody can tell.
     """
-    known = {"clients": ("reference", "last_name"), "cases": ("number",)}
-    for table, column in (("clients", "client_id"), ("cases", "case_id")):
-        children = _OF_CLIENTS if table == "clients" else _OF_CASES
-        among = [_gone(table)[1:-1]]
-        among += [f"SELECT c.{column} FROM {child} c JOIN {_gone(child)} g ON g.id = c.id" for child in children]
-        nothing = " AND ".join(f"t.{name} IS NULL" for name in known[table])
-        found = " OR ".join(f"replace(lower(u.raw), lower(t.{name}), '') <> lower(u.raw)" for name in known[table])
-        _do(
-            conn,
-            f"INSERT INTO stage_spared_{table} (key, id) SELECT -t.id, t.id FROM {table} t "
-            f"WHERE t.id IN ({' UNION '.join(among)}) "
-            f"AND ({nothing} OR EXISTS (SELECT 1 FROM stage_unread u WHERE {found}))",
-            {},
-        )
+    unread = Text(conn.execute(text("SELECT raw FROM stage_unread")).scalars())
+    for table, column, columns, children in (
+        ("clients", "client_id", "t.reference, t.last_name, t.first_name", _OF_CLIENTS),
+        ("cases", "case_id", "t.number, NULL, NULL", _OF_CASES),
+    ):
+        among = [f"SELECT id FROM stage_gone WHERE kind = '{table}'"]
+        among += [f"SELECT c.{column} FROM {child} c WHERE c.id IN {_gone(child)}" for child in children]
+        asked = f"SELECT t.id, {columns} FROM {table} t WHERE t.id IN ({' UNION '.join(among)})"
+        found = [
+            {"key": -id_, "id": id_}
+            for id_, known_by, *name in conn.execute(text(asked))
+            if not (known_by or any(name)) or unread.names([known_by]) or unread.names([part for part in name if part])
+        ]
+        if found:
+            conn.execute(text(f"INSERT INTO stage_spared_{table} (key, id) VALUES (:key, :id)"), found)
 
 
 def _children_out(child: str, which: str) -> str:
