@@ -18,6 +18,7 @@ from ingest.inbox.arrivals import (
 )
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
+from ingest.inbox.order import taken_before
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates
 from ingest.inbox.uploads import (
@@ -60,6 +61,7 @@ __all__ = [
     "remove_profile",
     "rename_refused",
     "row_errors",
+    "taken_before",
     "unanswered",
     "waiting",
 ]

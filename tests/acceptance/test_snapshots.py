@@ -1,12 +1,14 @@
 """A court sends all its hearings every night; a short file waits for a person, who says yes or no."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingest.template import builtin_templates
-from tests.acceptance.court import Court, ecr, ecr_row, wait_for
+from tests.acceptance.conftest import make_court
+from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, wait_for
 
 PEOPLE = range(1, 21)
 
@@ -121,3 +123,29 @@ def test_a_header_alone_waits_and_then_withdraws_everything(nightly: Court) -> N
     nightly.dropslot.run("upload", "confirm", held["id"])
     assert answered(nightly, "full-2.txt", "processed")["counts"]["events"]["withdrawn"] == 3
     assert nightly.records("clients") == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "files"),
+    [
+        ("", "bac"),
+        ('by = "name"', "abc"),
+        ('by = "name"\norder = "descending"', "cba"),
+        ('order = "descending"', "cab"),
+    ],
+    ids=["as they came", "by name", "by name descending", "newest first"],
+)
+def test_files_that_wait_are_taken_in_the_templates_order(
+    dropslot: Dropslot, tmp_path: Path, setting: str, files: str
+) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    text = builtin_templates()["odyssey-ecr"].replace("odyssey-ecr", "ordered")
+    dropslot.run("template", "add", court.slug, court.write("t.toml", f"{text}\n[processing]\n{setting}\n".encode()))
+    dropslot.run("profile", "add", court.slug, "files", "--template", "ordered", "--keyword", "file")
+    for name in "bac":
+        (court.home / "upload" / f"file-{name}.txt").write_bytes(ecr(ecr_row(1, judge=name.upper())))
+        wait_for(court.sweep, "the file to be quiet")
+    dropslot.start()
+    uploads = court.settled(3)
+    assert [upload["file"] for upload in reversed(uploads)] == [f"file-{name}.txt" for name in files]
+    assert [event["judge"] for event in court.records("events")] == [files[-1].upper()]
