@@ -17,6 +17,7 @@ from typing import Any
 from ingest.errors import IngestError
 
 RECEIPT_ERRORS = 100
+RECEIPT_MOVED = 100
 EXCLUDED_LISTED = 1000
 """Rows left out by filters that are listed with an upload; all are counted. A feed may hold years of past hearings."""
 REST_TAKEN = "; the rest of the row was taken"
@@ -54,24 +55,41 @@ class RowError:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the distinct records of one kind that a file names."""
+    """What became of the distinct records of one kind that a file names.
+
+    A snapshot has `withdrawn` those that it no longer names; `restored` were withdrawn and came back; `moved` hearings
+    are among both the created and the withdrawn ones.
+    """
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    restored: int = 0
+    withdrawn: int = 0
+    moved: int = 0
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A hearing that has another date: its case's number, and when it was and is, in the court's local time."""
+
+    case: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True)
 class Upload:
     """One processing run of one arrival through one template.
 
-    `status` is processed, partially_processed, failed, duplicate or undone. `rows` counts the rows under the header,
-    blank ones too; `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows`
-    are disjoint; `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts,
-    cases, events, payments. `header`, `delimiter` and `quoting` are the file's own; a file without a header has
-    `column 1`, `column 2` and so on.
-    `error` is set when nothing at all was taken. `answered_at` is when its receipt was delivered, `undone_at` when a
-    person has put back what it had changed.
+    `status` is processed, partially_processed, failed, duplicate, undone, awaiting_confirmation (nothing is changed
+    yet, `error` says why, and `counts` what the file would do) or confirmed (it was run again, as another upload).
+    `method` is the template's (`template.Processing`). `rows` counts the rows under the header, blank ones too;
+    `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows` are disjoint;
+    `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts, cases, events,
+    payments. `header`, `delimiter` and `quoting` are the file's own; a file without a header has `column 1`,
+    `column 2` and so on. `error` is set when nothing at all was taken. `answered_at` is when its receipt was
+    delivered, `undone_at` when a person has put back what it had changed.
     """
 
     id: str
@@ -90,6 +108,7 @@ class Upload:
     error_rows: int = 0
     warning_rows: int = 0
     excluded: int = 0
+    method: str = "update"
     counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
     header: tuple[str, ...] = ()
     delimiter: str = ""
@@ -122,8 +141,9 @@ def answer_name(file: str, answer_id: str, ending: str) -> str:
     return file.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore") + tail
 
 
-def receipt(upload: Upload, errors: Sequence[RowError]) -> dict[str, Any]:
-    """The answer for machines; JSON able. `errors` may hold more than the first 100, which are all that is shown."""
+def receipt(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = ()) -> dict[str, Any]:
+    """The answer for machines; JSON able. `errors` and `moved` may hold more than the first 100, which are all that is
+    shown."""
     error = upload.error
     return {
         "upload": upload.id,
@@ -140,7 +160,9 @@ def receipt(upload: Upload, errors: Sequence[RowError]) -> dict[str, Any]:
         "error_rows": upload.error_rows,
         "warning_rows": upload.warning_rows,
         "excluded_rows": upload.excluded,
+        "method": upload.method,
         "counts": {kind: dict(vars(counts)) for kind, counts in upload.counts.items()},
+        "moved": [dict(vars(each)) for each in moved[:RECEIPT_MOVED]],
         "notes": list(upload.notes),
         "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
         "errors": [_row(each) for each in wrong(errors)[:RECEIPT_ERRORS]],
@@ -164,7 +186,7 @@ def _row(error: RowError) -> dict[str, Any]:
     return {name: getattr(error, name) for name in shown}
 
 
-def receipt_text(upload: Upload, errors: Sequence[RowError]) -> str:
+def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = ()) -> str:
     """The answer for people: what was taken, what was not, and what to do."""
     lines = [
         f"File:      {upload.file} ({upload.size:,} bytes)",
@@ -172,22 +194,31 @@ def receipt_text(upload: Upload, errors: Sequence[RowError]) -> str:
     ]
     lines += [f"Result:    {_result(upload)}", ""]
     lines += _failure(upload.error) if upload.error else _taken(upload)
+    if moved:
+        lines += ["", "Hearings that have another date:"]
+        lines += [f"  {each.case or 'without a case'}: {each.old} -> {each.new}" for each in moved[:RECEIPT_MOVED]]
     if wrong(errors):
         lines += ["", "Rows to look at:"]
         lines += [f"  row {e.row}{_place(e)}: {e.message}" for e in wrong(errors)[:RECEIPT_ERRORS]]
     if left_out(errors):
         lines += ["", "Rows that the template leaves out:"]
         lines += [f"  row {e.row}: {e.message}" for e in left_out(errors)[:RECEIPT_ERRORS]]
-    if upload.error_file and upload.error and upload.error.code == ROWS_REFUSED:
-        lines += ["", f"All of them are in {upload.error_file}; correct them in the file that you have sent."]
-    elif upload.error_file:
-        lines += ["", f"All of them are in {upload.error_file}; correct the rows there and send that file."]
+    if upload.error_file:
+        lines += ["", f"All of them are in {upload.error_file}; {_correct(upload)}"]
     lines += [
         "",
         f"Upload {upload.id}, template {upload.template}, version {upload.template_version}.",
         f"SHA-256 {upload.sha256}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _correct(upload: Upload) -> str:
+    if upload.error and upload.error.code == ROWS_REFUSED:
+        return "correct them in the file that you have sent."
+    if upload.method == "update":
+        return "correct the rows there and send that file."
+    return "correct the rows where they come from and send the whole file again."
 
 
 def _place(error: RowError) -> str:
@@ -205,6 +236,8 @@ def _result(upload: Upload) -> str:
         "partially_processed": f"The good rows were taken; {need}.",
         "duplicate": " ".join([*upload.notes, "Nothing was changed."]),
         "undone": "It was taken, and undone later: what it had changed was put back. The file may be sent again.",
+        "awaiting_confirmation": "Nothing was changed yet: a person has to look at the file first.",
+        "confirmed": "A person has confirmed the file, and it was run again.",
     }.get(upload.status, "The file could not be taken; nothing was changed.")
 
 
@@ -220,6 +253,8 @@ def _taken(upload: Upload) -> list[str]:
         lines.append(f"           {upload.excluded:,} left out by the template's filters")
     for kind, counts in upload.counts.items():
         numbers = f"{counts.created:,} new, {counts.updated:,} changed, {counts.unchanged:,} as before"
+        more = {"restored": "back again", "withdrawn": "withdrawn", "moved": "moved"}
+        numbers += "".join(f", {getattr(counts, n):,} {word}" for n, word in more.items() if getattr(counts, n))
         lines.append(f"{kind.capitalize() + ':':<11}{numbers}")
     return lines + [f"Note:      {note}" for note in upload.notes if upload.status != "duplicate"]
 

@@ -6,10 +6,12 @@ from enum import StrEnum
 
 
 class ArrivalState(StrEnum):
-    """Where an arrival stands. `received` waits for a worker; of what follows `blocked` nothing waits any more."""
+    """Where an arrival stands. `received` waits for a worker, `awaiting_confirmation` for a person; those that have
+    ended never change again."""
 
     PARTIAL = "partial"
     RECEIVED = "received"
+    AWAITING = "awaiting_confirmation"
     UNMATCHED = "unmatched"
     BLOCKED = "blocked"
     DUPLICATE = "duplicate"
@@ -22,6 +24,8 @@ class ArrivalState(StrEnum):
 
 SUCCEEDED = (ArrivalState.PROCESSED, ArrivalState.PARTIALLY_PROCESSED)
 SETTLED = (*SUCCEEDED, ArrivalState.DUPLICATE, ArrivalState.FAILED, ArrivalState.UNDONE)
+DONE = (*SETTLED, ArrivalState.AWAITING)
+"""Those that have an upload and wait for no worker."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Arrival:
     """A file that came, and its state; `detail` says why the state is so. `source` is sftp, sweep, cli or replay.
 
     A replay is the archived original of the upload `replay_of`, perhaps for another `template_version` than the newest.
+    `confirmed` holds the codes, with spaces between, of what a person has let pass (`errors.ConfirmationNeeded`).
     """
 
     id: str
@@ -69,6 +74,7 @@ class Arrival:
     detail: str
     replay_of: str | None = None
     template_version: int | None = None
+    confirmed: str = ""
 
 
 @dataclass(frozen=True)

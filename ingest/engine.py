@@ -10,12 +10,15 @@
      6  stage            what they say, in temporary tables; nobody is locked out yet
      7  merge            in ONE transaction: records, row errors, counts, skip index, upload, the arrival's last state
 
+A snapshot (`template.Processing`) has every row read, and what it no longer names is withdrawn within step 7; if that
+is too much, the transaction is rolled back, and the file waits for a person.
+
 Whatever dies before the commit has changed nothing, and the run is simply done again; an arrival that is settled is
 never processed twice. A file that cannot be used ends as a failed upload with a sentence, not as an exception.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,26 +29,29 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine
 
 from ingest import skip
-from ingest.answer import Counts, Upload
-from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
+from ingest.answer import Upload
+from ingest.arrival import DONE, Arrival, ArrivalState, Profile
 from ingest.check import key_names
 from ingest.databases import writing
-from ingest.errors import IngestError
-from ingest.inbox.arrivals import find_arrival, latest_success, settle
+from ingest.errors import ConfirmationNeeded, IngestError
+from ingest.inbox.arrivals import find_arrival, settle
+from ingest.inbox.confirmation import overtake
+from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
 from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.templates import find_template
 from ingest.inbox.uploads import find_upload, header_before, record_upload
 from ingest.layout import Layout, lay_out
 from ingest.limits import Limits
 from ingest.mapping import refuse_unsteady
-from ingest.merge import Merged, Stage, keep_errors, merge_records
+from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
 from ingest.natural import matched_fields
 from ingest.parse.records import Ints
-from ingest.record import KINDS, records_of
+from ingest.record import records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import Known, SkipIndex
-from ingest.tally import Tally, count_records
-from ingest.template import TemplateVersion, load_template
+from ingest.tally import Tally
+from ingest.template import REPLACE_TEMPLATE, Template, TemplateVersion, load_template
+from ingest.verdict import counts_of, detail_of, status_of
 
 VERSION = "4"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
@@ -73,6 +79,7 @@ class _Task:
     arrival: Arrival
     profile: Profile
     version: TemplateVersion
+    template: Template
     upload: Upload
     stamp: str = ""
 
@@ -99,17 +106,20 @@ def ingest(engine: Engine, work: Work) -> Upload:
     """
     with engine.connect() as conn:
         arrival = _find_waiting(conn, work.arrival_id)
-        if arrival.state in SETTLED:
+        if arrival.state in DONE:
             return _recorded(conn, arrival)
     upload = _begin(work, arrival)
     try:
         with engine.connect() as conn:
             task = _prepare(conn, work, arrival, upload)
             upload = task.upload
-            earlier = _find_duplicate(conn, task)
+            earlier = find_duplicate(conn, arrival, task.profile, upload, task.template.processing)
+            refuse_overtaken(conn, arrival, upload, task.template.processing)
         if earlier is not None and (duplicate := _close_duplicate(engine, task, earlier)):
             return duplicate
         return _process(engine, task)
+    except ConfirmationNeeded as error:
+        return _close(engine, replace(upload, status=ArrivalState.AWAITING.value, error=error), error.message)
     except IngestError as error:
         return _close(engine, replace(upload, status="failed", error=error), error.message)
 
@@ -118,7 +128,7 @@ def _find_waiting(conn: Connection, arrival_id: str) -> Arrival:
     arrival = find_arrival(conn, arrival_id)
     if arrival is None:
         raise IngestError("not_found", f"There is no arrival {arrival_id}.")
-    if arrival.state not in (ArrivalState.RECEIVED, *SETTLED):
+    if arrival.state not in (ArrivalState.RECEIVED, *DONE):
         raise IngestError("conflict", f"The arrival {arrival_id} is {arrival.state} and does not wait for a worker.")
     return arrival
 
@@ -160,49 +170,18 @@ def _prepare(conn: Connection, work: Work, arrival: Arrival, upload: Upload) -> 
     if profile is None:
         raise IngestError("no_profile", "The profile of this file is gone.", "Add it again and send the file again.")
     version = find_template(conn, arrival.agency_id, profile.template, arrival.template_version)
+    template = load_template(version.text)
+    method = template.processing.method
     notes = (f"The original of the upload {arrival.replay_of} was run again.",) if arrival.replay_of else ()
-    upload = replace(upload, template=version.name, template_version=version.version, notes=notes)
-    return _Task(work, arrival, profile, version, upload)
-
-
-def _find_duplicate(conn: Connection, task: _Task) -> str | None:
-    """A sentence about the earlier file of which this one is a duplicate, or None. What is run again never is one."""
-    earlier = latest_success(conn, task.arrival)
-    if earlier is None or task.arrival.replay_of:
-        return None
-    when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
-    made = find_upload(conn, earlier.upload_id or "")
-    if made and _read_alike(made, task.upload) and _still_holds(conn, made):
-        return f"The same content came under the same name on {when} and was processed then."
-    if task.profile.skip_same_name:
-        return f"A file of the same name was processed on {when}, and this profile takes each name once."
-    return None
-
-
-def _read_alike(earlier: Upload, upload: Upload) -> bool:
-    """Whether the same version of the same template read the same bytes: another one may read other things in them."""
-    return (earlier.sha256, earlier.template, earlier.template_version) == (
-        upload.sha256,
-        upload.template,
-        upload.template_version,
-    )
-
-
-def _still_holds(conn: Connection, earlier: Upload) -> bool:
-    """Whether what the upload left behind is what is there: its skip index is still the template's.
-
-    Last Monday's `mon.txt` is news again after the files of the other days, whatever their names, and so it is after
-    another template, or a person, has changed its records: all of them replace the index, or drop it.
-    """
-    return skip.current_index(conn, earlier.agency_id, earlier.template) == earlier.id
+    upload = replace(upload, template=version.name, template_version=version.version, method=method, notes=notes)
+    return _Task(work, arrival, profile, version, template, upload)
 
 
 # --- 3 tell
 
 
 def _process(engine: Engine, task: _Task) -> Upload:
-    work = task.work
-    template = load_template(task.version.text)
+    work, template = task.work, task.template
     refuse_large(task.upload.size, template)
     with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
         refuse_many(len(layout.rows), template)
@@ -229,7 +208,7 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
             refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
         names = key_names(template)
         owner = upload.agency_id, upload.template
-        skipping = work.skipping and not task.arrival.replay_of
+        skipping = work.skipping and not (task.arrival.replay_of or template.processing.replaces)
         index = skip.load_index(conn, *owner, task.stamp, names) if skipping else None
     try:
         return _run(engine, task, layout, index)
@@ -271,6 +250,8 @@ def _read_all(layout: Layout, stage: Stage) -> _Reading:
         tally.add(batch)
         stage.add(batch.said)
         stage.add_errors(batch.errors, batch.excluded)
+        if batch.refused:
+            stage.spare(batch.refused)
     return _Reading(skip.nothing(names), layout.rows[:0], tally)
 
 
@@ -299,36 +280,70 @@ def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> _Reading:
 
 
 def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index: SkipIndex | None) -> Upload:
-    """The one transaction in which the file takes effect."""
+    """The one transaction in which the file takes effect; or begins to wait for a person."""
+    upload = task.upload
+    try:
+        with writing(conn, records_of(upload.agency_id)):
+            return _take_effect(conn, task, stage, reading, index)
+    except _HeldError as held:
+        with writing(conn, records_of(upload.agency_id)):
+            arrival = _find_waiting(conn, upload.arrival_id)
+            if arrival.state in DONE:
+                return _recorded(conn, arrival)
+            upload = _record(conn, held.upload, detail_of(held.upload))
+            keep_errors(stage, upload.id)
+            return upload
+
+
+class _HeldError(Exception):
+    """What was merged must not be committed: `upload` tells what it would have done, and why."""
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__()
+        self.upload = upload
+
+
+def _take_effect(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index: SkipIndex | None) -> Upload:
+    """In the transaction."""
     upload, tally = task.upload, reading.tally
     fresh = tally.good
     left = tally.excluded + int((reading.known.mark < 0).sum())
     good = len(reading.known) + len(fresh) + tally.excluded - left
-    used = good + left
+    processing = task.template.processing
+    # That a snapshot has no rows may be true; the guard sees to it that nobody loses all by it unasked.
+    used = good + left > 0 or (processing.replaces and not tally.error_rows)
     remembered = tally.remembered(reading.known, reading.places)
-    with writing(conn, records_of(upload.agency_id)):
-        arrival = _find_waiting(conn, upload.arrival_id)
-        if arrival.state in SETTLED:
-            return _recorded(conn, arrival)
-        if index and skip.current_index(conn, upload.agency_id, upload.template) != index.upload_id:
-            raise _StaleIndexError
-        merged = merge_records(stage, upload.agency_id, upload.template, upload.id)
-        upload = replace(
-            upload,
-            status=_status(used, tally),
-            skipped=upload.rows - len(fresh) - tally.error_rows - left,
-            excluded=left,
-            error_rows=tally.error_rows,
-            warning_rows=tally.warning_rows,
-            counts=_counts(reading, fresh, merged, stage),
-            error=no_good_rows(tally.codes) if not used else None,
-        )
-        if used:
-            new = SkipIndex(upload.id, remembered)
-            skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
-        upload = _record(conn, upload, _detail(upload))
-        keep_errors(stage, upload.id)
-        return upload
+    arrival = _find_waiting(conn, upload.arrival_id)
+    if arrival.state in DONE:
+        return _recorded(conn, arrival)
+    if index and skip.current_index(conn, upload.agency_id, upload.template) != index.upload_id:
+        raise _StaleIndexError
+    outcome = merge_records(
+        stage, upload.agency_id, upload.template, upload.id, _snapshot(task, stage) if used else None
+    )
+    upload = replace(
+        upload,
+        status=status_of(used, tally),
+        skipped=upload.rows - len(fresh) - tally.error_rows - left,
+        excluded=left,
+        error_rows=tally.error_rows,
+        warning_rows=tally.warning_rows,
+        counts=counts_of(reading.known, fresh, outcome, stage),
+        error=no_good_rows(tally.codes) if not used else None,
+    )
+    doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
+    if doubt and doubt.code not in arrival.confirmed.split():
+        raise _HeldError(replace(upload, status=ArrivalState.AWAITING.value, error=doubt))
+    if processing.replaces:
+        skip.forget(conn, upload.agency_id, [upload.template])
+    elif used:
+        new = SkipIndex(upload.id, remembered)
+        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
+    upload = _record(conn, upload, detail_of(upload))
+    keep_errors(stage, upload.id)
+    if used and processing.replaces:
+        overtake(conn, upload)
+    return upload
 
 
 def _refuse_rows(task: _Task, stage: Stage, tally: Tally) -> Upload:
@@ -339,31 +354,22 @@ def _refuse_rows(task: _Task, stage: Stage, tally: Tally) -> Upload:
     )
     with writing(stage.conn, records_of(upload.agency_id)):
         arrival = _find_waiting(stage.conn, upload.arrival_id)
-        if arrival.state in SETTLED:
+        if arrival.state in DONE:
             return _recorded(stage.conn, arrival)
         upload = _record(stage.conn, upload, error.message)
         keep_errors(stage, upload.id, nothing_taken=True)
         return upload
 
 
-def _counts(reading: _Reading, fresh: Known, merged: Mapping[str, Merged], stage: Stage) -> dict[str, Counts]:
-    """Payments only where the template knows of any."""
-    kinds = [kind for kind in KINDS if kind != "payments" or stage.columns["payments"]]
-    return count_records(reading.known, fresh, {k: (m.created, m.updated) for k, m in merged.items()}, kinds)
-
-
-def _status(used: int, tally: Tally) -> str:
-    if not used:
-        return "failed"
-    return "partially_processed" if tally.error_rows or tally.warning_rows else "processed"
-
-
-def _detail(upload: Upload) -> str:
-    if upload.error:
-        return upload.error.message
-    bad = upload.error_rows + upload.warning_rows
-    rows = f"{upload.rows:,} {'row' if upload.rows == 1 else 'rows'}"
-    return f"{rows}, {bad:,} of them {'needs' if bad == 1 else 'need'} a look." if bad else f"{rows}."
+def _snapshot(task: _Task, stage: Stage) -> Snapshot | None:
+    """What the merge must know of a file that replaces."""
+    work, template = task.work, task.template
+    if not template.processing.replaces:
+        return None
+    today = work.now.astimezone(ZoneInfo(work.zone)).date()
+    own_alone = template.processing.method == REPLACE_TEMPLATE
+    legible = not stage.unread or (stage.is_searchable and is_literal(template))
+    return Snapshot(own_alone, work.now, today, legible)
 
 
 def _close_duplicate(engine: Engine, task: _Task, earlier: str) -> Upload | None:
@@ -371,16 +377,17 @@ def _close_duplicate(engine: Engine, task: _Task, earlier: str) -> Upload | None
     upload = replace(task.upload, status="duplicate", notes=(earlier,))
     with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
-        if arrival.state in SETTLED:
+        if arrival.state in DONE:
             return _recorded(conn, arrival)
-        return _record(conn, upload, earlier) if _find_duplicate(conn, task) else None
+        again = find_duplicate(conn, arrival, task.profile, upload, task.template.processing)
+        return _record(conn, upload, earlier) if again else None
 
 
 def _close(engine: Engine, upload: Upload, detail: str) -> Upload:
     """Record an upload that changes no record."""
     with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
-        return _recorded(conn, arrival) if arrival.state in SETTLED else _record(conn, upload, detail)
+        return _recorded(conn, arrival) if arrival.state in DONE else _record(conn, upload, detail)
 
 
 def _record(conn: Connection, upload: Upload, detail: str) -> Upload:

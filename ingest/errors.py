@@ -20,3 +20,11 @@ class IngestError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+class ConfirmationNeeded(IngestError):  # noqa: N818 - nothing went wrong
+    """A file that takes effect only once a person has said so; its code names what is to be confirmed.
+
+    The upload's status is `awaiting_confirmation`, and nothing is changed. `inbox.confirm_upload` lets the file run
+    again, with the code among the arrival's `confirmed` ones.
+    """

@@ -78,9 +78,15 @@ def lay_out(path: Path, template: Template, zone: str, region: str, limits: Limi
 
 def _laid_out(outline: Outline, template: Template, zone: str, region: str, limits: Limits) -> Layout:
     plan = map_columns(template, outline.names, limits)
-    if template.header and not len(outline.rows):
+    if template.header and not len(outline.rows) and not template.processing.replaces:
         raise IngestError(
             "header_only", "The file has a header and no rows.", "Look at the export: it found nothing to send."
+        )
+    if plan.answered and template.processing.replaces:
+        raise IngestError(
+            "corrections_alone",
+            "The file holds corrected rows alone, and the template takes the whole of what there is.",
+            "Correct the rows where they come from and send the whole file.",
         )
     beginning = outline.names if template.header or plan.answered else plan.width
     alike = replace(outline.dialect, begin=0, line=1, columns=0)

@@ -6,7 +6,8 @@ integers that the database gives. `agency_id` is plain text: agencies belong to 
 text that sorts by time. In records, an absent text is NULL and never '' (the merge relies on it).
 
 `template` on a record names the template whose files alone have touched it, or `*` once a second one has: it tells
-which skip index must go when the record changes (see `ingest.skip`).
+which skip index must go when the record changes (see `ingest.skip`). `withdrawn_upload` marks a record that a snapshot
+no longer held; it counts again as soon as a file names it (see `ingest.merge.withdrawal`).
 """
 
 import json
@@ -123,6 +124,7 @@ arrivals = Table(
     Column("detail", Text, nullable=False),
     Column("replay_of", String(36), comment="the upload whose archived original this is; NULL: a file that came"),
     Column("template_version", Integer, comment="of a replay: the version that was asked for; NULL: the newest"),
+    Column("confirmed", Text, nullable=False, server_default="", comment="what a person let pass: codes, spaced"),
     Index(None, "agency_id", "name"),
     Index(None, "state"),
 )
@@ -170,6 +172,7 @@ uploads = Table(
     Column("error_rows", Integer, nullable=False),
     Column("warning_rows", Integer, nullable=False),
     Column("excluded", Integer, nullable=False, server_default="0"),
+    Column("method", String(16), nullable=False, server_default="update"),
     Column("counts", Text, nullable=False),
     Column("header", Text, nullable=False),
     Column("delimiter", String(1), nullable=False),
@@ -314,6 +317,26 @@ payments = Table(
     Index(None, "agency_id", "due_date"),
 )
 
+holders = Table(
+    "holders",
+    metadata,
+    Column("kind", String(16), primary_key=True, comment="the record's table"),
+    Column("record_id", Number, primary_key=True),
+    Column("template", Text, primary_key=True),
+)
+"""Of records that the files of several templates have named (template `*`): who brought them, and the snapshots that
+name them. See `ingest.merge.withdrawal`."""
+
+moved_events = Table(
+    "moved_events",
+    metadata,
+    Column("upload_id", String(36), primary_key=True),
+    Column("old_event", Number, primary_key=True),
+    Column("new_event", Number, nullable=False),
+    Index(None, "new_event"),
+)
+"""Hearings that a snapshot gave another date: the one that it withdrew, and the one that came instead."""
+
 changes = Table(
     "changes",
     metadata,
@@ -326,6 +349,10 @@ changes = Table(
     Index(None, "kind", "record_id"),
 )
 """What uploads have changed in records that were there; what created a record is told by the record."""
+
+for _records in (clients, contacts, cases, case_parties, events, payments):
+    _gone = _records.c.withdrawn_upload.is_not(None)  # few or none, so that looking for them costs nothing
+    Index(f"ix_{_records.name}_withdrawn", _records.c.agency_id, sqlite_where=_gone, postgresql_where=_gone)
 
 skip_index = Table(
     "skip_index",

@@ -38,6 +38,7 @@ def examine(state: State) -> list[Finding]:
         *_host_keys(state),
         *_agencies(state),
         _spool(state),
+        *_waiting(state),
         *_jobs(state),
         *_mismatches(state),
     ]
@@ -89,6 +90,18 @@ def _spool(state: State) -> Finding:
     return Finding(
         "spool", not broken, sentence, f"Look at them in {state.settings.spool}; nothing else can name them."
     )
+
+
+def _waiting(state: State) -> Iterator[Finding]:
+    """Files that take effect only once a person has said so."""
+    with state.database.reading() as conn:
+        slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        uploads = inbox.awaiting_uploads(conn)
+    for upload in uploads:
+        why = upload.error.message if upload.error else ""
+        hint = f"Look at the file, then: dropslot upload confirm {upload.id} (or: dropslot upload reject {upload.id})"
+        sentence = f"{upload.file} of {slugs.get(upload.agency_id, 'an agency that is gone')} waits for a person: {why}"
+        yield Finding(f"upload {upload.id}", False, sentence, hint)
 
 
 def _jobs(state: State) -> Iterator[Finding]:

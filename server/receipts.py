@@ -7,19 +7,19 @@ link, and files are written under a dot-name and renamed.
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ingest.answer import RECEIPT_ERRORS, RowError, Upload, answer_name, error_blocks, receipt, receipt_text
+from ingest.answer import RECEIPT_ERRORS, Moved, RowError, Upload, answer_name, error_blocks, receipt, receipt_text
 from ingest.arrival import Arrival
 from server.errors import AppError, Code
 
 FOLDER = "receipts"
 
 
-def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError]) -> None:
+def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: Sequence[Moved] = ()) -> None:
     """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict.
 
     `errors` are all of the upload's, in row order; they are read once and never held at the same time.
@@ -30,8 +30,8 @@ def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError]) -> None
         if upload.error_file:
             _write(folder, upload.error_file, error_blocks(upload, passing))
         deque(passing, maxlen=0)  # what no error file has read
-        _write(folder, upload.receipt_text_file, [receipt_text(upload, shown).encode()])
-        _write(folder, upload.receipt_file, [_json(receipt(upload, shown))])
+        _write(folder, upload.receipt_text_file, [receipt_text(upload, shown, moved).encode()])
+        _write(folder, upload.receipt_file, [_json(receipt(upload, shown, moved))])
 
 
 def _keeping(errors: Iterable[RowError], shown: list[RowError]) -> Iterator[RowError]:

@@ -16,6 +16,7 @@ from ingest import inbox
 from ingest.answer import Upload
 from ingest.arrival import Arrival, ArrivalState
 from ingest.engine import Work, ingest
+from ingest.errors import IngestError
 from ingest.limits import Limits
 from server import agencies
 from server.agencies import Agency
@@ -76,7 +77,38 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
 
 
 def settle(state: State, log: Log, arrival_id: str) -> None:
-    """Carry one arrival to its end: ingest, answer, archive. Raises `AppError` unavailable if it must wait."""
+    """Carry one arrival to its end: ingest, answer, archive. Raises `AppError` unavailable if it must wait.
+
+    What its template wants to be taken before it goes first, of the files that wait as well; nobody else works on
+    those, since they are of one lane.
+    """
+    for earlier in _earlier(state, arrival_id):
+        try:
+            _settle_one(state, log, earlier)
+        except AppError as error:
+            if error.code in PASSING:
+                raise
+            log.error("file passed over", arrival=earlier, code=error.code)
+        except Exception as error:
+            # Its own job is tried again, and parked if need be; a parked job holds up nobody.
+            log.error("file passed over", arrival=earlier, trace=trace(error))
+    _settle_one(state, log, arrival_id)
+
+
+def _earlier(state: State, arrival_id: str) -> list[str]:
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, arrival_id)
+        if arrival is None or arrival.state != ArrivalState.RECEIVED:
+            return []
+        try:
+            before = inbox.taken_before(conn, arrival)
+        except IngestError:  # there is no such template: each of the files is told so
+            return []
+    parked = {job.subject for job, _ in state.queue.dead()} if before else set()
+    return [id_ for id_ in before if id_ not in parked]
+
+
+def _settle_one(state: State, log: Log, arrival_id: str) -> None:
     with state.database.reading() as conn:
         arrival = inbox.find_arrival(conn, arrival_id)
         if arrival is None:  # its job outlived it
@@ -129,7 +161,8 @@ def _answer(state: State, agency: Agency, upload: Upload) -> None:
     if upload.answered_at is not None:
         return
     with state.database.reading() as conn:
-        drop_receipt(state.settings.home(agency.slug), upload, inbox.each_row_error(conn, upload.id))
+        moved = inbox.moved_hearings(conn, upload.id)
+        drop_receipt(state.settings.home(agency.slug), upload, inbox.each_row_error(conn, upload.id), moved)
     _keep(state, upload.arrival_id, upload.sha256)
     with state.database.writing() as conn:
         inbox.mark_answered(conn, upload.id, now())

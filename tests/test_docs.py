@@ -45,8 +45,9 @@ def test_every_other_example_can_stand_in_a_template() -> None:
     text = (DOCS / "templates.md").read_text()
     blocks = re.findall(r"\n\n((?:    .*\n|\n(?=    ))+)", text[text.index("## Fields") :])
     found = ["\n".join(line[4:] for line in block.splitlines()) for block in blocks]
-    assert len(found) == 7
-    for block in found:
+    commands = [block for block in found if block.startswith("dropslot ")]
+    assert (len(found), len(commands)) == (9, 1)
+    for block in set(found) - set(commands):
         load_template(f"{MAPPED}{block}")
 
 

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import coerce
 from ingest.answer import RowError
-from ingest.check.batch import Batch, Contacts, Said, say
+from ingest.check.batch import Batch, Contacts, Refused, Said, say
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names
@@ -24,7 +25,7 @@ from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
 
-__all__ = ["WORDS", "Batch", "Contacts", "Rules", "Said", "check", "key_names"]
+__all__ = ["WORDS", "Batch", "Contacts", "Refused", "Rules", "Said", "check", "key_names"]
 
 
 def check(cells: Cells, records: Records, rules: Rules) -> Batch:
@@ -144,19 +145,30 @@ def _batch(
     good = np.flatnonzero(~faults.bad & ~blank & (left == 0))
     excluded = np.flatnonzero(left)
     lines = faults.records.line[index[excluded]]
-    keys = keyring.table(good)
+    keys, kept = keyring.table(good), {name: column for name, column in values.items() if _is_kept(name, rules)}
     if rules.template.excludes:
         keys.append(expiries(rules, values.get("event.date"), len(blank))[good])
     return Batch(
         index=index[good],
         clean=~faults.warned[good],
         keys=keys,
-        said=say(keyring, {name: column for name, column in values.items() if _is_kept(name, rules)}, good),
+        said=say(keyring, kept, good),
         errors=tuple(faults.told(frozenset(lines.tolist()))),
         left=index[excluded],
         filters=left[excluded],
         excluded=tuple(_excluded(lines, left[excluded], rules)),
+        refused=_refused(kept, keyring, np.flatnonzero(faults.bad & ~blank & (left == 0)), faults),
     )
+
+
+def _refused(values: Mapping[str, Column], keyring: Keyring, bad: Ints, faults: Faults) -> Refused | None:
+    """What a snapshot must know of its refused rows: what they name is not gone, they only say it badly."""
+    cells = faults.cells
+    if not faults.rules.template.processing.replaces or not (len(bad) or cells.refused):
+        return None
+    nobody = bad[(keyring.people[0].client[bad] == 0) & (keyring.case[bad] == 0)]
+    unread = [*(index for index, _ in cells.refused), *cells.index[nobody].tolist()]
+    return Refused(say(keyring, values, bad), tuple(coerce.tidy([cells.raw(index) for index in unread])))
 
 
 _INSTANT = "event.starts_at"

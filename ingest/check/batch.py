@@ -43,13 +43,21 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """Whom the refused rows of a snapshot name: as far as they can be read, and the text of those that name nobody."""
+
+    said: Said
+    unread: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Batch:
     """Checked rows of one chunk in file order.
 
     `index` is each good row's place among the file's records, `clean` is False where it has a warning, and `keys` are
     those of `key_names`. `said` is what they say. `left` are the places of rows that filters leave out, `filters` the
     numbers, from 1, of those filters. `errors` are those of all rows of the chunk, `excluded` the rows that are left
-    out.
+    out. `refused` is there if the template replaces and a row has an error.
     """
 
     index: Ints
@@ -60,6 +68,7 @@ class Batch:
     left: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     filters: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     excluded: tuple[RowError, ...] = ()
+    refused: Refused | None = None
 
     def __len__(self) -> int:
         return len(self.index)

@@ -42,6 +42,7 @@ class Merge:
     `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
     there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
     columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
+    `taken_out` names a parameter of the source: a JSON object of the keys that are taken out of `laid` ones before.
     """
 
     table: str
@@ -55,6 +56,7 @@ class Merge:
     laid: tuple[str, ...] = ()
     mark: str = ""
     number_mark: int = 0
+    taken_out: str = ""
 
     def emptied(self, column: str, value: str) -> str:
         """The expression `value` of a `kept` column, but NULL where it is the mark."""

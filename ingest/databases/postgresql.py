@@ -152,13 +152,13 @@ class PostgreSQL:
 def _update(merge: Merge) -> str:
     values = {c: merge.emptied(c, f"coalesce(s.{c}, t.{c})") for c in merge.kept}
     changes = [f"{c} = {value}" for c, value in values.items()] + [f"{c} = s.{c}" for c in merge.moved]
-    changes += [f"{c} = {_laid_over(c, merge.mark)}" for c in merge.laid]
+    changes += [f"{c} = {_laid_over(merge, c)}" for c in merge.laid]
     if merge.mark:
         differs = [f"{value} IS DISTINCT FROM t.{c}" for c, value in values.items()]
     else:
         differs = [_differs(c, c in merge.numbers) for c in merge.kept]
-    differs += [f"coalesce(s.{c}, '') <> coalesce(t.{c}, '')" for c in merge.moved]
-    differs += [f"coalesce({_laid_over(c, merge.mark)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
+    differs += [f"s.{c} IS DISTINCT FROM t.{c}" for c in merge.moved]
+    differs += [f"coalesce({_laid_over(merge, c)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
     told = ", ".join(f"o.{c} AS old_{c}, t.{c} AS new_{c}" for c in merge.watched)
     pairs = [f"('{c}', to_jsonb(u.old_{c}), to_jsonb(u.new_{c}))" for c in merge.watched]
     return (
@@ -178,11 +178,15 @@ def _differs(column: str, is_number: bool) -> str:
     return f"s.{column} <> coalesce(t.{column}, '')"
 
 
-def _laid_over(column: str, mark: str) -> str:
-    if mark:
+def _laid_over(merge: Merge, column: str) -> str:
+    if merge.mark:
         return _without(
-            mark, f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(coalesce(s.{column}, '{{}}') AS jsonb)"
+            merge.mark, f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(coalesce(s.{column}, '{{}}') AS jsonb)"
         )
+    if merge.taken_out:
+        left = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(CAST(:{merge.taken_out} AS TEXT) AS jsonb)"
+        both = f"jsonb_strip_nulls({left} || CAST(coalesce(s.{column}, '{{}}') AS jsonb))"
+        return f"nullif(CAST({both} AS TEXT), '{{}}')"
     both = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(s.{column} AS jsonb)"
     return f"coalesce(CAST({both} AS TEXT), t.{column})"
 

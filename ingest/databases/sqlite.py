@@ -143,13 +143,13 @@ def _upsert(merge: Merge) -> str:
     values = {c: merge.emptied(c, f"coalesce(excluded.{c}, {table}.{c})") for c in merge.kept}
     changes = [f"{c} = {value}" for c, value in values.items()]
     changes += [f"{c} = excluded.{c}" for c in merge.moved]
-    changes += [f"{c} = {_laid_over(table, c, merge.mark)}" for c in merge.laid]
+    changes += [f"{c} = {_laid_over(merge, c)}" for c in merge.laid]
     if merge.mark:
         differs = [f"{value} IS NOT {table}.{c}" for c, value in values.items()]
     else:
         differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
-    differs += [f"coalesce(excluded.{c}, '') <> coalesce({table}.{c}, '')" for c in merge.moved]
-    differs += [f"coalesce({_laid_over(table, c, merge.mark)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
+    differs += [f"excluded.{c} IS NOT {table}.{c}" for c in merge.moved]
+    differs += [f"coalesce({_laid_over(merge, c)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
     then = (
         f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
         if changes
@@ -167,10 +167,13 @@ def _differs(table: str, column: str, is_number: bool) -> str:
     return f"excluded.{column} <> coalesce({table}.{column}, '')"
 
 
-def _laid_over(table: str, column: str, mark: str) -> str:
-    old = f"{table}.{column}"
-    if mark:
-        return _without(mark, f"json_patch(coalesce({old}, '{{}}'), coalesce(excluded.{column}, '{{}}'))")
+def _laid_over(merge: Merge, column: str) -> str:
+    old = f"{merge.table}.{column}"
+    if merge.mark:
+        return _without(merge.mark, f"json_patch(coalesce({old}, '{{}}'), coalesce(excluded.{column}, '{{}}'))")
+    if merge.taken_out:
+        left = f"json_patch(coalesce({old}, '{{}}'), :{merge.taken_out})"
+        return f"nullif(json_patch({left}, coalesce(excluded.{column}, '{{}}')), '{{}}')"
     return f"coalesce(json_patch(coalesce({old}, '{{}}'), excluded.{column}), {old})"
 
 

@@ -17,8 +17,10 @@ from ingest.inbox.arrivals import (
     rename_refused,
     waiting,
 )
+from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.history import Change, record_history
-from ingest.inbox.listing import COLUMNS, records
+from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
+from ingest.inbox.order import taken_before
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, profile_by_id, remove_profile
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
@@ -26,6 +28,7 @@ from ingest.inbox.uploads import (
     find_upload,
     list_uploads,
     mark_answered,
+    moved_hearings,
     record_upload,
     row_errors,
     unanswered,
@@ -33,9 +36,12 @@ from ingest.inbox.uploads import (
 
 __all__ = [
     "COLUMNS",
+    "WITHDRAWN",
     "Change",
     "add_profile",
     "add_template",
+    "awaiting_uploads",
+    "confirm_upload",
     "each_row_error",
     "find_arrival",
     "find_profile",
@@ -48,6 +54,7 @@ __all__ = [
     "mark_answered",
     "mark_removed",
     "match_again",
+    "moved_hearings",
     "newest_at",
     "note_content",
     "profile_by_id",
@@ -58,9 +65,11 @@ __all__ = [
     "register",
     "register_all",
     "register_replay",
+    "reject_upload",
     "remove_profile",
     "rename_refused",
     "row_errors",
+    "taken_before",
     "unanswered",
     "waiting",
     "warnings",

@@ -39,8 +39,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def records(conn: Connection, kind: str, agency_id: str) -> Iterator[dict[str, Any]]:
+WITHDRAWN = "withdrawn"
+
+
+def records(conn: Connection, kind: str, agency_id: str, *, withdrawn: bool = False) -> Iterator[dict[str, Any]]:
     """The agency's records of one kind, one dict per record with the keys of `COLUMNS[kind]`, in a natural order.
+
+    Those that a snapshot has withdrawn are left out; or, with `withdrawn`, are there as well, and one more key holds
+    the id of the upload that withdrew them, or None.
 
     Rows are fetched as they are consumed, so the connection must stay open. Raises IngestError `invalid` at once for
     an unknown kind.
@@ -48,8 +54,19 @@ def records(conn: Connection, kind: str, agency_id: str) -> Iterator[dict[str, A
     queries = {"clients": _clients, "contacts": _contacts, "cases": _cases, "events": _events, "payments": _payments}
     if kind not in queries:
         raise IngestError("invalid", f"There are no records named {kind}.", f"Choose one of {', '.join(queries)}.")
-    rows = conn.execution_options(yield_per=1000).execute(queries[kind]().where(_owner(kind) == agency_id))
+    query = queries[kind]().where(_owner(kind) == agency_id)
+    gone = _TABLES[kind].c.withdrawn_upload
+    if withdrawn:
+        query = query.add_columns(gone.label(WITHDRAWN))
+    else:
+        query = query.where(gone.is_(None))
+        if kind == "contacts":  # another template may have brought a number of somebody who is withdrawn
+            query = query.where(clients.c.withdrawn_upload.is_(None))
+    rows = conn.execution_options(yield_per=1000).execute(query)
     return (dict(row._mapping) for row in rows)
+
+
+_TABLES = {"clients": clients, "contacts": contacts, "cases": cases, "events": events, "payments": payments}
 
 
 def _owner(kind: str) -> Any:
@@ -76,7 +93,8 @@ def _contacts() -> Select[Any]:
 
 
 def _cases() -> Select[Any]:
-    parties = select(func.count()).where(case_parties.c.case_id == cases.c.id).scalar_subquery()
+    of_case = case_parties.c.case_id == cases.c.id
+    parties = select(func.count()).where(of_case, case_parties.c.withdrawn_upload.is_(None)).scalar_subquery()
     columns = [parties.label("parties") if name == "parties" else cases.c[name] for name in COLUMNS["cases"]]
     return select(*columns).order_by(cases.c.number, cases.c.id)
 

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from ingest import tables
-from ingest.answer import Counts, RowError, Upload
+from ingest.answer import RECEIPT_MOVED, Counts, Moved, RowError, Upload
 from ingest.arrival import SUCCEEDED, Arrival
 from ingest.errors import IngestError
-from ingest.tables import arrivals, uploads
+from ingest.tables import arrivals, cases, events, moved_events, uploads
 
 _PLAIN = ("id", "arrival_id", "agency_id", "file", "size", "sha256", "status", "template", "template_version")
 _NUMBERS = (
@@ -20,6 +20,7 @@ _NUMBERS = (
     "error_rows",
     "warning_rows",
     "excluded",
+    "method",
     "delimiter",
     "quoting",
     "started_at",
@@ -111,6 +112,24 @@ def _row_errors(upload_id: str) -> Select[Any]:
 
 def _row_error(row: Row[Any]) -> RowError:
     return RowError(row.row_number, row.column_name, row.value, row.code, row.message, row.severity, row.raw)
+
+
+def moved_hearings(conn: Connection, upload_id: str, limit: int | None = RECEIPT_MOVED) -> list[Moved]:
+    """The hearings to which the upload gave another date, by the old one."""
+    old, new = events.alias("old"), events.alias("new")
+    query = (
+        select(cases.c.number, old.c.local_date, old.c.local_time, new.c.local_date, new.c.local_time)
+        .select_from(moved_events.join(old, moved_events.c.old_event == old.c.id))
+        .join(new, moved_events.c.new_event == new.c.id)
+        .join(cases, old.c.case_id == cases.c.id, isouter=True)
+        .where(moved_events.c.upload_id == upload_id)
+        .order_by(old.c.starts_at, old.c.id)
+        .limit(limit)
+    )
+    return [
+        Moved(number or "", f"{day} {time or ''}".strip(), f"{new_day} {new_time or ''}".strip())
+        for number, day, time, new_day, new_time in conn.execute(query)
+    ]
 
 
 def _upload(row: Row[Any]) -> Upload:

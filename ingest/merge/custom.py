@@ -1,5 +1,6 @@
 """The SQL of custom fields: one column with a JSON object of texts. Their names are bound, never put into the text."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ class Custom:
 
     table: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False  # a snapshot's: a field that is empty now is taken out
 
     @property
     def column(self) -> tuple[str, ...]:
@@ -23,7 +25,13 @@ class Custom:
     def names(self) -> dict[str, str]:
         """What is to be bound."""
         named = {column: split_custom(each) for column, each in self.columns.items()}
-        return {f"{self.table}_{column}": name[1] for column, name in named.items() if name}
+        bound = {f"{self.table}_{column}": name[1] for column, name in named.items() if name}
+        return bound | {self.emptied: json.dumps(dict.fromkeys(bound.values()))} if self.emptied else bound
+
+    @property
+    def emptied(self) -> str:
+        """The parameter that holds the fields to be taken out, if any are."""
+        return f"{self.table}_emptied" if self.columns and self.whole else ""
 
     def packed(self, backend: Backend, prefix: str = "") -> str:
         """The staged columns as one object, and a comma; NULL if all of them are empty."""

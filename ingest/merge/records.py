@@ -1,6 +1,6 @@
 """The merge itself: what is staged becomes clients, cases, parties, contacts and events, one statement for each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, exists, select, text
@@ -9,7 +9,9 @@ from ingest.answer import REST_TAKEN
 from ingest.databases import Merge, backend_of
 from ingest.merge import statements
 from ingest.merge.custom import Custom
+from ingest.merge.snapshot import Snapshot, Withdrawn
 from ingest.merge.stage import Stage
+from ingest.merge.withdrawal import count_live, has_withdrawn, restore, withdraw
 from ingest.record import CASES, CLEARED, CLEARED_NUMBER, CLIENTS, EVENTS, PARTIES, PAYMENTS
 from ingest.skip import forget
 from ingest.tables import uploads
@@ -19,23 +21,35 @@ SHARED = "*"
 
 @dataclass(frozen=True)
 class Merged:
-    """How many records of one kind were created and updated."""
+    """How many records of one kind were created, updated, and brought back; the three share none."""
 
     created: int
     updated: int
+    restored: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the records: by table, and what a snapshot has withdrawn."""
+
+    merged: Mapping[str, Merged]
+    withdrawn: Withdrawn | None = None
 
 
 @dataclass(frozen=True)
 class _Run:
     conn: Connection
     names: dict[str, str]
+    whole: bool
     clears: bool
 
     def execute(self, sql: str) -> int:
         return self.conn.execute(text(sql), dict(self.names)).rowcount
 
     def merge(self, merge: Merge) -> Merged:
-        if self.clears:
+        if self.whole:
+            merge = statements.overwrite(merge)
+        elif self.clears:
             merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
         return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
 
@@ -46,14 +60,42 @@ class _Run:
         backend.survey(self.conn, [stage])
 
 
-def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -> dict[str, Merged]:
+def merge_records(
+    stage: Stage, agency_id: str, template: str, upload_id: str, snapshot: Snapshot | None = None
+) -> Outcome:
     """Merge what is staged, in the transaction of the stage's connection, which must be a writing one.
 
-    Drops the skip indexes of the agency's other templates that remember a record which is changed here.
+    Records that were withdrawn and are named again are restored. Those that a `snapshot`, of which every good row is
+    staged, does not name are withdrawn. Drops the skip indexes of the agency's other templates that remember a record
+    which is changed here.
     """
-    run = _Run(stage.conn, {"agency": agency_id, "template": template, "upload": upload_id}, stage.clears)
+    names = {"agency": agency_id, "template": template, "upload": upload_id}
+    run = _Run(stage.conn, names, snapshot is not None, stage.clears)
+    live = count_live(run.conn, snapshot, run.names) if snapshot else {}
+    merged = _merge_all(run, stage)
+    others, back = _has_others(stage.conn, agency_id, template), has_withdrawn(stage.conn, agency_id)
+    if not (others or back or snapshot):
+        return Outcome(merged)
+    contacts = ("contacts",) if stage.about or back or snapshot else ()  # else nobody can change them
+    tables = (CLIENTS.table, CASES.table, PARTIES.table, *contacts, EVENTS.table, PAYMENTS.table)
+    for sql in statements.find_children(tables):
+        run.execute(sql)
+    if back:
+        merged = {table: _restored(run, table, counts) for table, counts in merged.items()}
+    if others:
+        _settle_ownership(run, agency_id, template, tables)
+    return Outcome(merged, withdraw(run.conn, snapshot, live, run.names) if snapshot else None)
+
+
+def _restored(run: _Run, table: str, counts: Merged) -> Merged:
+    restored, changed = restore(run.conn, table, run.names)
+    return replace(counts, updated=counts.updated - changed, restored=restored)
+
+
+def _merge_all(run: _Run, stage: Stage) -> dict[str, Merged]:
+    """One statement for each table, parents first."""
     backend, columns = backend_of(stage.conn), {table: list(names) for table, names in stage.columns.items()}
-    custom = {table: Custom(table, own) for table, own in stage.custom.items()}
+    custom = {table: Custom(table, own, run.whole) for table, own in stage.custom.items()}
     for each in custom.values():
         run.names.update(each.names)
     merged = {}
@@ -66,10 +108,6 @@ def merge_records(stage: Stage, agency_id: str, template: str, upload_id: str) -
     events, payments = EVENTS.table, PAYMENTS.table
     merged[events] = run.merge(statements.merge_events(backend, columns[events], custom[events]))
     merged[payments] = run.merge(statements.merge_payments(backend, columns[payments], custom[payments]))
-    if _has_others(stage.conn, agency_id, template):
-        contacts = ("contacts",) if stage.about else ()  # without more said of them, nobody can change them
-        tables = (CLIENTS.table, CASES.table, PARTIES.table, *contacts, EVENTS.table, PAYMENTS.table)
-        _settle_ownership(run, agency_id, template, tables)
     return merged
 
 
@@ -87,12 +125,13 @@ def _has_others(conn: Connection, agency_id: str, template: str) -> bool:
 
 
 def _settle_ownership(run: _Run, agency_id: str, template: str, tables: Sequence[str]) -> None:
-    for sql in statements.find_children(tables):
-        run.execute(sql)
     owners: set[str] = set()
     for table in tables:
         owners |= set(run.conn.execute(text(statements.foreign_owners(table)), dict(run.names)).scalars())
+        run.execute(statements.hold_shared(table))
         run.execute(statements.share(table))
+        if run.whole:
+            run.execute(statements.hold_named(table))
     if SHARED in owners:
         forget(run.conn, agency_id, but=template)
     elif owners:

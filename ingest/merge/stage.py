@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ingest.answer import EXCLUDED_LISTED, RowError
-from ingest.check import Said
+from ingest.check import Refused, Said
 from ingest.databases import Fill, backend_of
 from ingest.keys import Keys
 from ingest.merge import statements
@@ -35,6 +35,7 @@ from ingest.skip import is_in
 from ingest.template import Match
 
 Ints = NDArray[np.int64]
+MOST_UNREAD = 1 << 20
 
 
 class Stage:
@@ -50,7 +51,7 @@ class Stage:
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
-        self.errors = self.excluded = 0
+        self.errors = self.excluded = self.unread = 0
         self._backend = backend_of(conn)
         self._backend.prepare_stage(conn)
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
@@ -83,6 +84,26 @@ class Stage:
         texts = [[str(getattr(error, name)).replace("\0", "\ufffd") for error in errors] for name in names]
         self._fill(statements.stage_errors(), [list(positions), [error.row for error in errors], *texts])
         self.errors += len(errors)
+
+    def spare(self, refused: Refused) -> None:
+        """Stage whom the refused rows of a snapshot name. Of `unread` characters of rows no more than `MOST_UNREAD` are
+        looked through; more of them may speak of anybody."""
+        said = refused.said
+        for table, keys, kind, combinations in (
+            (CLIENTS.table, said.client, CLIENTS.prefix, self.match.client),
+            (CASES.table, said.case, CASES.prefix, [self.match.case]),
+        ):
+            fold = _Fold(keys, None)
+            identity = _natural(kind, combinations, said, fold)
+            self._fill(statements.stage_spared(table), [fold.keys.tolist(), identity])
+        self.unread += sum(map(len, refused.unread))
+        if self.unread <= MOST_UNREAD:
+            self._fill(statements.stage_unread(), [[text.replace("\0", "\ufffd") for text in refused.unread]])
+
+    @property
+    def is_searchable(self) -> bool:
+        """Whether all rows that could not be read are here to be searched."""
+        return self.unread <= MOST_UNREAD
 
     def close(self) -> None:
         """All is staged: end the transaction in which it was."""

@@ -8,6 +8,7 @@ Only names of our own tables and columns are put into the text; values are bound
 # ruff: noqa: S608
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ingest.databases import Backend, Fill, Merge
 from ingest.merge.custom import Custom
@@ -17,10 +18,11 @@ NATURAL = {CLIENTS.table: "identity", CASES.table: "identity"}
 _MOVED = ("starts_at", "local_date", "local_time", "zone")
 _SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
 _NUMBERS = frozenset({"amount"})
+_NONE = Custom("")
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
-_TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
-STAGES = tuple(f"stage_{table}" for table in (*_TABLES, "errors"))
+TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
+STAGES = tuple(f"stage_{table}" for table in (*TABLES, "errors", "spared_clients", "spared_cases", "unread", "gone"))
 """All temporary tables."""
 
 
@@ -39,7 +41,10 @@ def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
     }
     tables = [f"CREATE TEMPORARY TABLE stage_{table} ({', '.join(body)})" for table, body in full.items()]
     errors = ["position INTEGER PRIMARY KEY", "row_number INTEGER", *(f"{name} TEXT" for name in _ERROR_COLUMNS[2:])]
-    return [*tables, f"CREATE TEMPORARY TABLE stage_errors ({', '.join(errors)})"]
+    spared = [f"stage_spared_{table} (key {key}, identity TEXT, id BIGINT)" for table in ("clients", "cases")]
+    gone = "stage_gone (kind TEXT, id BIGINT, PRIMARY KEY (kind, id))"
+    others = [f"stage_errors ({', '.join(errors)})", *spared, "stage_unread (raw TEXT)", gone]
+    return [*tables, *(f"CREATE TEMPORARY TABLE {other}" for other in others)]
 
 
 def stage_parent(entity: Entity, columns: Sequence[str]) -> Fill:
@@ -74,6 +79,16 @@ def stage_errors() -> Fill:
     return Fill("stage_errors", _ERROR_COLUMNS, key=None)
 
 
+def stage_spared(table: str) -> Fill:
+    """A client or a case that a refused row names: key, natural key."""
+    return Fill(f"stage_spared_{table}", ("key", "identity"))
+
+
+def stage_unread() -> Fill:
+    """A refused row of which nobody can tell whom it names."""
+    return Fill("stage_unread", ("raw",), key=None)
+
+
 def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], custom: Custom) -> Merge:
     """Clients or cases that are dirty; :agency, :template, :upload, names of custom fields."""
     natural = NATURAL[entity.table]
@@ -81,7 +96,8 @@ def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], cust
         f"SELECT :agency, {natural}, {_list(columns)}{custom.packed(backend)}:template, :upload, :upload "
         f"FROM stage_{entity.table} WHERE dirty = 1"
     )
-    return _merge(entity.table, (natural,), columns, source, natural, ("agency_id", natural), laid=custom.column)
+    match = ("agency_id", natural)
+    return _merge(entity.table, (natural,), columns, source, natural, match, custom=custom)
 
 
 def merge_parties(columns: Sequence[str]) -> Merge:
@@ -114,7 +130,7 @@ def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Me
         "WHERE true"
     )
     own = ("client_id", "case_id", "slot")
-    return _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom.column)
+    return _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom)
 
 
 def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
@@ -126,9 +142,7 @@ def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> 
         "FROM stage_payments s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
         "WHERE true"
     )
-    return _merge(
-        "payments", ("client_id", "case_id", "slot"), columns, source, "c.id, k.id", _SLOT, laid=custom.column
-    )
+    return _merge("payments", ("client_id", "case_id", "slot"), columns, source, "c.id, k.id", _SLOT, custom=custom)
 
 
 def _merge(
@@ -139,10 +153,27 @@ def _merge(
     order: str,
     match: tuple[str, ...],
     moved: tuple[str, ...] = (),
-    laid: tuple[str, ...] = (),
+    custom: Custom = _NONE,
 ) -> Merge:
+    laid = custom.column
     into = ("agency_id", *own, *moved, *columns, *laid, "template", "created_upload", "updated_upload")
-    return Merge(table, into, source, order, match, tuple(columns), moved, _NUMBERS & set(columns), laid)
+    return Merge(
+        table,
+        into,
+        source,
+        order,
+        match,
+        tuple(columns),
+        moved,
+        _NUMBERS & set(columns),
+        laid,
+        taken_out=custom.emptied,
+    )
+
+
+def overwrite(merge: Merge) -> Merge:
+    """The same for a snapshot: what it leaves empty is empty, as if nothing had been there before."""
+    return replace(merge, kept=(), moved=(*merge.moved, *merge.kept), numbers=frozenset())
 
 
 def _list(columns: Iterable[str], prefix: str = "") -> str:
@@ -183,6 +214,23 @@ def share(table: str) -> str:
     return (
         f"UPDATE {table} SET template = '*' WHERE id IN (SELECT id FROM stage_{table}{dirty}) "
         "AND template NOT IN (:template, '*')"
+    )
+
+
+def hold_shared(table: str) -> str:
+    """Before records are shared: whose they were alone is one of their holders; :template."""
+    return (
+        f"INSERT INTO holders (kind, record_id, template) SELECT '{table}', t.id, t.template FROM {table} t "
+        f"WHERE t.id IN (SELECT id FROM stage_{table}) AND t.template NOT IN (:template, '*')"
+    )
+
+
+def hold_named(table: str) -> str:
+    """A snapshot is one of the holders of the shared records that it names; :template."""
+    return (
+        f"INSERT INTO holders (kind, record_id, template) SELECT '{table}', t.id, :template FROM {table} t "
+        f"WHERE t.id IN (SELECT id FROM stage_{table}) AND t.template = '*' AND NOT EXISTS (SELECT 1 FROM holders h "
+        f"WHERE h.kind = '{table}' AND h.record_id = t.id AND h.template = :template)"
     )
 
 

@@ -29,6 +29,8 @@ Written in TOML; docs/templates.md tells all of it:
     is = ["Vacated"]
     [limits]
     rows = 100000
+    [processing]
+    method = "replace_template"
 """
 
 from ingest.template.formats import DATE_FORMATS, TIME_FORMATS
@@ -46,16 +48,21 @@ from ingest.template.model import (
     slot_owner,
     split_party,
 )
+from ingest.template.processing import REPLACE_ALL, REPLACE_TEMPLATE, UPDATE, Processing
 from ingest.template.toml import builtin_templates, load_template
 
 __all__ = [
     "DATE_FORMATS",
+    "REPLACE_ALL",
+    "REPLACE_TEMPLATE",
     "TIME_FORMATS",
+    "UPDATE",
     "Clock",
     "Exclude",
     "Match",
     "Party",
     "Place",
+    "Processing",
     "Rule",
     "Template",
     "TemplateVersion",

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from ingest.format import FileFormat
 from ingest.record import PAYMENTS
+from ingest.template.processing import Processing
 
 Place = int | tuple[str, ...]
 """A column of a file: its position from 1 on, or headers of which the first that the file has counts."""
@@ -149,6 +150,7 @@ class Template:
     clears: bool = False
     rows: int | None = None
     size: int | None = None
+    processing: Processing = field(default_factory=Processing)
 
     @property
     def header(self) -> bool:

@@ -15,6 +15,8 @@ from ingest.template.filters import read_excludes, read_lookups, read_match, ref
 from ingest.template.formats import DATE_FORMATS, TIME_FORMATS, read_formats, refuse_clashing
 from ingest.template.model import Clock, Match, Party, Template, of_party, split_party, tidied
 from ingest.template.place import Path, TemplateError, find_line, near
+from ingest.template.processing import KEYS as PROCESSING_KEYS
+from ingest.template.processing import read_processing
 
 _TABLES = MappingProxyType(
     {
@@ -32,12 +34,13 @@ _TABLES = MappingProxyType(
                 "custom",
                 "constants",
             ),
-            *("party", "lookups", "match", "exclude", "limits", "clock"),
+            *("party", "lookups", "match", "exclude", "limits", "clock", "processing"),
         ),
         "file": KEYS,
         "formats": ("date", "time", "pivot"),
         "limits": ("rows", "size"),
         "clock": ("twice", "never"),
+        "processing": PROCESSING_KEYS,
     }
 )
 _PARTY_KEYS = ("name", "hearing", "columns", "constants")
@@ -117,6 +120,7 @@ def _build(name: str, document: Mapping[str, Any]) -> Template:
     excludes = read_excludes(document.get("exclude", []), mapped)
     lookups = read_lookups(_table(document, "lookups"))
     refuse_unknown_lookups(mapped.rules, lookups)
+    processing = read_processing(_table(document, "processing"))
     return Template(
         name=name,
         file=read_file(file),
@@ -135,9 +139,10 @@ def _build(name: str, document: Mapping[str, Any]) -> Template:
         clock=Clock(str(choice(clock, "twice", _TWICE, ("clock",))), str(choice(clock, "never", _NEVER, ("clock",)))),
         pivot=pivot(formats["pivot"], ("formats", "pivot")) if "pivot" in formats else None,
         all_or_nothing=flag(document, "all_or_nothing", (), default=False),
-        clears=choice(document, "empty", _EMPTY, ()) == "clear",
+        clears=choice(document, "empty", _EMPTY, ()) == "clear" and not processing.replaces,  # as snapshots do anyway
         rows=read_rows(limits),
         size=read_size(limits),
+        processing=processing,
     )
 
 

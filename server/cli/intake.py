@@ -9,9 +9,9 @@ import typer
 from ingest import inbox
 from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
+from server.cli.job import settled
 from server.cli.output import Json, as_dict, print_json, print_list, say
 from server.cli.upload import error_document, upload_document
-from server.cli.waiting import settled
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.reconcile import reconcile

@@ -31,13 +31,14 @@ def list_(
     kind: Kind,
     agency: Annotated[str, typer.Option(help="The agency's slug.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="All of them as CSV.")] = False,
+    withdrawn: Annotated[bool, typer.Option("--withdrawn", help="Also those that a snapshot has withdrawn.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many in the table (JSON and CSV hold all).", min=1)] = 100,
     as_json: Json = False,
 ) -> None:
     """List records: a table, or everything with --json or --csv."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        columns = inbox.COLUMNS[kind]
-        rows = inbox.records(conn, kind, find_agency(conn, agency).id)
+        columns = (*inbox.COLUMNS[kind], *([inbox.WITHDRAWN] if withdrawn else []))
+        rows = inbox.records(conn, kind, find_agency(conn, agency).id, withdrawn=withdrawn)
         if as_csv:
             print_csv(columns, rows)
         elif as_json:

@@ -1,20 +1,27 @@
-"""`dropslot upload`: what was made of the files, with every row that failed."""
+"""`dropslot upload`: what was made of the files, with every row that failed; and those that wait for a person."""
 
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from ingest import inbox
-from ingest.answer import RowError, Upload, receipt_text
+from ingest.answer import Moved, RowError, Upload, receipt_text
+from ingest.record import records_of
 from server.agencies import find_agency, list_agencies
+from server.cli.job import settled
 from server.cli.output import Json, as_dict, print_json, print_list, say
-from server.cli.waiting import settled
+from server.clock import now
 from server.corrections import replay_upload, undo_upload
 from server.errors import AppError, Code
+from server.intake.register import TASK
 from server.logs import open_log
-from server.state import open_state
+from server.state import State, open_state
 
-app = typer.Typer(help="List uploads, show one with its row errors, undo one, run one again.", no_args_is_help=True)
+app = typer.Typer(
+    help="List uploads, show one with its row errors, confirm or reject one that waits, undo one, run one again.",
+    no_args_is_help=True,
+)
 
 UploadId = Annotated[str, typer.Argument(metavar="ID", help="The upload's id, from its receipt or from upload list.")]
 
@@ -47,11 +54,56 @@ def show(
         upload = inbox.find_upload(conn, upload_id)
         if upload is None:
             raise AppError(Code.NOT_FOUND, f"There is no upload {upload_id}.", "See: dropslot upload list")
-        errors = inbox.row_errors(conn, upload_id)
+        _print(conn, upload, as_json)
+
+
+def _print(conn: Connection, upload: Upload, as_json: bool) -> None:
+    errors, moved = inbox.row_errors(conn, upload.id), inbox.moved_hearings(conn, upload.id)
     if as_json:
-        print_json({**upload_document(upload), "errors": [error_document(error) for error in errors]})
+        shown = {"errors": [error_document(error) for error in errors], "moved": [moved_document(one) for one in moved]}
+        print_json({**upload_document(upload), **shown})
     else:
-        say(receipt_text(upload, errors).rstrip())
+        say(receipt_text(upload, errors, moved).rstrip())
+
+
+@app.command()
+def confirm(context: typer.Context, upload_id: UploadId, as_json: Json = False) -> None:
+    """Let a file take effect that waits for a person; it is run again, from the archive, as a new upload."""
+    with open_state(context.obj) as state:
+        with state.database.writing(_records_of(state, upload_id)) as conn:
+            upload = inbox.confirm_upload(conn, upload_id, now())
+        _run(state, upload, as_json)
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    upload_id: UploadId,
+    reason: Annotated[str, typer.Option(help="A sentence that the agency is told.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Settle a file that waits for a person as failed; nothing of it takes effect, and the agency is told."""
+    with open_state(context.obj) as state:
+        with state.database.writing(_records_of(state, upload_id)) as conn:
+            upload = inbox.reject_upload(conn, upload_id, reason.strip())
+        _run(state, upload, as_json)
+
+
+def _run(state: State, upload: Upload, as_json: bool) -> None:
+    """Run the file's job, and show what came of it."""
+    state.queue.enqueue(TASK, upload.arrival_id, lane=upload.agency_id)
+    done = settled(state, open_log("error"), upload.arrival_id)
+    with state.database.reading() as conn:
+        _print(conn, done, as_json)
+
+
+def _records_of(state: State, upload_id: str) -> str:
+    """The lock of the records that the upload may change."""
+    with state.database.reading() as conn:
+        upload = inbox.find_upload(conn, upload_id)
+    if upload is None:
+        raise AppError(Code.NOT_FOUND, f"There is no upload {upload_id}.", "See: dropslot upload list")
+    return records_of(upload.agency_id)
 
 
 @app.command()
@@ -93,11 +145,7 @@ def replay(
         arrival = replay_upload(state, upload_id, template_version, profile)
         upload = settled(state, log, arrival.id)
         with state.database.reading() as conn:
-            errors = inbox.row_errors(conn, upload.id)
-    if as_json:
-        print_json({**upload_document(upload), "errors": [error_document(error) for error in errors]})
-    else:
-        say(receipt_text(upload, errors).rstrip())
+            _print(conn, upload, as_json)
     if upload.error is not None:
         raise typer.Exit(1)
 
@@ -111,6 +159,11 @@ def upload_document(upload: Upload) -> dict[str, object]:
         "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
         "errors": upload.error_rows,
     }
+
+
+def moved_document(moved: Moved) -> dict[str, object]:
+    """A hearing that was moved as JSON tells it."""
+    return dict(as_dict(moved))
 
 
 def error_document(error: RowError) -> dict[str, object]:

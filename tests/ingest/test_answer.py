@@ -38,7 +38,8 @@ def test_a_receipt_is_json_and_holds_what_counts() -> None:
         "a1",
         100,
     )
-    assert told["counts"] == {"clients": {"created": 1, "updated": 0, "unchanged": 1}}
+    counts = {"created": 1, "updated": 0, "unchanged": 1, "restored": 0, "withdrawn": 0, "moved": 0}
+    assert told["counts"] == {"clients": counts}
     assert told["error_file"] == "ecr.txt.u1.errors.csv"
 
 

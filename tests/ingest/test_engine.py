@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 
 from ingest import inbox
-from ingest.answer import receipt_text
+from ingest.answer import Counts, receipt_text
 from ingest.arrival import ArrivalState
 from ingest.databases import Fill
 from ingest.databases.sqlite import SQLite
@@ -121,7 +121,7 @@ def test_rows_are_skipped_at_all(court: Court) -> None:
     court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(50))))
     upload = court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(49)), row("49", "CR-49", status="Cancelled")))
     assert (upload.rows, upload.skipped) == (50, 49)
-    assert vars(upload.counts["events"]) == {"created": 0, "updated": 1, "unchanged": 49}
+    assert upload.counts["events"] == Counts(0, 1, 49)
 
 
 def test_a_change_by_another_template_is_overwritten_again(court: Court) -> None:

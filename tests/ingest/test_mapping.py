@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from ingest.answer import Upload, receipt, receipt_text
+from ingest.answer import Counts, Upload, receipt, receipt_text
 from tests.ingest.court import Court, codes
 
 HEAD = 'name = "t"\n[columns]\nclient.reference = "id"\ncase.number = "no"\n'
@@ -226,7 +226,7 @@ def test_payments_are_owed_by_a_client_on_a_case(court: Court) -> None:
         'id,no,amt,due,what,st\n1,C1,"$1,200.5",03/16/2026,Fine,pending\n1,C1,(12),,Refund,\n2,C2,,,nothing,\n3,C3,x,,,\n',
         "id,no,amt,due,what,st\n1,C1,800,03/16/2026,Fine,\n",
     )
-    assert vars(upload.counts["payments"]) == {"created": 0, "updated": 1, "unchanged": 0}
+    assert upload.counts["payments"] == Counts(0, 1, 0)
     assert select(court, "SELECT amount, due_date, description, status FROM payments ORDER BY amount") == [
         (-1200, None, "Refund", None),
         (80000, "2026-03-16", "Fine", "pending"),

@@ -95,11 +95,17 @@ def test_the_same_file_again_is_no_duplicate(court: Court) -> None:
     assert court.push(second).status == "duplicate"
 
 
-def test_the_file_before_it_is_one_still(court: Court) -> None:
+def test_the_file_before_it_changes_nothing_when_it_comes_again(court: Court) -> None:
     first = ecr(row())
     court.push(first)
     undo_upload(court, court.push(ecr(row(status="Vacated"))))
-    assert court.push(first).status == "duplicate"
+    before = court.dump()
+    again = court.push(first)
+    assert again.status == "processed", "what an undo leaves behind is looked at anew"
+    assert {kind: (counts.created, counts.updated) for kind, counts in again.counts.items()} == {
+        kind: (0, 0) for kind in again.counts
+    }
+    assert court.dump() == before
 
 
 def test_a_later_change_stands_in_the_way_until_it_is_undone(court: Court) -> None:

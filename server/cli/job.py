@@ -1,4 +1,4 @@
-"""A command that waits for the file which it has handed in."""
+"""A job that a person waits for: done by the command itself, unless a running server is faster."""
 
 import time
 
@@ -13,7 +13,10 @@ PATIENCE = 600.0  # seconds to wait for a running server's worker that has taken
 
 
 def settled(state: State, log: Log, arrival_id: str) -> Upload:
-    """Do the job here, unless a running server's worker was faster: then wait for it."""
+    """Do the arrival's job here, unless a running server's worker was faster: then wait for it. Its upload.
+
+    Raises `AppError` unavailable if it takes too long.
+    """
     from server.worker import work_once  # the engine takes seconds to import: the other commands do without
 
     until, name = time.monotonic() + PATIENCE, f"cli-{new_id()}"

@@ -1,0 +1,89 @@
+"""Files that wait for a person: to be confirmed, rejected, or overtaken by a newer one.
+
+Whoever calls these holds the lock of the agency's records (`record.records_of`), so that no worker is in the middle of
+the same file.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from ingest.answer import Upload
+from ingest.arrival import SUCCEEDED, ArrivalState
+from ingest.errors import IngestError
+from ingest.inbox.uploads import find_upload
+from ingest.tables import arrivals, uploads
+
+_AWAITING = ArrivalState.AWAITING
+CONFIRMED = "confirmed"
+
+
+def confirm_upload(conn: Connection, upload_id: str, at: datetime) -> Upload:
+    """Let the file of this upload run again, with what it waited for confirmed; the upload is over, a new one comes.
+
+    The caller enqueues its arrival. Raises IngestError `not_found`, or `conflict` for one that does not wait.
+    """
+    upload = _find_awaiting(conn, upload_id)
+    row = conn.execute(select(arrivals.c.confirmed).where(arrivals.c.id == upload.arrival_id)).one()
+    codes = {*row.confirmed.split(), upload.error.code if upload.error else ""} - {""}
+    waiting = {"state": ArrivalState.RECEIVED, "upload_id": None, "detail": "A person has confirmed it."}
+    conn.execute(
+        update(arrivals).where(arrivals.c.id == upload.arrival_id).values(confirmed=" ".join(sorted(codes)), **waiting)
+    )
+    # Its receipt is not worth delivering any more; that of the upload which follows is.
+    conn.execute(update(uploads).where(uploads.c.id == upload_id).values(status=CONFIRMED, answered_at=at))
+    return upload
+
+
+def reject_upload(conn: Connection, upload_id: str, reason: str) -> Upload:
+    """Settle the file as failed; nothing was changed. Its receipt is due again: the caller enqueues its arrival.
+
+    Raises IngestError as `confirm_upload`.
+    """
+    upload = _find_awaiting(conn, upload_id)
+    told = f"A person looked at the file and rejected it{f': {reason}' if reason else '.'}"
+    _fail(conn, upload, "rejected", told, "Correct what was wrong and send it again.")
+    return upload
+
+
+def awaiting_uploads(conn: Connection, agency_id: str | None = None) -> list[Upload]:
+    """Uploads that wait for a person, the oldest first."""
+    query = select(uploads.c.id).where(uploads.c.status == _AWAITING).order_by(uploads.c.id)
+    if agency_id is not None:
+        query = query.where(uploads.c.agency_id == agency_id)
+    found = (find_upload(conn, id_) for id_ in conn.execute(query).scalars().all())
+    return [upload for upload in found if upload is not None]
+
+
+def overtake(conn: Connection, upload: Upload) -> None:
+    """A newer snapshot was processed: older ones of its template that still wait can be confirmed no more."""
+    for older in awaiting_uploads(conn, upload.agency_id):
+        if older.template == upload.template and older.arrival_id < upload.arrival_id:
+            told = f"A newer file of the same template, {upload.file}, was processed in the meantime."
+            _fail(conn, older, "overtaken", told, "There is nothing to do; send it again if it is the right one.")
+
+
+def newest_success(conn: Connection, agency_id: str, template: str | None = None) -> Upload | None:
+    """The upload of the agency, or of that template of it, that was processed last."""
+    query = select(uploads.c.id).where(uploads.c.agency_id == agency_id, uploads.c.status.in_(SUCCEEDED))
+    if template is not None:
+        query = query.where(uploads.c.template == template)
+    found = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).scalar()
+    return find_upload(conn, found) if found else None
+
+
+def _find_awaiting(conn: Connection, upload_id: str) -> Upload:
+    upload = find_upload(conn, upload_id)
+    if upload is None:
+        raise IngestError("not_found", f"There is no upload {upload_id}.", "See: dropslot upload list")
+    if upload.status != _AWAITING:
+        why = f" {upload.error.message}" if upload.error else ""
+        raise IngestError("conflict", f"The upload {upload_id} is {upload.status} and waits for nobody.{why}")
+    return upload
+
+
+def _fail(conn: Connection, upload: Upload, code: str, message: str, hint: str) -> None:
+    error = {"error_code": code, "error_message": message, "error_hint": hint}
+    failed = ArrivalState.FAILED
+    conn.execute(update(uploads).where(uploads.c.id == upload.id).values(status=failed, answered_at=None, **error))
+    conn.execute(update(arrivals).where(arrivals.c.id == upload.arrival_id).values(state=failed, detail=message))

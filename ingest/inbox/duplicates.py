@@ -1,0 +1,67 @@
+"""Whether a file says nothing new, or comes too late to say anything."""
+
+from sqlalchemy import Connection
+
+from ingest.answer import Upload
+from ingest.arrival import Arrival, Profile
+from ingest.errors import IngestError
+from ingest.inbox.arrivals import latest_success
+from ingest.inbox.confirmation import newest_success
+from ingest.inbox.uploads import find_upload
+from ingest.skip import current_index
+from ingest.template import Processing
+
+
+def find_duplicate(
+    conn: Connection, arrival: Arrival, profile: Profile, upload: Upload, processing: Processing
+) -> str | None:
+    """A sentence about the earlier file of which this one is a duplicate, or None. What is run again never is one."""
+    earlier = latest_success(conn, arrival)
+    if earlier is None or arrival.replay_of:
+        return None
+    when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
+    made = find_upload(conn, earlier.upload_id or "")
+    if made and _read_alike(made, upload) and _still_holds(conn, made, processing):
+        return f"The same content came under the same name on {when} and was processed then."
+    if profile.skip_same_name:
+        return f"A file of the same name was processed on {when}, and this profile takes each name once."
+    return None
+
+
+def _read_alike(earlier: Upload, upload: Upload) -> bool:
+    """Whether the same version of the same template read the same bytes: another one may read other things in them."""
+    return (earlier.sha256, earlier.template, earlier.template_version) == (
+        upload.sha256,
+        upload.template,
+        upload.template_version,
+    )
+
+
+def _still_holds(conn: Connection, earlier: Upload, processing: Processing) -> bool:
+    """Whether what the upload left behind is what is there.
+
+    Last Monday's `mon.txt` is news again after the files of the other days, whatever their names, and so it is after
+    another template, or a person, has changed its records: all of them replace the skip index, or drop it. A snapshot
+    leaves no index, and is news as soon as any other file has been taken.
+    """
+    if not processing.replaces:
+        return current_index(conn, earlier.agency_id, earlier.template) == earlier.id
+    newest = newest_success(conn, earlier.agency_id)
+    return newest is not None and newest.id == earlier.id
+
+
+def refuse_overtaken(conn: Connection, arrival: Arrival, upload: Upload, processing: Processing) -> None:
+    """Raises IngestError `overtaken` for a snapshot older than one that its template has processed.
+
+    It would bring back what that one has withdrawn. Where a template says in which order files are taken, the one that
+    came first need not be the oldest.
+    """
+    if not (processing.replaces and processing.as_they_come):
+        return
+    newest = newest_success(conn, arrival.agency_id, upload.template)
+    if newest is not None and newest.arrival_id > arrival.id:
+        raise IngestError(
+            "overtaken",
+            f"A newer file of the same template, {newest.file}, was processed before this one.",
+            "There is nothing to do; send it again if it is the right one.",
+        )

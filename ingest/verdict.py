@@ -1,0 +1,38 @@
+"""What is said of a run: its status, its counts, and the sentence that the arrival gets."""
+
+from dataclasses import replace
+
+from ingest.answer import Counts, Upload
+from ingest.merge import Outcome, Stage
+from ingest.record import KINDS
+from ingest.skip import Known
+from ingest.tally import Tally, count_records
+
+
+def counts_of(known: Known, fresh: Known, outcome: Outcome, stage: Stage) -> dict[str, Counts]:
+    """Payments only where the template knows of any, or withdraws them."""
+    gone = outcome.withdrawn.total if outcome.withdrawn else {}
+    kinds = [kind for kind in KINDS if kind != "payments" or stage.columns["payments"] or gone.get("payments")]
+    counts = count_records(known, fresh, {k: (m.created, m.updated) for k, m in outcome.merged.items()}, kinds)
+    for kind, told in counts.items():
+        back = outcome.merged[kind].restored
+        moved = outcome.withdrawn.moved if outcome.withdrawn and kind == "events" else 0
+        more = {"restored": back, "withdrawn": gone.get(kind, 0), "moved": moved}
+        counts[kind] = replace(told, unchanged=told.unchanged - back, **more)
+    return counts
+
+
+def status_of(used: bool, tally: Tally) -> str:
+    """Whether all of a file was taken, some of it, or none."""
+    if not used:
+        return "failed"
+    return "partially_processed" if tally.error_rows or tally.warning_rows else "processed"
+
+
+def detail_of(upload: Upload) -> str:
+    """How the arrival stands, in one sentence."""
+    if upload.error:
+        return upload.error.message
+    bad = upload.error_rows + upload.warning_rows
+    rows = f"{upload.rows:,} {'row' if upload.rows == 1 else 'rows'}"
+    return f"{rows}, {bad:,} of them {'needs' if bad == 1 else 'need'} a look." if bad else f"{rows}."
