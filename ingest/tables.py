@@ -122,7 +122,7 @@ arrivals = Table(
     Column("received_at", Instant, nullable=False),
     Column("upload_id", String(36)),
     Column("detail", Text, nullable=False),
-    Column("confirmed", Text, nullable=False, server_default="", comment="what a person let pass: codes, spaced"),
+    Column("confirmed", Text, comment="what a person let pass: codes, spaced"),
     Index(None, "agency_id", "name"),
     Index(None, "state"),
 )
