@@ -107,7 +107,7 @@ def _reached(table: str, snapshot: Snapshot) -> str:
 
 def _not_over(column: str) -> str:
     """Clients or cases, `t`, but for those whose hearings are all over."""
-    own = f"SELECT {column} FROM events WHERE agency_id = :agency AND {column} IS NOT NULL"
+    own = f"SELECT {column} FROM events WHERE agency_id = :agency AND {column} IS NOT NULL AND withdrawn_upload IS NULL"
     return f" AND (t.id IN ({own} AND {_TO_COME}) OR t.id NOT IN ({own} AND NOT {_TO_COME}))"
 
 
