@@ -210,4 +210,4 @@ def settle(conn: Connection, arrival_id: str, state: ArrivalState, upload_id: st
 
 
 def _arrival(row: Row[Any]) -> Arrival:
-    return Arrival(**{**row._mapping, "state": ArrivalState(row.state)})
+    return Arrival(**{**row._mapping, "state": ArrivalState(row.state), "confirmed": row.confirmed or ""})

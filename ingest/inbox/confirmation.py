@@ -25,7 +25,7 @@ def confirm_upload(conn: Connection, upload_id: str, at: datetime) -> Upload:
     """
     upload = _find_awaiting(conn, upload_id)
     row = conn.execute(select(arrivals.c.confirmed).where(arrivals.c.id == upload.arrival_id)).one()
-    codes = {*row.confirmed.split(), upload.error.code if upload.error else ""} - {""}
+    codes = {*(row.confirmed or "").split(), upload.error.code if upload.error else ""} - {""}
     waiting = {"state": ArrivalState.RECEIVED, "upload_id": None, "detail": "A person has confirmed it."}
     conn.execute(
         update(arrivals).where(arrivals.c.id == upload.arrival_id).values(confirmed=" ".join(sorted(codes)), **waiting)

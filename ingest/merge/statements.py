@@ -22,7 +22,8 @@ _NONE = Custom("")
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
 TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
-STAGES = tuple(f"stage_{table}" for table in (*TABLES, "errors", "spared_clients", "spared_cases", "unread", "gone"))
+_BESIDE = ("errors", "spared_clients", "spared_cases", "unread", "named", "gone")
+STAGES = tuple(f"stage_{table}" for table in (*TABLES, *_BESIDE))
 """All temporary tables."""
 
 
@@ -42,8 +43,8 @@ def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
     tables = [f"CREATE TEMPORARY TABLE stage_{table} ({', '.join(body)})" for table, body in full.items()]
     errors = ["position INTEGER PRIMARY KEY", "row_number INTEGER", *(f"{name} TEXT" for name in _ERROR_COLUMNS[2:])]
     spared = [f"stage_spared_{table} (key {key}, identity TEXT, id BIGINT)" for table in ("clients", "cases")]
-    gone = "stage_gone (kind TEXT, id BIGINT, PRIMARY KEY (kind, id))"
-    others = [f"stage_errors ({', '.join(errors)})", *spared, "stage_unread (raw TEXT)", gone]
+    ids = [f"stage_{name} (kind TEXT, id BIGINT, PRIMARY KEY (kind, id))" for name in ("named", "gone")]
+    others = [f"stage_errors ({', '.join(errors)})", *spared, "stage_unread (raw TEXT)", *ids]
     return [*tables, *(f"CREATE TEMPORARY TABLE {other}" for other in others)]
 
 

@@ -1,5 +1,6 @@
 """Files that hold all there is: what they no longer name is withdrawn, what comes back is restored; a guard asks."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from sqlalchemy import event, text
 from ingest import inbox
 from ingest.answer import Counts, Upload, receipt, receipt_text
 from ingest.engine import ingest
+from ingest.errors import IngestError
 from ingest.limits import Limits
+from ingest.merge.search import Text
 from ingest.record import records_of
-from ingest.template import builtin_templates
+from ingest.template import Processing, builtin_templates, load_template
 from tests.ingest.conftest import CourtAt
 from tests.ingest.court import Court, codes, ecr, row
 
@@ -425,3 +428,35 @@ def test_a_snapshot_leaves_what_it_would_leave_in_a_fresh_database(
     assert live(court) == live(fresh)
     court.close()
     fresh.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ('method = "replace"', "method is none of"),
+        ("guard = 101", "guard must be a whole number from 0 to 100"),
+        ("guard = true", "guard must be a whole number"),
+        ('order = "up"', "order is none of"),
+        ('by = ["name"]', "by is none of"),
+        ('mode = "update"', "unknown key in [processing]: mode"),
+    ],
+    ids=["method", "guard", "flag", "order", "list", "key"],
+)
+def test_what_processing_cannot_be(line: str, wrong: str) -> None:
+    with pytest.raises(IngestError, match=re.escape(wrong)) as refused:
+        load_template(f"{ECR}\n[processing]\n{line}")
+    assert f"See line {len(ECR.splitlines()) + 3} of the template." in refused.value.hint
+
+
+def test_a_template_that_says_nothing_updates() -> None:
+    assert load_template(ECR).processing == Processing("update", 30, "arrival", "ascending")
+
+
+def test_words_are_looked_for_in_one_row() -> None:
+    rows = Text(["1|AVERY|Alder|x", "CR 2026-12|Bo|Pine"])
+    assert rows.names(["Alder", "Avery"])
+    assert rows.names(["cr-2026-12"])
+    assert not rows.names(["Avery", "Pine"]), "they stand in two rows"
+    assert not rows.names(["026"]), "it is a part of a word"
+    assert not rows.names(["12", None])
+    assert not rows.names([])

@@ -29,8 +29,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("upload_id", "old_event", name=op.f("pk_moved_events")),
     )
     op.create_index(op.f("ix_moved_events_new_event"), "moved_events", ["new_event"], unique=False)
-    spaced = "what a person let pass: codes, spaced"
-    confirmed = sa.Column("confirmed", sa.Text(), server_default="", nullable=False, comment=spaced)
+    confirmed = sa.Column("confirmed", sa.Text(), nullable=True, comment="what a person let pass: codes, spaced")
     op.add_column("arrivals", confirmed)
     method = sa.Column("method", sa.String(length=16), server_default="update", nullable=False)
     op.add_column("uploads", method)
