@@ -19,7 +19,8 @@ class Entity:
     """One table of records as a file fills it.
 
     `fields` maps a template's field to its column. A value is replaced only by another value: an empty cell leaves
-    what is there. `prefix` is that of the fields' names; `custom` tells whether there may be fields beyond them.
+    what is there, or is `CLEARED`. `prefix` is that of the fields' names; `custom` tells whether there may be fields
+    beyond them.
     """
 
     table: str

@@ -1,10 +1,11 @@
 """What a template's last processed file held, so that rows which have not changed need not be processed again.
 
-Skipping must give exactly the database that processing every row would give, although the last row of a record wins
-and an empty cell leaves what an earlier row said. So not the row but the record decides: for each client, case, party
-and event the sequence of its rows in this file is compared with the one in the file before. Where a row is new, gone,
-or has changed places with another row of the same record, the record is dirty, and all its rows are processed again,
-in file order. A clean record is what it was: nobody else touched it, or the index would have been dropped.
+Skipping must give exactly the database that processing every row would give, although the last row of a record wins and
+an empty cell leaves what an earlier row said, or empties it. So not the row but the record decides: for each client,
+case, party and event the sequence of its rows in this file is compared with the one in the file before. Where a row is
+new, gone, or has changed places with another row of the same record, the record is dirty, and all its rows are
+processed again, in file order. A clean record is what it was: nobody else touched it, or the index would have been
+dropped.
 
 Kept in file order, for every row of the last file that was taken: its fingerprint and the keys of its records
 (`ingest.keys`), 48 bytes in a standard report; of a row that a filter left out only the filter's number. Of a row with

@@ -124,7 +124,6 @@ arrivals = Table(
     Column("detail", Text, nullable=False),
     Column("replay_of", String(36), comment="the upload whose archived original this is; NULL: a file that came"),
     Column("template_version", Integer, comment="of a replay: the version that was asked for; NULL: the newest"),
-    Column("confirmed", Text, nullable=False, server_default="", comment="what a person let pass: codes, spaced"),
     Column("confirmed", Text, comment="what a person let pass: codes, spaced"),
     Index(None, "agency_id", "name"),
     Index(None, "state"),

@@ -200,8 +200,8 @@ def test_positions_make_headerless_files_usable(court: Court) -> None:
     assert (upload.status, upload.rows, upload.error_rows) == ("partially_processed", 3, 1)
     assert [client[10] for client in court.dump()["clients"]] == ["Court", "Court"]
     assert [event[2] for event in court.dump()["events"]] == [
-        "2018-06-23T10:00|Infraction",
-        "2018-09-13T08:30|Infraction",
+        "2018-06-23T10:00|infraction",
+        "2018-09-13T08:30|infraction",
     ]
 
 
