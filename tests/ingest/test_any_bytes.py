@@ -144,10 +144,7 @@ def test_any_bytes_are_answered_by_any_template(busy_court: Court, name: str, co
     before = busy_court.dump()
     if upload.error_file:
         answer = error_file(upload, busy_court.errors(upload))
-        again = answered(busy_court, name, answer)
-        assert {error.code for error in busy_court.errors(again)} <= {e.code for e in busy_court.errors(upload)} | {
-            "missing_required"
-        }
+        answered(busy_court, name, answer)
         assert {table: len(found) for table, found in busy_court.dump().items()} == {
             table: len(found) for table, found in before.items()
         }

@@ -13,7 +13,7 @@ from ingest.errors import IngestError
 from ingest.format import FileFormat, read_format
 from ingest.limits import Limits
 from ingest.outline import open_outline
-from tests.ingest.court import HEADER, Court, ecr, row
+from tests.ingest.court import HEADER, Court, codes, ecr, row
 from tests.ingest.tables import as_fixed, as_xlsx, read
 
 
@@ -120,6 +120,24 @@ def test_sheets_that_are_passed_over_are_noted_in_the_receipt(court: Court, tmp_
 def test_an_empty_sheet_is_told(court: Court, tmp_path: Path) -> None:
     as_xlsx(tmp_path / "x", {"ECR": []})
     assert told(court, "", (tmp_path / "x").read_bytes()).code == "empty_file"
+
+
+def test_a_trailer_that_counts_other_rows_stops_the_file(court: Court) -> None:
+    error = told(court, "trailer = 'T(\\d+)'", b"ID,Case\n1,CR-1\n2,CR-2\nT3\n")
+    assert (error.code, "counts 3 rows, and the file has 2" in error.message) == ("wrong_count", True)
+    assert not any(court.dump().values())
+
+
+def test_what_is_wide_mixed_or_broken_over_lines_is_read_row_by_row(court: Court) -> None:
+    court.template('name = "t"\n[columns]\ncase.number = "Case"\ncase.style = "Style"\n', "/t")
+    names = ["Case", "Style", *(f"Column {number}" for number in range(3, 201))]
+    lines = [names, ["CR-1", "Peña", *"x" * 198], ["CR-2", '"one\ntwo, ""three"""', *["y"] * 198], ["CR-3", "Pe\xf1a"]]
+    head, utf8, broken, short = (",".join(line) + "\r\n" for line in lines)
+    torn = b"CR-4,Pe\xf1a," + b",".join([b"z"] * 198) + b"\r\n"
+    upload = court.push(b"".join([*map(str.encode, (head, utf8, broken, short)), torn]), "/t/wide.csv")
+    assert [(case[0], case[1]) for case in court.dump()["cases"]] == [("CR-1", "Peña"), ("CR-2", 'one two, "three"')]
+    assert codes(court.errors(upload)) == [(5, "", "too_few_columns", "error"), (6, "", "bad_encoding", "error")]
+    assert len(receipt_text(upload, court.errors(upload))) < 3000
 
 
 def test_a_file_shorter_than_what_is_skipped_is_told(court: Court) -> None:
