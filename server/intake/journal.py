@@ -5,7 +5,7 @@ One small JSON file per (agency, path), so that a look-up costs one `open` and a
     receiving/<sha256 of agency NUL path>.json     an `Entry`
     receiving/lock-<first two hex digits>          serialises changes of one path between threads and processes
     receiving/tree-<sha256 of agency>              keeps a directory from being renamed while files below it change
-    receiving/new-<token>                          an empty file on its way to its name (`server.sftp.staging`)
+    receiving/new-<token>                          an empty file that is to replace another (`server.sftp.staging`)
 
 An entry is written before the first byte of its file. When the file is whole, its manifest is added to the entry as a
 second line, and then the entry is renamed into the spool: in one step the file is accepted, and nothing is noted of it
@@ -29,9 +29,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from server.clock import now
-from server.intake.durable import DirectorySync, append_json, create_json, read_json, write_json
+from server.intake.durable import DirectorySync, append_json, create_json, line, read_json, write_json
 from server.intake.entry import Entry, Extents, State
 from server.intake.names import is_temporary
+from server.intake.spares import Spares
 
 CRASHED = "the server stopped while the file was being received"
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
@@ -55,6 +56,7 @@ class Journal:
         self._folder = str(root)
         self._sync = DirectorySync(root) if durable else None
         self._later = _Later(root) if durable else None
+        self._spares = None if durable else Spares(self._spool)
 
     @contextmanager
     def locked(self, agency: str, *paths: str, tree: bool = False, wait: bool = True) -> Iterator[None]:
@@ -82,7 +84,9 @@ class Journal:
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
-        create_json(self._file(entry.agency, entry.path), entry.to_json(), self._sync)
+        note, content = self._file(entry.agency, entry.path), entry.to_json()
+        if self._spares is None or not self._spares.write(note, line(content)):
+            create_json(note, content, self._sync)
         return entry
 
     def predecessor(self, agency: str, path: str, status: os.stat_result) -> Entry | None:

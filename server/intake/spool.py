@@ -20,6 +20,7 @@ from typing import Any, Literal
 from server.clock import now
 from server.errors import AppError, Code
 from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.spares import Spares
 from server.intake.taken import Footprint
 
 Source = Literal["sftp", "sweep", "cli"]
@@ -84,6 +85,7 @@ class Spool:
         self.durable = durable
         self._folder = str(root)
         self._sync = DirectorySync(root) if durable else None
+        self._spares = None if durable else Spares(root)
 
     def accept_link(self, manifest: Manifest, fd: int, note: str | None = None) -> None:
         """Accept the open file `fd` by a second link to it: no copying, and no race can link another file.
@@ -126,6 +128,9 @@ class Spool:
 
     def remove(self, id_: str) -> None:
         """The file has been dealt with and is kept elsewhere."""
+        if self._spares:
+            with suppress(FileNotFoundError):
+                self._spares.keep(self._manifest(id_), id_)
         self.retract(id_)
 
     def renew(self, manifest: Manifest) -> None:

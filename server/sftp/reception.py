@@ -101,11 +101,11 @@ class Reception:
                 raise BusyError  # letting go of a large file takes its time
             before = self._resumable(sender.agency, path, directory, name, present) if present else None
             room = beginning(upload.allowance, present, wait=patient)
-            with room, staged(self._journal.root) as (fd, staged_name):
-                self._announce(sender, upload, fd, before, present)
+            with room, staged(self._journal.root, replacing=present is not None) as new:
+                self._announce(sender, upload, new.fd, before, present)
                 with self._undone(upload, before):
-                    settle(self._journal.root, staged_name, directory, name, replacing)
-            upload.fd = fd
+                    settle(self._journal.root, new, directory, name, replacing)
+            upload.fd = new.fd
         self._uploads[upload.token] = upload
 
     def begin_existing(self, jail: Jail, sender: Sender, upload: Upload) -> None:
@@ -128,13 +128,13 @@ class Reception:
         self._uploads[upload.token] = upload
 
     def _move_to_copy(self, sender: Sender, upload: Upload, directory: int, name: str, before: Entry | None) -> None:
-        with staged(self._journal.root) as (fd, staged_name):
-            copy_content(upload.fd, fd)
-            self._announce(sender, upload, fd, before, os.fstat(upload.fd))
+        with staged(self._journal.root, replacing=True) as new:
+            copy_content(upload.fd, new.fd)
+            self._announce(sender, upload, new.fd, before, os.fstat(upload.fd))
             with self._undone(upload, before):
-                settle(self._journal.root, staged_name, directory, name, replace=True)
+                settle(self._journal.root, new, directory, name, replace=True)
         os.close(upload.fd)
-        upload.fd = fd
+        upload.fd = new.fd
 
     def _announce(
         self, sender: Sender, upload: Upload, fd: int, before: Entry | None, replaced: os.stat_result | None
