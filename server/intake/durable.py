@@ -90,7 +90,7 @@ def read_json(file: str) -> list[dict[str, Any]]:
 
     A line that was added and is not whole does not count.
     """
-    first, *more = _read_bytes(file).splitlines(keepends=True) or [b""]
+    first, *more = read_bytes(file).splitlines(keepends=True) or [b""]
     return [_parse(first), *(_parse(line) for line in more if line.endswith(b"\n"))]
 
 
@@ -101,7 +101,8 @@ def _parse(line: bytes) -> dict[str, Any]:
     return data
 
 
-def _read_bytes(file: str) -> bytes:
+def read_bytes(file: str) -> bytes:
+    """All of a small file; raises OSError."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         content = os.read(fd, AT_ONCE)
