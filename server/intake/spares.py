@@ -38,7 +38,7 @@ class Spares:
 
         Raises FileNotFoundError if it is not there, OSError.
         """
-        with suppress(FileExistsError):
+        with suppress(OSError):  # taken already, or the disk is full; FileNotFoundError comes again below
             os.link(note, f"{self._folder}/{id_[-SLOT:]}")
         os.unlink(note)  # noqa: PTH108  for each file that a court sends
 
@@ -67,7 +67,8 @@ class Spares:
     def _look(self) -> None:
         if not self._known and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_EVERY
-            self._known.extend(f"{self._folder}/{name}" for name in os.listdir(self._folder))  # noqa: PTH208  as above
+            with suppress(OSError):  # then notes are made anew
+                self._known.extend(f"{self._folder}/{name}" for name in os.listdir(self._folder))  # noqa: PTH208
 
     def _next(self) -> str:
         with suppress(IndexError):  # another thread may have taken the last

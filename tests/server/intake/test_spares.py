@@ -103,6 +103,15 @@ def test_of_one_slot_a_single_note_is_kept(house: House, monkeypatch: pytest.Mon
     assert list(house.spool.all()) == []
 
 
+def test_without_their_directory_notes_are_made_anew(house: House) -> None:
+    accepted = house.accept("/upload/a.csv")
+    (house.spool.root / "spare").rmdir()
+    house.spool.remove(accepted.id)
+    assert list(house.spool.all()) == []
+    entry = house.begin("/upload/b.csv")
+    assert list(house.journal.entries()) == [entry]
+
+
 def test_many_at_once_never_write_into_the_same_note(house: House) -> None:
     for number in range(20):
         house.spool.remove(house.accept(f"/upload/{number}.csv").id)
