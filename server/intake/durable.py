@@ -75,6 +75,11 @@ def create_json(file: str, data: dict[str, Any], sync: DirectorySync | None) -> 
         sync.flush()
 
 
+def line(data: dict[str, Any]) -> bytes:
+    """The object as a line of its own."""
+    return json.dumps(data).encode() + b"\n"
+
+
 def append_json(file: str, data: dict[str, Any], durable: bool) -> None:
     """Add another object to `file`, in a line of its own. Raises FileNotFoundError if there is no such file."""
     _write_line(file, os.O_APPEND, data, durable)
@@ -85,7 +90,7 @@ def read_json(file: str) -> list[dict[str, Any]]:
 
     A line that was added and is not whole does not count.
     """
-    first, *more = _read_bytes(file).splitlines(keepends=True) or [b""]
+    first, *more = read_bytes(file).splitlines(keepends=True) or [b""]
     return [_parse(first), *(_parse(line) for line in more if line.endswith(b"\n"))]
 
 
@@ -96,7 +101,8 @@ def _parse(line: bytes) -> dict[str, Any]:
     return data
 
 
-def _read_bytes(file: str) -> bytes:
+def read_bytes(file: str) -> bytes:
+    """All of a small file; raises OSError."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         content = os.read(fd, AT_ONCE)
@@ -111,7 +117,7 @@ def _write_line(file: str, flags: int, data: dict[str, Any], durable: bool) -> N
     fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
     try:
         before = os.fstat(fd).st_size if flags & os.O_APPEND else 0
-        _write_all(fd, json.dumps(data).encode() + b"\n")
+        _write_all(fd, line(data))
         if durable:
             os.fsync(fd)
     except OSError:

@@ -5,7 +5,7 @@ One small JSON file per (agency, path), so that a look-up costs one `open` and a
     receiving/<sha256 of agency NUL path>.json     an `Entry`
     receiving/lock-<first two hex digits>          serialises changes of one path between threads and processes
     receiving/tree-<sha256 of agency>              keeps a directory from being renamed while files below it change
-    receiving/new-<token>                          an empty file on its way to its name (`server.sftp.staging`)
+    receiving/new-<token>                          an empty file that is to replace another (`server.sftp.staging`)
 
 An entry is written before the first byte of its file. When the file is whole, its manifest is added to the entry as a
 second line, and then the entry is renamed into the spool: in one step the file is accepted, and nothing is noted of it
@@ -25,20 +25,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from server.clock import now
-from server.intake.durable import DirectorySync, append_json, create_json, read_json, write_json
+from server.intake.durable import DirectorySync, append_json, create_json, line, read_bytes, read_json, write_json
 from server.intake.entry import Entry, Extents, State
+from server.intake.locks import Locks
 from server.intake.names import is_temporary
+from server.intake.spares import Spares
 
 CRASHED = "the server stopped while the file was being received"
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
-
-
-class BusyError(Exception):
-    """Somebody else changes this path just now, or it would take long; nothing has happened yet."""
 
 
 class Journal:
@@ -55,34 +54,23 @@ class Journal:
         self._folder = str(root)
         self._sync = DirectorySync(root) if durable else None
         self._later = _Later(root) if durable else None
+        self._spares = None if durable else Spares(self._spool)
 
-    @contextmanager
-    def locked(self, agency: str, *paths: str, tree: bool = False, wait: bool = True) -> Iterator[None]:
+    def locked(self, agency: str, *paths: str, tree: bool = False, wait: bool = True) -> Locks:
         """Nobody else begins, moves or forgets entries of these paths meanwhile, nor renames a directory above them.
 
         With `tree` (who renames a directory needs it) that holds for all paths of the agency. Not reentrant: take all
         paths in one call, so that two callers never wait for each other. Without `wait`, `BusyError` if another has it.
         """
-        hurry, held = 0 if wait else fcntl.LOCK_NB, list[int]()
-        try:
-            self._lock(held, f"tree-{_key(agency, '')}", hurry | (fcntl.LOCK_EX if tree else fcntl.LOCK_SH))
-            for stripe in sorted({_key(agency, path)[:2] for path in paths}):
-                self._lock(held, f"lock-{stripe}", hurry | fcntl.LOCK_EX)
-            yield
-        finally:
-            for fd in held:
-                os.close(fd)
-
-    def _lock(self, held: list[int], name: str, how: int) -> None:
-        held.append(os.open(f"{self._folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        try:
-            fcntl.flock(held[-1], how)
-        except BlockingIOError:
-            raise BusyError from None
+        above = f"{self._folder}/tree-{_key(agency, '')}", fcntl.LOCK_EX if tree else fcntl.LOCK_SH
+        stripes = sorted({_key(agency, path)[:2] for path in paths})
+        return Locks([above, *((f"{self._folder}/lock-{stripe}", fcntl.LOCK_EX) for stripe in stripes)], wait)
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
-        create_json(self._file(entry.agency, entry.path), entry.to_json(), self._sync)
+        note = self._file(entry.agency, entry.path)
+        if self._spares is None or not self._spares.write(note, _line(entry)):
+            create_json(note, entry.to_json(), self._sync)
         return entry
 
     def predecessor(self, agency: str, path: str, status: os.stat_result) -> Entry | None:
@@ -169,6 +157,13 @@ class Journal:
     def find(self, agency: str, path: str) -> Entry | None:
         """The entry of this path, or None."""
         return _read(self._file(agency, path))
+
+    def says(self, entry: Entry) -> bool:
+        """Whether what is noted of its path is just this entry, as `begin` has written it."""
+        try:
+            return read_bytes(self._file(entry.agency, entry.path)) == _line(entry)
+        except FileNotFoundError:
+            return False
 
     def locate(self, agency: str, path: str, owner: str) -> Entry | None:
         """The entry that the handle `owner` writes, also when a directory above it was renamed meanwhile."""
@@ -362,6 +357,11 @@ def _read(file: str) -> Entry | None:
         return None
 
 
+@lru_cache(256)
+def _line(entry: Entry) -> bytes:
+    return line(entry.to_json())
+
+
 def _is_empty(file: Path) -> bool:
     try:
         return file.stat().st_size == 0
@@ -369,5 +369,6 @@ def _is_empty(file: Path) -> bool:
         return True
 
 
+@lru_cache(1024)
 def _key(agency: str, path: str) -> str:
     return hashlib.sha256(f"{agency}\0{path}".encode()).hexdigest()

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from server.clock import now
 from server.errors import AppError, Code
 from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.spares import Spares
 from server.intake.taken import Footprint
 
 Source = Literal["sftp", "sweep", "cli"]
@@ -84,6 +85,7 @@ class Spool:
         self.durable = durable
         self._folder = str(root)
         self._sync = DirectorySync(root) if durable else None
+        self._spares = None if durable else Spares(root)
 
     def accept_link(self, manifest: Manifest, fd: int, note: str | None = None) -> None:
         """Accept the open file `fd` by a second link to it: no copying, and no race can link another file.
@@ -126,6 +128,9 @@ class Spool:
 
     def remove(self, id_: str) -> None:
         """The file has been dealt with and is kept elsewhere."""
+        if self._spares:
+            with suppress(FileNotFoundError):
+                self._spares.keep(self._manifest(id_), id_)
         self.retract(id_)
 
     def renew(self, manifest: Manifest) -> None:
@@ -141,6 +146,14 @@ class Spool:
     def find(self, id_: str) -> Manifest | None:
         """The manifest of that id, or None."""
         return _read(self._manifest(id_))
+
+    def stamp(self, id_: str) -> tuple[int, int] | None:
+        """What changes when the manifest of that id is renewed; None if there is none (any more)."""
+        try:
+            status = os.lstat(self._manifest(id_))
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def find_settling(self, status: os.stat_result, at: datetime) -> Manifest | None:
         """The manifest of the file that `status` describes if its sender may still take it back at `at`, or None."""
@@ -182,20 +195,16 @@ class Spool:
         return f"{self._folder}/{id_}.json"
 
     def _link(self, fd: int, id_: str) -> None:
-        # With a directory fd Python calls linkat(2) with AT_SYMLINK_FOLLOW: the very file that is open.
-        root = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        source, name = f"/proc/self/fd/{fd}", f"{id_}.data"
+        place = f"{self._folder}/{id_}.data"
         try:
-            os.link(source, name, dst_dir_fd=root, follow_symlinks=True)
+            _link_open(fd, place)
         except FileExistsError:
-            if os.path.samestat(os.fstat(fd), os.stat(name, dir_fd=root)):
+            if os.path.samestat(os.fstat(fd), Path(place).stat()):
                 return
             if os.path.lexists(self._manifest(id_)):
                 raise
-            os.unlink(name, dir_fd=root)  # of an acceptance that a crash cut off; its sender has begun anew
-            os.link(source, name, dst_dir_fd=root, follow_symlinks=True)
-        finally:
-            os.close(root)
+            Path(place).unlink()  # of an acceptance that a crash cut off; its sender has begun anew
+            _link_open(fd, place)
 
     def _commit(self, manifest: Manifest, note: str | None) -> None:
         file = self._manifest(manifest.id)
@@ -203,13 +212,19 @@ class Spool:
             if note is None:
                 write_json(file, manifest.to_json(), self._sync)
             else:
-                Path(note).rename(file)
+                os.rename(note, file)  # noqa: PTH104  for each file that a court sends
                 if self._sync:
                     self._sync.flush()
         except OSError:
             if not os.path.lexists(file):
                 self.data_path(manifest.id).unlink(missing_ok=True)
             raise
+
+
+def _link_open(fd: int, place: str) -> None:
+    # With a directory's descriptor (which means nothing before an absolute path) Python calls linkat(2) with
+    # AT_SYMLINK_FOLLOW: the very file that is open.
+    os.link(f"/proc/self/fd/{fd}", place, dst_dir_fd=fd, follow_symlinks=True)
 
 
 def _copy(path: Path, target: Path, durable: bool) -> int:

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.intake.journal import BusyError
+from server.intake.locks import BusyError
 
 # With a mark, since after a power failure a file may have its size and no content.
 _NUMBERS = struct.Struct("<4sqq")

@@ -112,10 +112,13 @@ class Announcer:
 
     def _arrived(self, manifests: list[Manifest]) -> None:
         # Another process may have taken one back or renamed it, or it has been registered and dealt with already.
+        stamps = {manifest.id: self._spool.stamp(manifest.id) for manifest in manifests}
         current = [found for manifest in manifests if (found := self._spool.find(manifest.id))]
         if current:
             self._intake.received(current)
             # And another process may have renamed one between our looking and our telling.
             for told in current:
+                if self._spool.stamp(told.id) == stamps[told.id]:
+                    continue
                 if (later := self._spool.find(told.id)) and later.path != told.path:
                     self._intake.renamed(later.agency, told.path, later.path)

@@ -22,7 +22,7 @@ def check_depth(jail: Jail, old: AgencyPath, new: AgencyPath) -> None:
     """
     if len(new.parts) <= len(old.parts):
         return
-    with jail.directory(old) as fd, closing(_depths(fd, len(new.parts) + 1)) as depths:
+    with jail.listing(old) as fd, closing(_depths(fd, len(new.parts) + 1)) as depths:
         for seen, depth in enumerate(depths):
             if depth > DEPTH:
                 raise SFTPFailure(f"That would be too deep for what is in it. Directories may be nested {DEPTH} deep.")

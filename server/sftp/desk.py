@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from server.intake.journal import BusyError
+from server.intake.locks import BusyError
 from server.logs import Log
 from server.mismatches import LAST, Mismatch, Mismatches
 from server.settings import Settings

@@ -10,14 +10,16 @@ agency: they are neither listed nor opened.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from errno import EEXIST, EISDIR, ENOENT
 from pathlib import Path
 
 from server.sftp.paths import AREAS, AgencyPath
 from server.sftp.renaming import rename
 
-_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# With O_PATH a directory is a place to go on from and nothing else; who watches it is not woken by that.
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -42,34 +44,58 @@ class Jail:
 
     @contextmanager
     def directory(self, path: AgencyPath) -> Iterator[int]:
-        """A descriptor of the directory `path`, which is below `/`."""
-        if path.area not in AREAS:
-            raise OSError(ENOENT, "outside")
-        fd = os.open(path.area, os.O_RDONLY | _DIRECTORY, dir_fd=self._home)
+        """A descriptor of the directory `path`, which is below `/`: only to go on from, and to look at."""
+        fd = self._open_directory(path.parts)
         try:
-            for part in path.parts[1:]:
-                deeper = os.open(part, os.O_RDONLY | _DIRECTORY, dir_fd=fd)
-                os.close(fd)
-                fd = deeper
             yield fd
         finally:
             os.close(fd)
+
+    @contextmanager
+    def listing(self, path: AgencyPath) -> Iterator[int]:
+        """As `directory`, and its names can be read."""
+        with self.directory(path) as place:
+            fd = os.open(".", _LISTED, dir_fd=place)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _open_directory(self, parts: tuple[str, ...]) -> int:
+        if not parts or parts[0] not in AREAS:
+            raise OSError(ENOENT, "outside")
+        fd = os.open(parts[0], _DIRECTORY, dir_fd=self._home)
+        try:
+            for part in parts[1:]:
+                deeper = os.open(part, _DIRECTORY, dir_fd=fd)
+                os.close(fd)
+                fd = deeper
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     @contextmanager
     def parent(self, path: AgencyPath) -> Iterator[tuple[int, str]]:
         """A descriptor of the directory that holds `path`, and the name in it."""
         if not path.is_inside:
             raise OSError(ENOENT, "outside")
-        with self.directory(AgencyPath(path.parts[:-1])) as fd:
-            yield fd, path.name
+        fd = self._open_directory(path.parts[:-1])
+        try:
+            yield fd, path.parts[-1]
+        finally:
+            os.close(fd)
 
     def stat(self, path: AgencyPath) -> os.stat_result:
         """What is at `path`: a file or a directory. ENOENT for anything else."""
-        if path.is_inside:
-            with self.parent(path) as (fd, name):
-                return stat_at(fd, name)
-        with self.directory(path) as fd:
-            return os.fstat(fd)
+        if not path.is_inside:
+            with self.directory(path) as fd:
+                return os.fstat(fd)
+        fd = self._open_directory(path.parts[:-1])
+        try:
+            return stat_at(fd, path.parts[-1])
+        finally:
+            os.close(fd)
 
     def find(self, path: AgencyPath) -> os.stat_result | None:
         """As `stat`, but None if nothing can be found there."""
@@ -85,7 +111,7 @@ class Jail:
 
     def names(self, path: AgencyPath) -> list[str]:
         """The names in the directory `path`, those that are no UTF-8 left out."""
-        with self.directory(path) as fd:
+        with self.listing(path) as fd:
             return sorted(name for name in os.listdir(fd) if _is_utf8(name))  # noqa: PTH208  a descriptor, no path
 
     def describe(self, path: AgencyPath, names: list[str]) -> list[tuple[str, os.stat_result]]:
@@ -152,12 +178,12 @@ def stat_at(fd: int, name: str) -> os.stat_result:
 def stat_or_none(fd: int, name: str) -> os.stat_result | None:
     """As `stat_at`, None if nothing is there; EEXIST for a link or device, which is neither shown nor replaced."""
     try:
-        return stat_at(fd, name)
+        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
     except FileNotFoundError:
-        with suppress(FileNotFoundError):
-            os.stat(name, dir_fd=fd, follow_symlinks=False)
-            raise OSError(EEXIST, "taken by no plain file") from None
         return None
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(EEXIST, "taken by no plain file")
+    return status
 
 
 def open_at(fd: int, name: str, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from asyncssh import SFTPFailure, SFTPPermissionDenied
 
@@ -44,6 +45,7 @@ class AgencyPath:
         return len(self.parts) > 1 and self.area in AREAS
 
 
+@lru_cache(256)
 def read_path(raw: bytes) -> AgencyPath:
     """Read a path from a request; relative ones begin at `/`.
 
@@ -77,7 +79,7 @@ def _normalise(text: str) -> tuple[str, ...]:
 
 def check_new_name(path: AgencyPath) -> None:
     """Refuse a name that nobody should create: control characters break listings, logs and receipts."""
-    if any(unicodedata.category(character) == "Cc" for character in path.name):
+    if not path.name.isprintable() and any(unicodedata.category(character) == "Cc" for character in path.name):
         raise SFTPFailure("A file name cannot contain control characters such as line breaks. Rename the file.")
 
 

@@ -25,7 +25,8 @@ from asyncssh import SFTPFailure
 
 from server.clock import new_id, now
 from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import BusyError, Journal, data_extents
+from server.intake.journal import Journal, data_extents
+from server.intake.locks import BusyError
 from server.intake.names import is_temporary
 from server.intake.spool import Manifest, Spool
 from server.intake.usage import Meter
@@ -101,11 +102,11 @@ class Reception:
                 raise BusyError  # letting go of a large file takes its time
             before = self._resumable(sender.agency, path, directory, name, present) if present else None
             room = beginning(upload.allowance, present, wait=patient)
-            with room, staged(self._journal.root) as (fd, staged_name):
-                self._announce(sender, upload, fd, before, present)
+            with room, staged(self._journal.root, replacing=present is not None) as new:
+                self._announce(sender, upload, new.fd, before, present)
                 with self._undone(upload, before):
-                    settle(self._journal.root, staged_name, directory, name, replacing)
-            upload.fd = fd
+                    settle(self._journal.root, new, directory, name, replacing)
+            upload.fd = new.fd
         self._uploads[upload.token] = upload
 
     def begin_existing(self, jail: Jail, sender: Sender, upload: Upload) -> None:
@@ -128,29 +129,25 @@ class Reception:
         self._uploads[upload.token] = upload
 
     def _move_to_copy(self, sender: Sender, upload: Upload, directory: int, name: str, before: Entry | None) -> None:
-        with staged(self._journal.root) as (fd, staged_name):
-            copy_content(upload.fd, fd)
-            self._announce(sender, upload, fd, before, os.fstat(upload.fd))
+        with staged(self._journal.root, replacing=True) as new:
+            copy_content(upload.fd, new.fd)
+            self._announce(sender, upload, new.fd, before, os.fstat(upload.fd))
             with self._undone(upload, before):
-                settle(self._journal.root, staged_name, directory, name, replace=True)
+                settle(self._journal.root, new, directory, name, replace=True)
         os.close(upload.fd)
-        upload.fd = fd
+        upload.fd = new.fd
 
     def _announce(
         self, sender: Sender, upload: Upload, fd: int, before: Entry | None, replaced: os.stat_result | None
     ) -> None:
         path = str(upload.path)
         entry = new_entry(sender.agency, path, upload.token, sender.session, sender.client, os.fstat(fd))
-        known = self._journal.find(sender.agency, path) if replaced else None
-        torn = before is not None or (known is not None and known.state is not State.ACCEPTING)
-        upload.entry = self._journal.begin(
-            replace(
-                entry,
-                id=before.id if before else entry.id,
-                declared_size=upload.declared,
-                replaces=replaced.st_ino if replaced and torn else None,
-            )
-        )
+        if before or replaced or upload.declared is not None:
+            known = self._journal.find(sender.agency, path) if replaced else None
+            torn = before is not None or (known is not None and known.state is not State.ACCEPTING)
+            id_, replaces = before.id if before else entry.id, replaced.st_ino if replaced and torn else None
+            entry = replace(entry, id=id_, declared_size=upload.declared, replaces=replaces)
+        upload.entry = self._journal.begin(entry)
 
     @contextmanager
     def _undone(self, upload: Upload, before: Entry | None) -> Iterator[None]:
@@ -206,7 +203,7 @@ class Reception:
         if entry is None or upload.torn or self._spool.durable or os.fstat(upload.fd).st_nlink != 1:
             raise BusyError
         with self._journal.locked(entry.agency, entry.path, wait=False):
-            if self._journal.find(entry.agency, entry.path) != entry or not _is_at(jail, entry):
+            if not self._journal.says(entry) or not _is_at(jail, entry):
                 raise BusyError
             yield entry
 
@@ -239,11 +236,11 @@ class Reception:
         return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
 
     def _record(self, upload: Upload, entry: Entry) -> Outcome:
-        path = read_path(entry.path.encode())
-        judgement, size = upload.judge(path), os.fstat(upload.fd).st_size
+        size = (status := os.fstat(upload.fd)).st_size
+        judgement = upload.judge(read_path(entry.path.encode()), size)
         if judgement.verdict is Verdict.COMPLETE:
-            settle_time = 0.0 if upload.declared else self._settle_time
-            return Outcome(judgement, size, manifest=self._accept(entry, upload.fd, upload.declared, settle_time))
+            wait = 0.0 if upload.declared else self._settle_time
+            return Outcome(judgement, size, manifest=self._accept(entry, upload.fd, status, upload.declared, wait))
         if judgement.verdict is Verdict.HELD:
             return Outcome(judgement, size, entry=self._journal.hold(entry, size, upload.covered(torn=False)))
         entry = self._with_free_id(entry)
@@ -255,9 +252,9 @@ class Reception:
         """A fresh id for an upload whose acceptance failed only after its manifest had its name: that one is used."""
         return replace(entry, id=new_id()) if self._spool.find(entry.id) else entry
 
-    def _accept(self, entry: Entry, fd: int, declared: int | None, settle_time: float) -> Manifest:
-        """Accept the file, whose content has been flushed."""
-        status, at = os.fstat(fd), now()
+    def _accept(self, entry: Entry, fd: int, status: os.stat_result, declared: int | None, wait: float) -> Manifest:
+        """Accept the file, whose content has been flushed and which may be taken back for `wait` seconds."""
+        at = now()
         manifest = Manifest(
             id=entry.id,
             agency=entry.agency,
@@ -268,7 +265,7 @@ class Reception:
             client=entry.client,
             opened_at=entry.opened_at,
             closed_at=at,
-            not_before=at + timedelta(seconds=settle_time),
+            not_before=at + timedelta(seconds=wait),
             declared_size=declared,
             dev=status.st_dev,
             ino=status.st_ino,
@@ -335,7 +332,7 @@ class Reception:
         fd = jail.open(read_path(entry.path.encode()), os.O_RDONLY)
         try:
             self._spool.flush(fd)
-            manifest = self._accept(entry, fd, entry.declared_size, settle_time=0)
+            manifest = self._accept(entry, fd, os.fstat(fd), entry.declared_size, wait=0)
         except OSError as error:
             # The name is given and cannot be taken back safely, so it is torn under that name until it is sent again.
             entry = self._journal.tear(self._with_free_id(entry), os.fstat(fd).st_size, (), FULL)

@@ -268,8 +268,9 @@ class Connection(asyncssh.SSHServer):
 
     def meter(self, account: Account) -> Meter | None:
         """Who counts for the quota that the account has now; None if it has none."""
-        run = self.desk.settings.run
-        return Meter(run, account.slug, account.home / UPLOAD, self._quota) if self._quota else None
+        if not self._quota:
+            return None
+        return Meter(self.desk.settings.run, account.slug, account.home / UPLOAD, self._quota)
 
     def _watch_expiry(self, account: Account) -> None:
         """Look again when what it came in with expires: of that nothing is written anywhere."""

@@ -1,9 +1,13 @@
 """New files on their way to their name.
 
-A file that is sent anew never overwrites in place what has that name: it begins as a new inode beside the journal, is
-locked and announced there, and only then takes the name, in one step. So what the spool or the archive still links is
-never changed, a second session that sends the same file cannot mix its bytes into the first one's, and no crash leaves
-a file under a final name that the journal does not know.
+A file that is sent anew never overwrites in place what has that name: it begins as a new inode, is locked and
+announced, and only then takes the name, in one step. So what the spool or the archive still links is never changed, a
+second session that sends the same file cannot mix its bytes into the first one's, and no crash leaves a file under a
+final name that the journal does not know.
+
+A new inode has no name at first (open(2), O_TMPFILE): then none must be taken away from it, which costs as much as
+giving it one, and a crash leaves nothing. One that is to replace another file begins with a name beside the journal,
+since only a rename replaces; and so does every file where the file system knows nothing else.
 """
 
 import fcntl
@@ -11,6 +15,8 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from errno import EINVAL, EISDIR, EOPNOTSUPP
 from pathlib import Path
 
 from server.sftp.jail import open_at
@@ -19,29 +25,53 @@ from server.sftp.renaming import rename
 CHUNK = 8 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class Staged:
+    """A new file on its way: its descriptor, and its name in the directory where it waits, empty if it has none."""
+
+    fd: int
+    name: str
+
+
 @contextmanager
-def staged(root: Path) -> Iterator[tuple[int, str]]:
-    """A new, empty, locked file in the directory `root`: its descriptor and its name there.
+def staged(root: Path, replacing: bool) -> Iterator[Staged]:
+    """A new, empty, locked file on the file system of the directory `root`; `replacing` if its name is another's now.
 
     Use `settle` to give it its name. The descriptor is the caller's, unless the block fails; then nothing is left.
     """
-    name = f"new-{secrets.token_hex(8)}"
-    place = root / name
-    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = -1 if replacing else _open_nameless(root)
+    name = "" if fd >= 0 else f"new-{secrets.token_hex(8)}"
+    if name:
+        fd = os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield fd, name
+        yield Staged(fd, name)
     except BaseException:
         os.close(fd)
-        place.unlink(missing_ok=True)
+        if name:
+            root.joinpath(name).unlink(missing_ok=True)
         raise
 
 
-def settle(root: Path, staged_name: str, directory: int, name: str, replace: bool) -> None:
+def _open_nameless(root: Path) -> int:
+    """A new file without a name; -1 if this file system has no such files."""
+    try:
+        return os.open(root, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (EOPNOTSUPP, EISDIR, EINVAL):
+            return -1
+        raise
+
+
+def settle(root: Path, new: Staged, directory: int, name: str, replace: bool) -> None:
     """Give the staged file the name `name` in `directory`. Raises OSError; EEXIST if taken and not to be replaced."""
+    if not new.name:
+        # With a directory fd Python calls linkat(2) with AT_SYMLINK_FOLLOW: the very file that is open.
+        os.link(f"/proc/self/fd/{new.fd}", name, dst_dir_fd=directory, follow_symlinks=True)
+        return
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        rename(root_fd, staged_name, directory, name, replace)
+        rename(root_fd, new.name, directory, name, replace)
     finally:
         os.close(root_fd)
 

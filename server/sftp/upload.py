@@ -155,11 +155,10 @@ class Upload(Readable):
             kept.add(start, end)
         return kept.extents
 
-    def judge(self, path: AgencyPath) -> Judgement:
-        """Grade this upload, whose file is called `path` now."""
+    def judge(self, path: AgencyPath, size: int) -> Judgement:
+        """Grade this upload, whose file is called `path` and has `size` bytes now."""
         if self.torn:
             return Judgement(Verdict.PARTIAL, self.torn)
-        size = os.fstat(self.fd).st_size
         whole = Coverage(self.covered(torn=False)).has_all(size)
         return judge(path.name, size, self.declared, whole, self.failure)
 

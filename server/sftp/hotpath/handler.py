@@ -13,8 +13,18 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
-from asyncssh.constants import FX_OK, FXP_CLOSE, FXP_DATA, FXP_HANDLE, FXP_OPEN, FXP_READ, FXP_STATUS, FXP_WRITE
-from asyncssh.packet import SSHPacket
+from asyncssh.constants import (
+    FX_OK,
+    FXP_CLOSE,
+    FXP_DATA,
+    FXP_HANDLE,
+    FXP_OPEN,
+    FXP_READ,
+    FXP_STATUS,
+    FXP_WRITE,
+    MSG_CHANNEL_DATA,
+)
+from asyncssh.packet import SSHPacket, String, UInt32
 from asyncssh.sftp import SFTPBadMessage, SFTPError
 
 from server.sftp.files import Files
@@ -379,5 +389,9 @@ class HotHandler(Handler):
 
     def _send_replies(self) -> None:
         replies, self._replies = bytes(self._replies), bytearray()
-        if replies and not self._channel.is_closing():
-            self._channel.write(replies)
+        channel = self._channel
+        if 0 < len(replies) <= min(channel.room, channel.packet_size):
+            channel.spend(len(replies))
+            self._wire.send_packet(MSG_CHANNEL_DATA, UInt32(channel.number), String(replies))
+        elif replies and not channel.is_closing():
+            channel.write(replies)

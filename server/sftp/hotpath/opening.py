@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from asyncssh import SFTPAttrs
 from asyncssh.constants import FILEXFER_ATTR_PERMISSIONS, FILEXFER_ATTR_SIZE
 
+NO_SIZE = SFTPAttrs()  # nobody changes it, and most clients announce nothing
+
 _UINT32 = struct.Struct(">I")
 _FLAGS = struct.Struct(">II")
 _SIZE = struct.Struct(">Q")
@@ -40,5 +42,5 @@ def read_open(request: bytes) -> Open | None:
     at = after + _FLAGS.size
     if _SIMPLE.get(given) != len(request) - at:
         return None
-    size = _SIZE.unpack_from(request, at)[0] if given & FILEXFER_ATTR_SIZE else None
-    return Open(request[_UINT32.size : after], flags, SFTPAttrs(size=size))
+    attributes = SFTPAttrs(size=_SIZE.unpack_from(request, at)[0]) if given & FILEXFER_ATTR_SIZE else NO_SIZE
+    return Open(request[_UINT32.size : after], flags, attributes)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import CRASHED, HELD_BACK, BusyError, Journal, data_extents
+from server.intake.journal import CRASHED, HELD_BACK, Journal, data_extents
+from server.intake.locks import BusyError
 
 
 @pytest.fixture
@@ -67,6 +68,17 @@ def test_an_entry_is_found_by_agency_and_path(journal: Journal, homes: Path) -> 
     journal.forget("court", "/upload/ecr.csv")
     journal.forget("court", "/upload/ecr.csv")
     assert list(journal.entries()) == []
+
+
+def test_the_journal_says_what_was_begun_until_anything_changes(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    assert not journal.says(entry)
+    journal.begin(entry)
+    assert journal.says(entry)
+    journal.offer(entry, {"size": 5})
+    assert not journal.says(entry)
+    journal.begin(replace(entry, owner="another"))
+    assert not journal.says(entry)
 
 
 def test_an_entry_becomes_torn_or_held_and_keeps_its_facts(journal: Journal, homes: Path) -> None:

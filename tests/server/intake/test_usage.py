@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.intake.journal import BusyError
+from server.intake.locks import BusyError
 from server.intake.usage import FullError, Meter, Quota, Usage, measure
 
 LIMIT = 1000

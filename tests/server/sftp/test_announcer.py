@@ -133,3 +133,24 @@ def test_what_settles_can_be_taken_back_and_the_end_tells_the_rest(spool: Spool,
 
     run(spool, told, settling)
     assert sorted(told.all) == ["/upload/c", "/upload/e"]
+
+
+def test_a_file_that_is_renamed_just_while_it_is_told_of_is_told_by_both_names(spool: Spool, told: Told) -> None:
+    accepted = [accept(spool, f"/upload/{name}") for name in "ab"]
+    first = told.received
+
+    def rename_meanwhile(manifests: Sequence[Manifest]) -> None:
+        first(manifests)
+        for manifest in accepted:
+            if manifest in manifests:
+                name = "c" if manifest.path.endswith("a") else "b"  # renewed, but not renamed
+                spool.renew(replace(manifest, path=f"/upload/{name}"))
+
+    told.received = rename_meanwhile  # type: ignore[method-assign]
+
+    async def both(announcer: Announcer) -> None:
+        for manifest in accepted:
+            announcer.received(manifest)
+
+    run(spool, told, both)
+    assert told.all == ["/upload/a", "/upload/b", "/upload/a is /upload/c"]
