@@ -31,7 +31,7 @@ Written in TOML; docs/templates.md tells all of it:
     rows = 100000
 """
 
-from ingest.template.formats import DATE_FORMATS, TIME_FORMATS
+from ingest.template.formats import DATE_FORMATS, TIME_FORMATS, UNDECIDED
 from ingest.template.model import (
     Clock,
     Exclude,
@@ -50,6 +50,7 @@ from ingest.template.toml import builtin_templates, load_template, with_lookup
 __all__ = [
     "DATE_FORMATS",
     "TIME_FORMATS",
+    "UNDECIDED",
     "Clock",
     "Exclude",
     "Match",
