@@ -25,24 +25,26 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from ingest import skip
-from ingest.answer import Counts, Upload
+from ingest import drift, skip
+from ingest.answer import Counts, RowError, Upload
 from ingest.arrival import SETTLED, Arrival, ArrivalState, Profile
 from ingest.check import WORDS, key_names
-from ingest.databases import writing
+from ingest.databases import Rehearsal, writing
 from ingest.errors import IngestError
-from ingest.inbox.arrivals import find_arrival, latest_success, settle
+from ingest.inbox.arrivals import enter, find_arrival, latest_success, settle
 from ingest.inbox.profiles import profile_by_id
+from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import find_template
-from ingest.inbox.uploads import find_upload, record_upload
-from ingest.layout import Layout, lay_out
+from ingest.inbox.uploads import find_upload, record_upload, row_errors
+from ingest.layout import Layout, lay_out, refuse_large, refuse_many
 from ingest.limits import Limits
 from ingest.merge import Merged, Stage, keep_errors, merge_records
 from ingest.parse.records import Ints
 from ingest.record import KINDS
+from ingest.shape import Shape
 from ingest.skip import Known, SkipIndex
 from ingest.tally import Tally, count_records
-from ingest.template import Template, TemplateVersion, load_template
+from ingest.template import TemplateVersion, load_template
 
 VERSION = "3"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
@@ -72,6 +74,7 @@ class _Task:
     version: TemplateVersion
     upload: Upload
     stamp: str = ""
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,34 @@ def ingest(engine: Engine, work: Work) -> Upload:
             return _close(engine, replace(upload, status="duplicate", notes=(earlier,)), earlier)
         return _process(engine, task)
     except IngestError as error:
-        return _close(engine, replace(upload, status="failed", error=error), error.message)
+        return _close(engine, _failed(upload, error), error.message)
+
+
+def rehearse(engine: Engine, work: Work, arrival: Arrival, version: TemplateVersion) -> tuple[Upload, list[RowError]]:
+    """What `ingest` would make of a file, as the database is now: the upload, and all its row errors.
+
+    It goes the same way, up to the end of the transaction, which is then rolled back; nothing is written. Neither the
+    arrival nor the version need be in the database; the upload's id must be `work`'s. Of an upload that fails as a
+    whole, there is no row error. Raises OSError if the source cannot be read.
+    """
+    errors: list[RowError] = []
+    trial = Rehearsal(
+        before=lambda conn: enter(conn, arrival),
+        after=lambda conn: errors.extend(row_errors(conn, work.upload_id)),
+    )
+    upload = replace(_begin(work, arrival), template=version.name, template_version=version.version)
+    profile = Profile("", arrival.agency_id, "", version.name)
+    try:
+        return _process(
+            engine.execution_options(rehearsal=trial), _Task(work, arrival, profile, version, upload)
+        ), errors
+    except IngestError as error:
+        return _failed(upload, error), errors
+
+
+def _failed(upload: Upload, error: IngestError) -> Upload:
+    """The upload of a file of which nothing is taken."""
+    return replace(upload, status="failed", error=error, expected=error.expected, header=error.found or upload.header)
 
 
 def _find_waiting(conn: Connection, arrival_id: str) -> Arrival:
@@ -192,9 +222,17 @@ def _read_alike(earlier: Upload | None, upload: Upload) -> bool:
 def _process(engine: Engine, task: _Task) -> Upload:
     work = task.work
     template = load_template(task.version.text)
-    _refuse_large(task.upload.size, template)
-    with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
-        _refuse_many(len(layout.rows), template)
+    refuse_large(task.upload.size, template)
+    with engine.connect() as conn:
+        known = find_shape(conn, task.upload.agency_id, task.version.name)
+    template = drift.spared(template, known, task.version.id)
+    with (
+        drift.comparing(known),
+        lay_out(work.source, template, work.zone, work.region, work.limits) as layout,
+    ):
+        refuse_many(len(layout.rows), template)
+        compared = drift.compare(known, layout, task.version.id, task.upload)
+        layout, task = replace(layout, notes=layout.notes + compared.notes), replace(task, shape=compared.shape)
         today = work.now.astimezone(ZoneInfo(work.zone)).date()
         return _process_rows(engine, task, replace(layout, rules=replace(layout.rules, today=today)))
 
@@ -226,24 +264,6 @@ def _run(engine: Engine, task: _Task, layout: Layout, index: SkipIndex | None) -
         reading = _read_all(layout, stage) if index is None else _read_changes(layout, stage, index)
         stage.close()
         return _merge(stage.conn, task, stage, reading, index)
-
-
-def _refuse_large(size: int, template: Template) -> None:
-    if template.size is not None and size > template.size:
-        raise IngestError(
-            "too_large",
-            f"The file has more than {template.size:,} bytes, which is all that the template {template.name} takes.",
-            "Send it in parts, or raise size in [limits] of the template.",
-        )
-
-
-def _refuse_many(rows: int, template: Template) -> None:
-    if template.rows is not None and rows > template.rows:
-        raise IngestError(
-            "too_many_rows",
-            f"The file has {rows:,} rows; the template {template.name} takes {template.rows:,}.",
-            "Send it in parts, or raise rows in [limits] of the template.",
-        )
 
 
 @contextmanager
@@ -326,6 +346,8 @@ def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index
         if used:
             new = SkipIndex(upload.id, remembered)
             skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
+        if used and task.shape:
+            keep_shape(conn, upload.agency_id, upload.template, task.shape, upload.started_at)
         upload = _record(conn, upload, _detail(upload))
         keep_errors(stage, upload.id)
         return upload

@@ -98,6 +98,26 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
     )
 
 
+def refuse_large(size: int, template: Template) -> None:
+    """Raise IngestError if a file of so many bytes is more than the template takes."""
+    if template.size is not None and size > template.size:
+        raise IngestError(
+            "too_large",
+            f"The file has more than {template.size:,} bytes, which is all that the template {template.name} takes.",
+            "Send it in parts, or raise size in [limits] of the template.",
+        )
+
+
+def refuse_many(rows: int, template: Template) -> None:
+    """Raise IngestError if so many rows are more than the template takes."""
+    if template.rows is not None and rows > template.rows:
+        raise IngestError(
+            "too_many_rows",
+            f"The file has {rows:,} rows; the template {template.name} takes {template.rows:,}.",
+            "Send it in parts, or raise rows in [limits] of the template.",
+        )
+
+
 def _reading_sheets(template: Template) -> Template:
     """The template, which reads the dates and times of a workbook as well, and before any format that reads them as
     something else."""

@@ -18,6 +18,7 @@ from ingest.inbox.arrivals import (
 )
 from ingest.inbox.listing import COLUMNS, records
 from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
+from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import add_template, find_template, list_templates
 from ingest.inbox.uploads import find_upload, list_uploads, mark_answered, record_upload, row_errors, unanswered
 
@@ -27,8 +28,10 @@ __all__ = [
     "add_template",
     "find_arrival",
     "find_profile",
+    "find_shape",
     "find_template",
     "find_upload",
+    "keep_shape",
     "list_arrivals",
     "list_profiles",
     "list_templates",

@@ -196,7 +196,7 @@ def _decide(
     together = [next((read[form][i] for form in chosen if read[form][i]), None) for i in range(len(texts))]
     proofs = []
     for form in chosen:
-        rivals = [other for other in read if other not in chosen and _both_read(read[form], read[other])]
+        rivals = [other for other in read if other != form and _rival(form, other, read)]
         for rival in rivals:
             proof = sum(mine is not None and other is None for mine, other in zip(read[form], read[rival], strict=True))
             contrary = sum(
@@ -208,9 +208,12 @@ def _decide(
     return Dated(chosen, share(together), min(proofs, default=len(texts)))
 
 
-def _both_read(mine: Sequence[str | None], other: Sequence[str | None]) -> bool:
-    """Whether there is a text that either format can read: as another day, or by chance as the same one."""
-    return any(a is not None and b is not None for a, b in zip(mine, other, strict=True))
+def _rival(form: str, other: str, read: Mapping[str, Sequence[str | None]]) -> bool:
+    """Whether there is a text that either format can read, as another day or by chance as the same one; or texts that
+    only the one with day and month the other way round can read."""
+    if form.replace("%m", "%_").replace("%d", "%m").replace("%_", "%d") == other and any(read[other]):
+        return True
+    return any(a is not None and b is not None for a, b in zip(read[form], read[other], strict=True))
 
 
 def excel_share(column: Column) -> float:

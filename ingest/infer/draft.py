@@ -15,6 +15,8 @@ from ingest.template import UNDECIDED
 
 _NAMED = {",": "comma", "|": "pipe", "\t": "tab", ";": "semicolon", "^": "caret"}
 _LISTED = 60
+_NO_PHONE = frozenset({"UNKNOWN", "UNK", "NONE", "N/A", "NA", "NO PHONE", "REFUSED", "NOT PROVIDED"})
+"""What clerks write where there is no phone."""
 _ORDER = ("client", "contact", "case", "event", "payment")
 
 
@@ -164,8 +166,15 @@ def _source(match: Match, main: Dated | None, year: int) -> str:
             if dated.formats
             else f'formats = "{UNDECIDED}: {" or ".join(dated.choices)}"'
         )
-    if dated is not None and match.field == "client.dob" and any("%y" in form for form in dated.formats):
+    if (
+        dated is not None
+        and match.field == "client.dob"
+        and any("%y" in form for form in (*dated.formats, *dated.choices))
+    ):
         options.append(f"pivot = {year % 100}")
+    nothing = sorted({text.upper() for text in match.seen.column.values} & _NO_PHONE)
+    if match.field.startswith("contact.phone") and nothing:
+        options.append(f"values = {{ {', '.join(f'{_quoted(text)} = ' + _quoted('') for text in nothing)} }}")
     if not options:
         return place
     return f"{{ column = {place}, {', '.join(options)} }}"
