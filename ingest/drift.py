@@ -56,12 +56,17 @@ def comparing(known: Shape | None) -> Iterator[None]:
         gone = [name for name in known.columns if name not in error.found]
         raise IngestError(
             CODE,
-            f"{error.message} The last file, {known.file} of {known.day}, had "
+            f"{_briefly(error)} The last file, {known.file} of {known.day}, had "
             f"{'other columns' if not known.names or not gone else _listed(gone)}.",
             f"{error.hint} {_ACCEPT}".strip(),
             known.columns,
             error.found,
         ) from error
+
+
+def _briefly(error: IngestError) -> str:
+    """What is missing, without what was expected and found: those stand side by side below it."""
+    return error.message.partition(" Expected: ")[0]
 
 
 def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -> Comparison:
@@ -111,7 +116,7 @@ def accept(
         map_columns(loose, upload.header, limits)
     except IngestError as error:
         raise IngestError(
-            "conflict", f"The template cannot do without a column that is gone. {error.message}", _instead(error)
+            "conflict", f"The template cannot do without a column that is gone. {_briefly(error)}", _instead(error)
         ) from error
     old = known.spared if known is not None and known.version == version.id else frozenset()
     shape = Shape(

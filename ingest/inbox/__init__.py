@@ -17,7 +17,7 @@ from ingest.inbox.arrivals import (
     waiting,
 )
 from ingest.inbox.listing import COLUMNS, records
-from ingest.inbox.profiles import add_profile, find_profile, list_profiles, remove_profile
+from ingest.inbox.profiles import add_profile, find_profile, keep_profile, list_profiles, remove_profile
 from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import add_template, find_template, list_templates
 from ingest.inbox.uploads import find_upload, list_uploads, mark_answered, record_upload, row_errors, unanswered
@@ -31,6 +31,7 @@ __all__ = [
     "find_shape",
     "find_template",
     "find_upload",
+    "keep_profile",
     "keep_shape",
     "list_arrivals",
     "list_profiles",

@@ -13,7 +13,7 @@ import typer
 from sqlalchemy import Engine
 
 from ingest import inbox, tables
-from ingest.answer import RowError, Upload, error_file, left_out, wrong
+from ingest.answer import RowError, Upload, error_file, left_out, side_by_side, wrong
 from ingest.arrival import Arrival, ArrivalState
 from ingest.limits import Limits
 from ingest.template import TemplateVersion, load_template
@@ -223,6 +223,7 @@ def _report(
     if upload.error is not None:
         yield "Result:    The file would not be taken; nothing would change."
         yield from (line for line in (upload.error.message, upload.error.hint) if line)
+        yield from side_by_side(upload.expected, upload.header)
     else:
         yield from _outcome(upload)
     yield from _listed(errors, most)

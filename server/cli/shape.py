@@ -9,7 +9,7 @@ from ingest import inbox
 from ingest.answer import Upload, side_by_side
 from ingest.limits import Limits
 from server.agencies import find_agency
-from server.cli.output import Json, print_json, say
+from server.cli.output import Json, print_json, printable, say
 from server.errors import AppError, Code
 from server.state import open_state
 
@@ -46,6 +46,10 @@ def accept(
         say(line)
     if spared:
         say(f"\nNothing is read any more for {', '.join(spared)}; what is kept of it stays as it is.")
+    new = [printable(name) for name in shape.names if name not in before]
+    if spared and new:
+        say(f"New: {', '.join(new)}. If one of these stands for what is gone, name it in the template:")
+        say(f"  dropslot template show {agency} {template}, change it, then template add")
     if upload.error is not None:
         say("\nNothing of that file was taken. Send it again.")
 
