@@ -154,7 +154,7 @@ def _why(match: Match) -> Sequence[str]:
 
 
 def _source(match: Match, main: Dated | None, year: int) -> str:
-    place = str(match.seen.place + 1) if not match.seen.header else _quoted(match.seen.header)
+    place = _place(match.seen)
     options = []
     if match.order in ("last first",):
         options.append('order = "last first"')
@@ -216,7 +216,7 @@ def _left(proposal: Proposal) -> list[str]:
 
 
 def _place(seen: Seen) -> str:
-    return _quoted(seen.header) if seen.header else str(seen.place + 1)
+    return _quoted(seen.spec) if isinstance(seen.spec, str) else str(seen.spec)
 
 
 def _called(seen: Seen) -> str:

@@ -27,6 +27,7 @@ _TRAILER = re.compile(r"([A-Za-z]{1,12})([ |,;:^\t~]{1,8})(\d{1,10})\b")
 class Seen:
     """One column of the sample: its place from 0, its header ("" without one), its cells and what they look like.
 
+    `single` is False where another column has the same header: it can be named by its place alone.
     `excel` is the share of numbers that may be a spreadsheet's days, `names` that of values that begin with a common
     first name.
     """
@@ -37,6 +38,12 @@ class Seen:
     contents: Contents
     excel: float
     names: float
+    single: bool = True
+
+    @property
+    def spec(self) -> str | int:
+        """How a template names the column: its header, or its position from 1 on."""
+        return self.header if self.header and self.single else self.place + 1
 
 
 @dataclass(frozen=True)
@@ -163,10 +170,9 @@ def _columns(outline: Outline, rows: Ints, width: int, names: Sequence[str]) -> 
     cells = read_cells(outline.file, outline.records, rows, outline.dialect, width, set(range(width)))
     seen = []
     for place in range(width):
-        column = cells.columns[place]
-        seen.append(
-            Seen(place, names[place].strip("\ufeff"), column, look_at(column), excel_share(column), first_names(column))
-        )
+        column, name = cells.columns[place], names[place].strip("\ufeff")
+        looks = look_at(column), excel_share(column), first_names(column)
+        seen.append(Seen(place, name, column, *looks, single=list(names).count(names[place]) == 1))
     return tuple(seen)
 
 
@@ -175,9 +181,9 @@ def _find_header(top: Sequence[Sequence[str | None]]) -> int | None:
     best, most = None, 0.0
     for place, row in enumerate(top[:_TOP]):
         texts = [text for text in row if text]
-        if len(texts) < 2 or len(set(texts)) < len(texts):
+        if len(texts) < 2:
             continue
-        known = sum(_is_name(text) for text in texts)
+        known = sum(_is_name(text) for text in set(texts))
         if known > most and known >= max(2, len(texts) / 4) and not any(_is_data(text) for text in texts):
             best, most = place, known
     if best is not None:

@@ -4,7 +4,10 @@ For each layout, the fields that matter are named here with the column that was 
 be a template that is accepted and takes every row that the court's own template takes.
 """
 
+import csv
+import io
 import json
+import tempfile
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.errors import IngestError
 from ingest.infer import Draft, infer_template
@@ -231,6 +236,50 @@ def test_names_under_names_are_put_together() -> None:
 def test_any_file_gives_a_template_or_a_sentence(path: Path) -> None:
     with suppress(IngestError):
         tomllib.loads(infer(path).text)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["Case Number", "Hearing Date", "Phone", "", "03/04/2026", "9:00 AM", "CR-2026-1", '"', "TODO", "\x7f", "a\nb"]
+)
+
+
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=6), min_size=1, max_size=8), delimiter=st.sampled_from(",|\t^")
+)
+@settings(max_examples=60, deadline=None)
+def test_any_table_gives_a_template_that_can_be_read_or_a_sentence(rows: list[list[str]], delimiter: str) -> None:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter).writerows(rows)
+    any_bytes(out.getvalue().encode())
+
+
+@given(content=st.binary(max_size=300))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_give_a_template_that_can_be_read_or_a_sentence(content: bytes) -> None:
+    any_bytes(content)
+
+
+def any_bytes(content: bytes) -> None:
+    """A proposal is TOML, and is refused as a template for nothing but what it says is to be decided."""
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder) / "sample.csv"
+        sample.write_bytes(content)
+        try:
+            draft = infer(sample)
+        except IngestError:
+            return
+    tomllib.loads(draft.text)
+    if draft.undecided:
+        with pytest.raises(IngestError):
+            load_template(draft.text)
+    else:
+        load_template(draft.text)
+
+
+def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> None:
+    sample = tmp_path / "x.csv"
+    sample.write_text("Case Number,Hearing Date,Judge,Judge\nCR-1,03/16/2026,Oak,Elm\nCR-2,03/17/2026,Oak,Elm\n")
+    assert columns_of(infer(sample))["event.judge"] == 3
 
 
 def column(*values: str) -> Column:
