@@ -77,12 +77,12 @@ def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -
     names = plan.header if template.header else ()
     kinds = () if template.header else _kinds(layout)
     day = day_of(upload.started_at)
-    shape = Shape(names, plan.width, upload.file, day, kinds)
+    shape = Shape(names, plan.width, upload.file, day, kinds, version=version)
     if known is None:
         return Comparison((), shape)
-    if bool(known.names) == bool(names):
+    if known.version == version:
         _refuse_moved(known, shape, template)
-    shape = replace(shape, spared=known.spared if known.version == version else frozenset(), version=known.version)
+        shape = replace(shape, spared=known.spared)
     lost = _lost(known, plan, template)
     return Comparison(_notes(known, names, lost, template), replace(shape, lost=MappingProxyType(lost)))
 

@@ -14,8 +14,8 @@ class Shape:
 
     `names` are those of its header; without one, `width` counts and `kinds` (date, time, ... or "") tell what each
     column held. `lost` are columns that the template reads and that are gone since, with the day (ISO) of the last
-    file that had them. `spared` are the fields that an operator lets files come without, under the template's version
-    `version`. `file` and `day` (ISO) are of that last file.
+    file that had them. `version` is that of the template by which it was read, `spared` the fields that an operator
+    lets files come without under that version. `file` and `day` (ISO) are of that last file.
     """
 
     names: tuple[str, ...]

@@ -235,6 +235,14 @@ def test_columns_by_position_under_a_header_must_keep_their_names(bare_court_at:
     assert (upload.error.code, upload.expected[1], upload.header[1]) == ("drift", "Case", "Date")
 
 
+def test_another_version_of_the_template_may_count_other_columns(placed: Court) -> None:
+    placed.push(rows(*PLAIN))
+    with placed.database.writing() as conn:
+        inbox.add_template(conn, placed.agency, PLACED.replace("event.time = 4", "event.time = 5"), placed.at)
+    moved = (*PLAIN[:3], "y", PLAIN[3], "x")
+    assert placed.push(rows(*moved), "/upload/b.txt").status == "processed"
+
+
 def test_a_file_that_failed_is_not_what_the_next_one_is_compared_with(named: Court) -> None:
     named.push(table(HEAD, ROW))
     named.push(table((*HEAD, "Room"), ("", "", "", "", "", "", "")), "/upload/b.txt")
