@@ -8,7 +8,8 @@ from bench.ingestion import ZONE
 from ingest import inbox, tables
 from ingest.answer import Upload
 from ingest.arrival import Received
-from ingest.engine import Work, ingest
+from ingest.engine import ingest
+from ingest.task import Work
 from server.clock import new_id, now
 from server.db import Database, open_database
 

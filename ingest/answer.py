@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import SequenceMatcher
 from itertools import groupby, islice
 from types import MappingProxyType
 from typing import Any
@@ -89,7 +90,8 @@ class Upload:
     `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts, cases, events,
     payments. `header`, `delimiter` and `quoting` are the file's own; a file without a header has `column 1`,
     `column 2` and so on. `error` is set when nothing at all was taken. `answered_at` is when its receipt was
-    delivered, `undone_at` when a person has put back what it had changed.
+    delivered, `undone_at` when a person has put back what it had changed. `expected` are the columns that the file
+    should have had, if it has others and was not taken for that.
     """
 
     id: str
@@ -117,6 +119,7 @@ class Upload:
     error: IngestError | None = None
     answered_at: datetime | None = None
     undone_at: datetime | None = None
+    expected: tuple[str, ...] = ()
 
     @property
     def error_file(self) -> str | None:
@@ -164,11 +167,16 @@ def receipt(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] =
         "counts": {kind: dict(vars(counts)) for kind, counts in upload.counts.items()},
         "moved": [dict(vars(each)) for each in moved[:RECEIPT_MOVED]],
         "notes": list(upload.notes),
-        "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
+        "error": error and {"code": error.code, "message": error.message, "hint": error.hint, **_columns(upload)},
         "errors": [_row(each) for each in wrong(errors)[:RECEIPT_ERRORS]],
         "excluded": [{"row": e.row, "message": e.message} for e in left_out(errors)[:RECEIPT_ERRORS]],
         "error_file": upload.error_file,
     }
+
+
+def _columns(upload: Upload) -> dict[str, list[str]]:
+    """The columns that were expected and those that were found, where a file was not taken for them."""
+    return {"expected": list(upload.expected), "found": list(upload.header)} if upload.expected else {}
 
 
 def wrong(errors: Sequence[RowError]) -> list[RowError]:
@@ -194,6 +202,7 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
     ]
     lines += [f"Result:    {_result(upload)}", ""]
     lines += _failure(upload.error) if upload.error else _taken(upload)
+    lines += side_by_side(upload.expected, upload.header) if upload.error else []
     if moved:
         lines += ["", "Hearings that have another date:"]
         lines += [f"  {each.case or 'without a case'}: {each.old} -> {each.new}" for each in moved[:RECEIPT_MOVED]]
@@ -243,6 +252,38 @@ def _result(upload: Upload) -> str:
 
 def _failure(error: IngestError) -> list[str]:
     return [error.message, *([error.hint] if error.hint else [])]
+
+
+def beside(expected: Sequence[str], found: Sequence[str]) -> list[tuple[str, str]]:
+    """Two headers side by side, what is the same on one line; "" where one has nothing."""
+    pairs: list[tuple[str, str]] = []
+    for tag, a, b, c, d in SequenceMatcher(None, expected, found, autojunk=False).get_opcodes():
+        left, right = list(expected[a:b]), list(found[c:d])
+        if tag == "equal":
+            pairs += zip(left, right, strict=True)
+        else:
+            pairs += [(name, "") for name in left] + [("", name) for name in right]
+    return pairs
+
+
+def side_by_side(expected: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Lines for people: what was expected, what was found, and which of them has no fellow."""
+    if not expected or not found:
+        return []
+    pairs = [(_shortened(left), _shortened(right)) for left, right in beside(expected, found)]
+    width = max(len("expected"), *(len(left) for left, _ in pairs))
+    other = max(len("found"), *(len(right) for _, right in pairs))
+    lines = ["", f"  {'expected':<{width}}  found", f"  {'-' * width}  {'-' * other}"]
+    for left, right in pairs:
+        mark = "" if left and right else "missing" if left else "new"
+        lines.append(f"  {left or '-':<{width}}  {right or '-':<{other if mark else 0}}  {mark}".rstrip())
+    return lines
+
+
+def _shortened(name: str) -> str:
+    """On one line, and no longer than a page is wide."""
+    plain = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    return plain if len(plain) <= VALUE_IN_TEXT else plain[: VALUE_IN_TEXT - 1] + "…"
 
 
 def _taken(upload: Upload) -> list[str]:

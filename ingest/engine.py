@@ -20,77 +20,40 @@ never processed twice. A file that cannot be used ends as a failed upload with a
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from ingest import skip
-from ingest.answer import Upload
+from ingest import drift, skip
+from ingest.answer import RowError, Upload
 from ingest.arrival import DONE, Arrival, ArrivalState, Profile
 from ingest.check import key_names
-from ingest.databases import writing
+from ingest.databases import Rehearsal, writing
 from ingest.errors import ConfirmationNeeded, IngestError
-from ingest.inbox.arrivals import find_arrival, settle
+from ingest.inbox.arrivals import enter, find_arrival, settle
 from ingest.inbox.confirmation import overtake
 from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
 from ingest.inbox.profiles import profile_by_id
+from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import find_template
-from ingest.inbox.uploads import find_upload, header_before, record_upload
+from ingest.inbox.uploads import find_upload, header_before, record_upload, row_errors
 from ingest.layout import Layout, lay_out
-from ingest.limits import Limits
 from ingest.mapping import refuse_unsteady
 from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
 from ingest.natural import matched_fields
-from ingest.parse.records import Ints
 from ingest.record import records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
-from ingest.skip import Known, SkipIndex
+from ingest.skip import SkipIndex
 from ingest.tally import Tally
-from ingest.template import REPLACE_TEMPLATE, Template, TemplateVersion, load_template
+from ingest.task import Reading, Task, Work
+from ingest.template import REPLACE_TEMPLATE, TemplateVersion, load_template
 from ingest.verdict import counts_of, detail_of, status_of
 
 VERSION = "4"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One file to ingest: `source` holds its bytes and never changes, `zone` is the agency's (IANA), `now` is aware."""
-
-    upload_id: str
-    arrival_id: str
-    source: Path
-    zone: str
-    now: datetime
-    region: str = "US"
-    limits: Limits = field(default_factory=Limits)
-    skipping: bool = True
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is known before the file is opened."""
-
-    work: Work
-    arrival: Arrival
-    profile: Profile
-    version: TemplateVersion
-    template: Template
-    upload: Upload
-    stamp: str = ""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """What was read: rows `known` from the last file (with their `places` in this one), and the others."""
-
-    known: Known
-    places: Ints
-    tally: Tally
 
 
 class _StaleIndexError(Exception):
@@ -121,7 +84,34 @@ def ingest(engine: Engine, work: Work) -> Upload:
     except ConfirmationNeeded as error:
         return _close(engine, replace(upload, status=ArrivalState.AWAITING.value, error=error), error.message)
     except IngestError as error:
-        return _close(engine, replace(upload, status="failed", error=error), error.message)
+        return _close(engine, _failed(upload, error), error.message)
+
+
+def rehearse(engine: Engine, work: Work, arrival: Arrival, version: TemplateVersion) -> tuple[Upload, list[RowError]]:
+    """What `ingest` would make of a file, as the database is now: the upload, and all its row errors.
+
+    It goes the same way, up to the end of the transaction, which is then rolled back; nothing is written. Neither the
+    arrival nor the version need be in the database; the upload's id must be `work`'s. Of an upload that fails as a
+    whole, there is no row error. Raises OSError if the source cannot be read.
+    """
+    errors: list[RowError] = []
+    trial = Rehearsal(
+        before=lambda conn: enter(conn, arrival),
+        after=lambda conn: errors.extend(row_errors(conn, work.upload_id)),
+    )
+    template, profile = load_template(version.text), Profile("", arrival.agency_id, "", version.name)
+    upload = replace(_begin(work, arrival), template=version.name, template_version=version.version)
+    upload = replace(upload, method=template.processing.method)
+    task = Task(work, arrival, profile, version, template, upload)
+    try:
+        return _process(engine.execution_options(rehearsal=trial), task), errors
+    except IngestError as error:
+        return _failed(task.upload, error), errors
+
+
+def _failed(upload: Upload, error: IngestError) -> Upload:
+    """The upload of a file of which nothing is taken."""
+    return replace(upload, status="failed", error=error, expected=error.expected, header=error.found or upload.header)
 
 
 def _find_waiting(conn: Connection, arrival_id: str) -> Arrival:
@@ -163,7 +153,7 @@ def _begin(work: Work, arrival: Arrival) -> Upload:
     )
 
 
-def _prepare(conn: Connection, work: Work, arrival: Arrival, upload: Upload) -> _Task:
+def _prepare(conn: Connection, work: Work, arrival: Arrival, upload: Upload) -> Task:
     if upload.size > work.limits.file:
         raise IngestError("too_large", f"The file has more than {work.limits.file:,} bytes.", "Send it in parts.")
     profile = profile_by_id(conn, arrival.profile_id or "")
@@ -174,22 +164,27 @@ def _prepare(conn: Connection, work: Work, arrival: Arrival, upload: Upload) -> 
     method = template.processing.method
     notes = (f"The original of the upload {arrival.replay_of} was run again.",) if arrival.replay_of else ()
     upload = replace(upload, template=version.name, template_version=version.version, method=method, notes=notes)
-    return _Task(work, arrival, profile, version, template, upload)
+    return Task(work, arrival, profile, version, template, upload)
 
 
 # --- 3 tell
 
 
-def _process(engine: Engine, task: _Task) -> Upload:
-    work, template = task.work, task.template
-    refuse_large(task.upload.size, template)
-    with lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
+def _process(engine: Engine, task: Task) -> Upload:
+    work = task.work
+    refuse_large(task.upload.size, task.template)
+    with engine.connect() as conn:
+        known = find_shape(conn, task.upload.agency_id, task.version.name)
+    template = drift.spared(task.template, known, task.version.id)
+    with drift.comparing(known), lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
         refuse_many(len(layout.rows), template)
+        compared = drift.compare(known, layout, task.version.id, task.upload)
+        layout, task = replace(layout, notes=layout.notes + compared.notes), replace(task, shape=compared.shape)
         today = work.now.astimezone(ZoneInfo(work.zone)).date()
         return _process_rows(engine, task, replace(layout, rules=replace(layout.rules, today=today)))
 
 
-def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
+def _process_rows(engine: Engine, task: Task, layout: Layout) -> Upload:
     work, plan, shown = task.work, layout.rules.plan, layout.dialect.shown
     template = layout.rules.template
     upload = replace(
@@ -216,7 +211,7 @@ def _process_rows(engine: Engine, task: _Task, layout: Layout) -> Upload:
         return _run(engine, task, layout, None)
 
 
-def _run(engine: Engine, task: _Task, layout: Layout, index: SkipIndex | None) -> Upload:
+def _run(engine: Engine, task: Task, layout: Layout, index: SkipIndex | None) -> Upload:
     with _staging(engine, layout) as stage:
         reading = _read_all(layout, stage) if index is None else _read_changes(layout, stage, index)
         stage.close()
@@ -242,7 +237,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
 # --- 4 recall, 5 read and check, 6 stage
 
 
-def _read_all(layout: Layout, stage: Stage) -> _Reading:
+def _read_all(layout: Layout, stage: Stage) -> Reading:
     """Every row is read and staged."""
     names = key_names(layout.rules.template)
     tally = Tally(layout.records, names)
@@ -252,10 +247,10 @@ def _read_all(layout: Layout, stage: Stage) -> _Reading:
         stage.add_errors(batch.errors, batch.excluded)
         if batch.refused:
             stage.spare(batch.refused)
-    return _Reading(skip.nothing(names), layout.rows[:0], tally)
+    return Reading(skip.nothing(names), layout.rows[:0], tally)
 
 
-def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> _Reading:
+def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> Reading:
     """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged."""
     rows = layout.rows
     recalled = skip.recall(index.known, layout.records.hash[rows])
@@ -273,13 +268,13 @@ def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> _Reading:
     affected[same] = skip.touches(known, dirty)
     for batch in layout.batches(rows[affected]):
         stage.add(batch.said, dirty)
-    return _Reading(known, rows[same], tally)
+    return Reading(known, rows[same], tally)
 
 
 # --- 7 merge
 
 
-def _merge(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index: SkipIndex | None) -> Upload:
+def _merge(conn: Connection, task: Task, stage: Stage, reading: Reading, index: SkipIndex | None) -> Upload:
     """The one transaction in which the file takes effect; or begins to wait for a person."""
     upload = task.upload
     try:
@@ -303,7 +298,7 @@ class _HeldError(Exception):
         self.upload = upload
 
 
-def _take_effect(conn: Connection, task: _Task, stage: Stage, reading: _Reading, index: SkipIndex | None) -> Upload:
+def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, index: SkipIndex | None) -> Upload:
     """In the transaction."""
     upload, tally = task.upload, reading.tally
     fresh = tally.good
@@ -339,6 +334,8 @@ def _take_effect(conn: Connection, task: _Task, stage: Stage, reading: _Reading,
     elif used:
         new = SkipIndex(upload.id, remembered)
         skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
+    if used and task.shape:
+        keep_shape(conn, upload.agency_id, upload.template, task.shape, upload.started_at)
     upload = _record(conn, upload, detail_of(upload))
     keep_errors(stage, upload.id)
     if used and processing.replaces:
@@ -346,7 +343,7 @@ def _take_effect(conn: Connection, task: _Task, stage: Stage, reading: _Reading,
     return upload
 
 
-def _refuse_rows(task: _Task, stage: Stage, tally: Tally) -> Upload:
+def _refuse_rows(task: Task, stage: Stage, tally: Tally) -> Upload:
     """Record a file that changes nothing since not all of its rows are good, and what is wrong with them."""
     error = rows_refused(tally.error_rows, task.upload.rows)
     upload = replace(
@@ -361,7 +358,7 @@ def _refuse_rows(task: _Task, stage: Stage, tally: Tally) -> Upload:
         return upload
 
 
-def _snapshot(task: _Task, stage: Stage) -> Snapshot | None:
+def _snapshot(task: Task, stage: Stage) -> Snapshot | None:
     """What the merge must know of a file that replaces."""
     work, template = task.work, task.template
     if not template.processing.replaces:
@@ -372,7 +369,7 @@ def _snapshot(task: _Task, stage: Stage) -> Snapshot | None:
     return Snapshot(own_alone, work.now, today, legible)
 
 
-def _close_duplicate(engine: Engine, task: _Task, earlier: str) -> Upload | None:
+def _close_duplicate(engine: Engine, task: Task, earlier: str) -> Upload | None:
     """Record a duplicate; None if it is none any more, because the earlier file was undone meanwhile."""
     upload = replace(task.upload, status="duplicate", notes=(earlier,))
     with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):

@@ -9,11 +9,15 @@ class IngestError(Exception):
     """A file, or a template, that cannot be used: a stable `code`, a sentence, and a hint what to do.
 
     The sentence may name columns, positions, sizes and row numbers of the agency's own file; it is shown to that
-    agency. It must never hold a cell's value.
+    agency. It must never hold a cell's value. Where the columns of a file are not as they should be, `expected` and
+    `found` are the names of both.
     """
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, hint: str = "", expected: tuple[str, ...] = (), found: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
+        self.expected, self.found = expected, found
         self.code = code
         self.message = message
         self.hint = hint

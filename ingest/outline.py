@@ -131,4 +131,4 @@ def _with_sheets(error: IngestError, sheet: Sheet | None) -> IngestError:
         return error
     names = ", ".join(map(repr, sheet.sheets[:20]))
     hint = f"The sheet {sheet.name!r} was read, of {names}; the template can name another."
-    return IngestError(error.code, error.message, f"{hint} {error.hint}".strip())
+    return IngestError(error.code, error.message, f"{hint} {error.hint}".strip(), error.expected, error.found)

@@ -186,9 +186,21 @@ uploads = Table(
     Column("answered_at", Instant),
     Column("changed", Integer, comment="its rows in `changes`; NULL: it ran before such were kept"),
     Column("undone_at", Instant),
+    Column("expected", Text, comment="JSON: the columns that a file should have had which was not taken for them"),
     Index(None, "agency_id"),
     Index(None, "answered_at"),
 )
+
+shapes = Table(
+    "shapes",
+    metadata,
+    _agency(),
+    Column("template", Text, nullable=False),
+    Column("shape", Text, nullable=False, comment="JSON; see ingest.shape"),
+    Column("changed_at", Instant, nullable=False),
+    UniqueConstraint("agency_id", "template"),
+)
+"""The columns of the last file of each template, or those that an operator has accepted."""
 
 row_errors = Table(
     "row_errors",

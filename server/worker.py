@@ -15,9 +15,10 @@ from pathlib import Path
 from ingest import inbox
 from ingest.answer import Upload
 from ingest.arrival import Arrival, ArrivalState
-from ingest.engine import Work, ingest
+from ingest.engine import ingest
 from ingest.errors import IngestError
 from ingest.limits import Limits
+from ingest.task import Work
 from server import agencies
 from server.agencies import Agency
 from server.clock import new_id, now

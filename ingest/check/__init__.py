@@ -167,9 +167,9 @@ def _refused(values: Mapping[str, Column], keyring: Keyring, bad: Ints, faults: 
     if not faults.rules.template.processing.replaces or not (len(bad) or cells.refused):
         return None
     parts = (keyring.unread, *(person.unread for person in keyring.people))
-    unclear = np.any(
-        [np.zeros(len(faults.bad), dtype=bool), *(rows for part in parts for rows in part.values())], axis=0
-    )
+    unclear = np.zeros(len(faults.bad), dtype=bool)
+    for rows in (rows for part in parts for rows in part.values()):
+        unclear |= rows
     nobody = bad[unclear[bad] | ((keyring.people[0].client[bad] == 0) & (keyring.case[bad] == 0))]
     unread = [*(index for index, _ in cells.refused), *cells.index[nobody].tolist()]
     return Refused(say(keyring, values, bad), tuple(coerce.tidy([cells.raw(index) for index in unread])))

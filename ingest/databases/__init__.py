@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import DBAPIError
 
-from ingest.databases.port import Backend, Fill, Merge, UnfitDatabaseError
+from ingest.databases.port import Backend, Fill, Merge, Rehearsal, UnfitDatabaseError
 
 __all__ = [
     "Backend",
     "Fill",
     "Merge",
+    "Rehearsal",
     "UnfitDatabaseError",
     "backend_of",
     "insert_missing",
@@ -55,13 +56,21 @@ def open_engine(url: str) -> Engine:
 def writing(conn: Connection, lock: str) -> Iterator[None]:
     """A transaction that keeps every other one of the same `lock` out from its beginning, so what it reads stays true.
 
-    On SQLite there is one lock, whatever its name. Committed at the end of the block, rolled back by an exception.
+    On SQLite there is one lock, whatever its name. Committed at the end of the block, rolled back by an exception, and
+    in a `Rehearsal` rolled back in any case.
     """
     backend = backend_of(conn)
     conn.execution_options(**backend.writing)
-    with conn.begin():
+    rehearsal: Rehearsal | None = conn.get_execution_options().get("rehearsal")
+    with conn.begin() as transaction:
         backend.hold(conn, lock)
+        if rehearsal is None:
+            yield
+            return
+        rehearsal.before(conn)
         yield
+        rehearsal.after(conn)
+        transaction.rollback()
 
 
 def insert_missing(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

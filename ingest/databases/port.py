@@ -1,6 +1,6 @@
 """What is asked of a database in another way on SQLite than on PostgreSQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -119,6 +119,17 @@ class Backend(Protocol):
 
     def find(self, stage: str, table: str, natural: str) -> str:
         """An UPDATE that gives rows of `stage` the id of the record with their natural key; :agency."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Transactions of a trial: each begins with `before` and ends with `after`, and then nothing of it is kept.
+
+    It is an execution option, `rehearsal`, of an engine, so that whatever runs on that engine is a trial.
+    """
+
+    before: Callable[[Connection], None]
+    after: Callable[[Connection], None]
 
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})

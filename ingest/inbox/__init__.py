@@ -21,7 +21,8 @@ from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_u
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
 from ingest.inbox.order import taken_before
-from ingest.inbox.profiles import add_profile, find_profile, list_profiles, profile_by_id, remove_profile
+from ingest.inbox.profiles import add_profile, find_profile, keep_profile, list_profiles, profile_by_id, remove_profile
+from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -45,8 +46,11 @@ __all__ = [
     "each_row_error",
     "find_arrival",
     "find_profile",
+    "find_shape",
     "find_template",
     "find_upload",
+    "keep_profile",
+    "keep_shape",
     "list_arrivals",
     "list_profiles",
     "list_templates",

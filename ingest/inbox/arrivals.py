@@ -65,6 +65,11 @@ def record_partial(conn: Connection, received: Received, detail: str) -> Arrival
     return _enter(conn, _values(received, ArrivalState.PARTIAL, None, detail))
 
 
+def enter(conn: Connection, arrival: Arrival) -> None:
+    """Enter an arrival as it is."""
+    conn.execute(insert(arrivals).values({name: getattr(arrival, name) for name in arrivals.c.keys()}))  # noqa: SIM118
+
+
 def mark_removed(conn: Connection, arrival_id: str) -> None:
     """A partial file whose sender removed it; any other state stays."""
     query = update(arrivals).where(arrivals.c.id == arrival_id, arrivals.c.state == ArrivalState.PARTIAL)

@@ -46,6 +46,14 @@ def add_profile(
     return profile
 
 
+def keep_profile(conn: Connection, profile: Profile) -> None:
+    """Keep a profile as it is, in place of the one with its id if there is one. Raises IngestError `not_found` if the
+    agency has no such template."""
+    find_template(conn, profile.agency_id, profile.template)
+    conn.execute(delete(profiles).where(profiles.c.id == profile.id))
+    conn.execute(insert(profiles).values(asdict(profile)))
+
+
 def list_profiles(conn: Connection, agency_id: str) -> list[Profile]:
     """The agency's profiles, by name."""
     query = select(profiles).where(profiles.c.agency_id == agency_id).order_by(profiles.c.name)

@@ -33,6 +33,7 @@ def record_upload(conn: Connection, upload: Upload) -> None:
     values = {name: getattr(upload, name) for name in (*_PLAIN, *_NUMBERS)}
     values["counts"] = json.dumps({kind: vars(counts) for kind, counts in upload.counts.items()})
     values["header"], values["notes"] = json.dumps(upload.header), json.dumps(upload.notes)
+    values["expected"] = json.dumps(upload.expected) if upload.expected else None
     if upload.error is not None:
         values |= {f"error_{name}": getattr(upload.error, name) for name in ("code", "message", "hint")}
     changed = select(func.count()).where(tables.changes.c.upload_id == upload.id).scalar_subquery()
@@ -141,5 +142,6 @@ def _upload(row: Row[Any]) -> Upload:
         counts={kind: Counts(**counts) for kind, counts in json.loads(row.counts).items()},
         header=tuple(json.loads(row.header)),
         notes=tuple(json.loads(row.notes)),
+        expected=tuple(json.loads(row.expected or "[]")),
         error=IngestError(row.error_code, row.error_message, row.error_hint) if failed else None,
     )

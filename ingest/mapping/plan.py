@@ -138,7 +138,16 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
         f"The file lacks {'a column' if len(names) == 1 else 'columns'} that the template {template.name} reads: "
         f"{', '.join(names)}. Expected: {expected}. {_found(template, header, width)}",
         hint or "Export the file with these columns, or change the template.",
+        tuple(dict.fromkeys(_first(template.columns[slot]) for slot in wanted)),
+        _shown_header(template, header, width),
     )
+
+
+def _shown_header(template: Template, header: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """The columns that there are, for people; nothing of a first row that may be people's data."""
+    if not template.header or not template.headers & set(header):
+        return tuple(f"column {number}" for number in range(1, width + 1))
+    return header
 
 
 def _found(template: Template, header: tuple[str, ...], width: int) -> str:
@@ -169,6 +178,10 @@ def _listed(names: Sequence[str]) -> str:
 def described(spec: Place) -> str:
     """What people call a column of the template."""
     return f"column {spec}" if isinstance(spec, int) else " or ".join(map(repr, spec))
+
+
+def _first(spec: Place) -> str:
+    return f"column {spec}" if isinstance(spec, int) else spec[0]
 
 
 def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ Written in TOML; docs/templates.md tells all of it:
     method = "replace_template"
 """
 
-from ingest.template.formats import DATE_FORMATS, TIME_FORMATS
+from ingest.template.formats import DATE_FORMATS, TIME_FORMATS, UNDECIDED
 from ingest.template.lookup import with_files, with_lookup
 from ingest.template.model import (
     Clock,
@@ -56,6 +56,7 @@ __all__ = [
     "REPLACE_ALL",
     "REPLACE_TEMPLATE",
     "TIME_FORMATS",
+    "UNDECIDED",
     "UPDATE",
     "Clock",
     "Exclude",

@@ -11,6 +11,9 @@ from ingest.template.place import Path, TemplateError
 DATE_FORMATS = ("%m/%d/%Y", "%Y-%m-%d")
 TIME_FORMATS = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M%p")
 
+UNDECIDED = "TODO"
+"""How a format begins that a person has still to decide."""
+
 _DIRECTIVES = MappingProxyType(
     {
         "MM/DD/YYYY": "%m/%d/%Y",
@@ -43,6 +46,13 @@ def read_formats(value: Any, key: str, default: tuple[str, ...], path: Path) -> 
 
 
 def _try(form: Any, key: str, default: tuple[str, ...], path: Path) -> None:
+    if isinstance(form, str) and form.startswith(UNDECIDED):
+        raise TemplateError(
+            "template_undecided",
+            f"It is not decided yet how {key}s are written:{form.removeprefix(UNDECIDED).removeprefix(':')}?",
+            "Ask the court, and write the right one alone.",
+            path,
+        )
     probe = datetime(2026, 11, 23, 13, 45, 59)
     if isinstance(form, str) and "%" not in form:
         raise TemplateError(

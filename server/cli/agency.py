@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from server import agencies
-from server.cli import password
+from server.cli import password, promotion
 from server.cli.kit import connect_kit
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.cli.quota import change_quota, describe_quota
@@ -19,6 +19,7 @@ from server.state import open_state
 
 app = typer.Typer(help="Add, edit, list, show, enable, disable and connect agencies.", no_args_is_help=True)
 app.command("password")(password.password)
+app.command("promote")(promotion.promote)
 
 Slug = Annotated[str, typer.Argument(help="The agency's login name, such as gwinnett-courts.")]
 

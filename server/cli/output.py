@@ -65,9 +65,15 @@ def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> Iter
     """Lines as wide as they must be: a path that is cut cannot be copied. Columns without a value are left out."""
     shown = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
     cells = [[column.replace("_", " ").upper() for column in shown]]
-    cells += [[_printable(_cell(row.get(column))) for column in shown] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
+    cells += [[_cell(row.get(column)) for column in shown] for row in rows]
+    yield from aligned(cells)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of cells below each other, each column as wide as it must be."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for line in shown:
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
@@ -81,7 +87,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _printable(cell: str) -> str:
+def printable(cell: str) -> str:
     """A court's file name or cell must not steer the operator's terminal."""
     return "".join(character if character.isprintable() else "?" for character in cell)
 

@@ -8,12 +8,16 @@ import typer
 from ingest import inbox
 from ingest.template import with_files, with_lookup
 from server.agencies import find_agency, list_agencies
+from server.cli import sample, shape
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
 from server.services.provision import create_template
 from server.state import open_state
 
-app = typer.Typer(help="Add, list and show Upload Templates.", no_args_is_help=True)
+app = typer.Typer(help="Add, list and show Upload Templates, propose one, and try one out.", no_args_is_help=True)
+app.command("infer")(sample.infer)
+app.command("check")(sample.check)
+app.command("accept")(shape.accept)
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]

@@ -10,7 +10,7 @@ agency: they are neither listed nor opened.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EEXIST, EISDIR, ENOENT
 from pathlib import Path
 

@@ -10,9 +10,10 @@ from sqlalchemy import text
 from ingest import inbox, tables
 from ingest.answer import RowError, Upload
 from ingest.arrival import Arrival, Received
-from ingest.engine import Work, ingest
+from ingest.engine import ingest
 from ingest.limits import Limits
 from ingest.record import new_id
+from ingest.task import Work
 from server.db import open_database
 
 ZONE = "America/New_York"

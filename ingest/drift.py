@@ -1,0 +1,239 @@
+"""Files that come in another shape than before: told, or stopped before any row is read.
+
+A file is compared with the last one of its template. New columns are told. A column that the template can do without
+and that is gone is told until somebody accepts it: what it held is not updated any more. A column that the template
+needs, or columns by position that have moved, stop the file. An operator accepts a new shape; nobody else does.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from ingest.answer import Upload
+from ingest.errors import IngestError
+from ingest.infer.contents import Contents, look_at
+from ingest.layout import Layout
+from ingest.limits import Limits
+from ingest.mapping import map_columns
+from ingest.mapping.plan import Plan
+from ingest.parse import read_cells
+from ingest.shape import Shape, day_of
+from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
+
+CODE = "drift"
+STOPPED = (CODE, "missing_column")
+_LOOKED_AT = 500
+_FEWEST = 5
+_CERTAIN = ("date", "datetime", "time", "email")
+_MOSTLY, _HARDLY = 0.8, 0.2
+_ACCEPT = "If files will come so from now on, the operators of this server can accept it."
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sentences about what is new and what is gone, and the shape that is to be remembered if the file is taken."""
+
+    notes: tuple[str, ...]
+    shape: Shape | None
+
+
+def spared(template: Template, known: Shape | None, version: str) -> Template:
+    """The template, which does without the columns that an operator has let go under this version of it."""
+    if known is None or known.version != version or not known.spared:
+        return template
+    return replace(template, optional=template.optional | known.spared)
+
+
+@contextmanager
+def comparing(known: Shape | None) -> Iterator[None]:
+    """A column that is missing is one that is gone, if an earlier file had it."""
+    try:
+        yield
+    except IngestError as error:
+        if error.code != "missing_column" or known is None or not error.expected:
+            raise
+        gone = [name for name in known.columns if name not in error.found]
+        raise IngestError(
+            CODE,
+            f"{_briefly(error)} The last file, {known.file} of {known.day}, had "
+            f"{'other columns' if not known.names or not gone else _listed(gone)}.",
+            f"{error.hint} {_ACCEPT}".strip(),
+            known.columns,
+            error.found,
+        ) from error
+
+
+def _briefly(error: IngestError) -> str:
+    """What is missing, without what was expected and found: those stand side by side below it."""
+    return error.message.partition(" Expected: ")[0]
+
+
+def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -> Comparison:
+    """Compare a file with the last one. Raises IngestError `drift` if its columns have moved."""
+    plan, template = layout.rules.plan, layout.rules.template
+    if plan.answered:
+        return Comparison((), None)
+    names = plan.header if template.header else ()
+    kinds = () if template.header else _kinds(layout)
+    day = day_of(upload.started_at)
+    shape = Shape(names, plan.width, upload.file, day, kinds, version=version)
+    if known is None:
+        return Comparison((), shape)
+    if known.version == version:
+        _refuse_moved(known, shape, template)
+        shape = replace(shape, spared=known.spared)
+    lost = _lost(known, plan, template)
+    return Comparison(_notes(known, names, lost, template), replace(shape, lost=MappingProxyType(lost)))
+
+
+def accept(
+    known: Shape | None, upload: Upload, version: TemplateVersion, limits: Limits
+) -> tuple[Shape, tuple[str, ...]]:
+    """The shape of the file of `upload`, stopped or not, as the one to be expected; and the fields that nothing is read
+    for any more.
+
+    Raises IngestError `conflict` if there is nothing to accept, or if the template cannot do without what is gone.
+    """
+    template = spared(load_template(version.text), known, version.id)
+    stopped = upload.error is not None and upload.error.code in STOPPED
+    if not stopped and (known is None or not known.lost):
+        raise IngestError(
+            "conflict",
+            "The last file of this template came in the shape that is expected.",
+            "There is nothing to accept.",
+        )
+    if not stopped:
+        assert known is not None  # noqa: S101 - it has lost columns
+        return replace(known, lost=MappingProxyType({})), ()
+    if template.header and not template.headers & set(upload.header):
+        raise IngestError(
+            "conflict", "The first line of that file does not look like a header.", "Ask the court to export one."
+        )
+    gone = _without(template, upload.header)
+    loose = replace(template, optional=template.optional | gone)
+    try:
+        map_columns(loose, upload.header, limits)
+    except IngestError as error:
+        raise IngestError(
+            "conflict", f"The template cannot do without a column that is gone. {_briefly(error)}", _instead(error)
+        ) from error
+    old = known.spared if known is not None and known.version == version.id else frozenset()
+    shape = Shape(
+        upload.header if template.header else (),
+        len(upload.header),
+        upload.file,
+        day_of(upload.started_at),
+        spared=old | gone,
+        version=version.id,
+    )
+    return shape, tuple(sorted(gone))
+
+
+def _instead(error: IngestError) -> str:
+    hint = error.hint if error.hint.startswith("Is ") else ""
+    return f"{hint} Change the template: dropslot template show, then template add.".strip()
+
+
+def _without(template: Template, header: Collection[str]) -> frozenset[str]:
+    """The fields of which a column is not in a file with this header."""
+    gone = set()
+    for slot, spec in template.columns.items():
+        there = spec <= len(header) if isinstance(spec, int) else any(name in header for name in spec)
+        if not there:
+            gone.add(split_party(slot_owner(slot))[1])
+    return frozenset(gone)
+
+
+def _refuse_moved(known: Shape, shape: Shape, template: Template) -> None:
+    """Columns that are read by their position must be where they were."""
+    places = sorted({spec - 1 for spec in template.columns.values() if isinstance(spec, int)})
+    if not places:
+        return
+    if not shape.names:
+        _refuse_other_width(known, shape)
+        moved = [place for place in places if _changed(known.kinds, shape.kinds, place)]
+    else:
+        moved = [place for place in places if known.names[place : place + 1] != shape.names[place : place + 1]]
+    if moved:
+        numbers = ", ".join(str(place + 1) for place in moved)
+        raise IngestError(
+            CODE,
+            f"The columns of the file are in another order than in the last one, {known.file} of {known.day}: "
+            f"{'column' if len(moved) == 1 else 'columns'} {numbers}. The template reads them by their position, so no "
+            "row was read.",
+            f"Export the file with the columns in the order of before. {_ACCEPT}",
+            known.columns,
+            shape.columns,
+        )
+
+
+def _refuse_other_width(known: Shape, shape: Shape) -> None:
+    if known.width != shape.width:
+        raise IngestError(
+            CODE,
+            f"The file has {shape.width:,} columns; the last one, {known.file} of {known.day}, had {known.width:,}. "
+            "The template reads them by their position, so no row was read.",
+            f"Export the file with the columns of before. {_ACCEPT}",
+            known.columns,
+            shape.columns,
+        )
+
+
+def _changed(old: tuple[str, ...], new: tuple[str, ...], place: int) -> bool:
+    """Whether a column holds something else for certain: dates where times were, or no dates where dates were."""
+    if place >= len(old) or place >= len(new) or not old[place] or not new[place]:
+        return False
+    return old[place] != new[place] and bool({old[place], new[place]} & set(_CERTAIN))
+
+
+def _kinds(layout: Layout) -> tuple[str, ...]:
+    """What the columns of a file without a header hold, as far as it is certain."""
+    width = layout.rules.plan.width
+    rows = layout.rows[:_LOOKED_AT]
+    cells = read_cells(layout.file, layout.records, rows, layout.dialect, width, set(range(width)))
+    return tuple(_kind(look_at(cells.columns[place], layout.rules.region)) for place in range(width))
+
+
+def _kind(contents: Contents) -> str:
+    if contents.filled < _FEWEST:
+        return ""
+    kinds = [kind for kind in _CERTAIN if contents.look(kind) >= _MOSTLY]
+    if kinds:
+        return kinds[0]
+    return "text" if all(contents.look(kind) <= _HARDLY for kind in _CERTAIN) else ""
+
+
+def _lost(known: Shape, plan: Plan, template: Template) -> dict[str, str]:
+    """Columns that an earlier file had, that the template reads, and that this file has under no name."""
+    absent = {
+        name
+        for slot, spec in template.columns.items()
+        if slot not in plan.columns and not isinstance(spec, int)
+        for name in spec
+    }
+    before = {**dict(known.lost), **dict.fromkeys(known.names, known.day)}
+    return {name: day for name, day in before.items() if name in absent}
+
+
+def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], template: Template) -> tuple[str, ...]:
+    new = [name for name in names if name and name not in known.names and name not in known.lost] if known.names else []
+    gone = [name for name in known.names if name and name not in names and name not in lost]
+    notes = []
+    if new:
+        notes.append(f"New since the last file: {_listed(new)}.")
+    for name, day in lost.items():
+        slots = [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
+        fields = sorted({split_party(slot_owner(slot))[1] for slot in slots})
+        notes.append(
+            f"The column {name!r} is gone; the file of {day} was the last that had it. Nothing is read for "
+            f"{', '.join(fields)}, so what is kept of it is not updated. {_ACCEPT}"
+        )
+    if gone and names:
+        notes.append(f"Gone since the last file, and not read by the template: {_listed(gone)}.")
+    return tuple(notes)
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = [repr(name if len(name) <= 60 else name[:60] + "…") for name in list(names)[:20]]
+    return ", ".join(shown + ([f"and {len(names) - 20:,} more"] if len(names) > 20 else []))

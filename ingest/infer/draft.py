@@ -1,0 +1,237 @@
+"""The proposal as the text of a template: ready to be saved, with a comment behind each line.
+
+No value of a cell stands in it, only names of columns and how many cells are what.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ingest.infer.contents import TIMES, Dated
+from ingest.infer.proposal import Match, Proposal, percent, unsure_contents
+from ingest.infer.sight import Seen, Sight
+from ingest.record import EXCEL
+from ingest.template import UNDECIDED
+
+_NAMED = {",": "comma", "|": "pipe", "\t": "tab", ";": "semicolon", "^": "caret"}
+_LISTED = 60
+_NO_PHONE = frozenset({"UNKNOWN", "UNK", "NONE", "N/A", "NA", "NO PHONE", "REFUSED", "NOT PROVIDED"})
+"""What clerks write where there is no phone."""
+_ORDER = ("client", "contact", "case", "event", "payment")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The text of a proposed template, and what is left to be decided before it can be used, a sentence for each."""
+
+    text: str
+    undecided: tuple[str, ...]
+
+
+def write_draft(proposal: Proposal, name: str, file: str, year: int) -> Draft:
+    """The template `name` for a sample that came as `file`; `year` is this year, by which births are told."""
+    proposal = _settled(proposal)
+    undecided = tuple(_undecided(proposal))
+    sight = proposal.sight
+    lines = [
+        f"# Proposed from {_plain(file)}: {sight.rows:,} rows, {len(sight.columns)} columns.",
+        "# How sure each line is, and why, stands behind it. Look at them all; then try it:",
+        "#     dropslot template check THIS_FILE SAMPLE",
+    ]
+    lines += [f"# TODO: {sentence}" for sentence in undecided]
+    lines += [f"name = {_quoted(name)}"]
+    required = [each for each in ("case.number", "event.date") if _has(proposal, each)]
+    if required:
+        lines.append(f"required = [{', '.join(map(_quoted, required))}]   # a row without one of these is not taken")
+    lines += ["", *_file(sight), *_formats(proposal), *_columns(proposal, year), *_parties(proposal), *_match(proposal)]
+    lines += _left(proposal)
+    return Draft("\n".join(lines) + "\n", undecided)
+
+
+def _has(proposal: Proposal, name: str) -> bool:
+    return proposal.of(name) is not None or (name == "event.date" and proposal.of("event.datetime") is not None)
+
+
+def _settled(proposal: Proposal) -> Proposal:
+    """Where day and month of a column may be either, another column that is written alike and is certain decides."""
+    certain = {form for match in proposal.matches if match.dated for form in match.dated.formats if match.dated.proof}
+    matches = []
+    for match in proposal.matches:
+        choices = match.dated.choices if match.dated else ()
+        agreed = [form for form in choices if form in certain]
+        if match.dated and len(agreed) == 1:
+            why = (*match.why, "day and month as in another column, where they are certain")
+            match = replace(
+                match, dated=replace(match.dated, formats=(agreed[0],), choices=()), why=why, sure=min(match.sure, 0.75)
+            )
+        matches.append(match)
+    return replace(proposal, matches=tuple(matches))
+
+
+def _undecided(proposal: Proposal) -> Iterator[str]:
+    forms = list(dict.fromkeys(m.dated.choices for m in proposal.matches if m.dated and m.dated.choices))
+    for choices in forms:
+        names = ", ".join(_called(m.seen) for m in proposal.matches if m.dated and m.dated.choices == choices)
+        yield f"all dates of {names} can be read as {' or as '.join(choices)}. Ask the court, and write the right one."
+    if not any(proposal.of(name) for name in ("case.number", "client.reference")):
+        yield "nothing here tells one record from another. Map client.reference, or case.number, or both."
+
+
+def _file(sight: Sight) -> list[str]:
+    form = sight.form
+    lines = ["[file]", f"header = {'true' if sight.header else 'false'}"]
+    if not sight.header:
+        lines[-1] += "            # the first row holds data: columns are told by their position"
+    elif sight.title:
+        lines[-1] += f"             # {sight.title} rows stand above it"
+    if form.header_rows > 1:
+        lines.append(f"header_rows = {form.header_rows}           # names stand under names")
+    if form.widths:
+        lines.append(f"widths = {list(form.widths)}   # told from where all rows are blank: count them in a few rows")
+    if form.delimiter:
+        shown = "tab" if form.delimiter == "\t" else form.delimiter
+        lines.append(f"delimiter = {_quoted(shown)}           # {_NAMED.get(form.delimiter, 'in every row')}")
+    if sight.told.get("encoding"):
+        lines.append(f'encoding = "auto"         # this sample: {sight.told["encoding"]}')
+    if form.trailer:
+        lines.append(f"trailer = '{form.trailer}'   # the last line counts the rows")
+    if form.quoting is False:
+        lines.append("quoting = false           # quotes stand inside cells: they are data")
+    if form.sheet:
+        others = len(sight.sheets) - 1
+        lines.append(f"sheet = {_quoted(str(form.sheet))}   # the one of {others + 1} that looks most like a list")
+    return [*lines, ""]
+
+
+def _formats(proposal: Proposal) -> list[str]:
+    main = _main(proposal)
+    times = next((m.seen.contents.times for m in proposal.matches if m.field == "event.time"), ())
+    moment = proposal.of("event.datetime")
+    if moment and moment.dated:
+        times = moment.dated.times
+    lines = ["[formats]"]
+    if main is not None:
+        lines.append(_date_line(main))
+    if times:
+        lines.append(f"time = {_several(times)}   # as in the sample")
+    elif proposal.of("event.time"):
+        lines.append(f"time = {_several(TIMES[:3])}   # a guess: the sample has no time")
+    return [*lines, ""] if len(lines) > 1 else []
+
+
+def _date_line(dated: Dated) -> str:
+    if dated.choices:
+        return f'date = "{UNDECIDED}: {" or ".join(dated.choices)}"   # both read every date of the sample'
+    if dated.formats == (EXCEL,):
+        return f"date = {_several(dated.formats)}   # a spreadsheet's numbers of days"
+    dates = "1 of its dates" if dated.proof == 1 else f"{dated.proof:,} of its dates"
+    share = f"{percent(dated.share)} % of the sample's"
+    return f"date = {_several(dated.formats)}   # reads {share}; {dates} can be read in no other way"
+
+
+def _main(proposal: Proposal) -> Dated | None:
+    """How most dates are written: the hearing's, or else the first that there are."""
+    dated = [m for m in proposal.matches if m.dated and (m.dated.formats or m.dated.choices)]
+    dated.sort(key=lambda m: m.field not in ("event.date", "event.datetime"))
+    return dated[0].dated if dated else None
+
+
+def _columns(proposal: Proposal, year: int) -> list[str]:
+    main = _main(proposal)
+    rows = []
+    for match in sorted(proposal.matches, key=lambda m: (_ORDER.index(m.field.partition(".")[0]), m.seen.place)):
+        rows.append((f"{match.field} = {_source(match, main, year)}", f"{match.confidence}: {'; '.join(_why(match))}"))
+    width = max((len(left) for left, _ in rows), default=0)
+    return ["[columns]", *(f"{left:<{min(width, 60)}}   # {right}" for left, right in rows), ""]
+
+
+def _why(match: Match) -> Sequence[str]:
+    if match.order == "unsure":
+        return (*match.why, "where no comma tells it, is the first name in front, or the last? Look")
+    if match.order:
+        return (*match.why, f"written {match.order}, by common first names")
+    return match.why
+
+
+def _source(match: Match, main: Dated | None, year: int) -> str:
+    place = _place(match.seen)
+    options = []
+    if match.order in ("last first",):
+        options.append('order = "last first"')
+    dated = match.dated
+    own = dated is not None and main is not None and (dated.formats, dated.choices) != (main.formats, main.choices)
+    if dated is not None and own and match.field != "event.datetime":
+        options.append(
+            f"formats = {_several(dated.formats)}"
+            if dated.formats
+            else f'formats = "{UNDECIDED}: {" or ".join(dated.choices)}"'
+        )
+    if (
+        dated is not None
+        and match.field == "client.dob"
+        and any("%y" in form for form in (*dated.formats, *dated.choices))
+    ):
+        options.append(f"pivot = {year % 100}")
+    nothing = sorted({text.upper() for text in match.seen.column.values} & _NO_PHONE)
+    if match.field.startswith("contact.phone") and nothing:
+        options.append(f"values = {{ {', '.join(f'{_quoted(text)} = ' + _quoted('') for text in nothing)} }}")
+    if not options:
+        return place
+    return f"{{ column = {place}, {', '.join(options)} }}"
+
+
+def _parties(proposal: Proposal) -> list[str]:
+    lines: list[str] = []
+    for who, matches in proposal.parties.items():
+        lines += ["[[party]]", f"name = {_quoted(who)}   # medium: a further person of each row"]
+        lines += [f"columns.{match.field} = {_place(match.seen)}" for match in matches]
+        lines += [f"constants.case.role = {_quoted(who.capitalize())}", ""]
+    return lines
+
+
+def _match(proposal: Proposal) -> list[str]:
+    """A number that comes with several counties is one case in each of them."""
+    number, location = proposal.of("case.number"), proposal.of("case.location")
+    if number is None or location is None:
+        return []
+    pairs = set(zip(number.seen.column.texts(), location.seen.column.texts(), strict=True))
+    pairs = {(case, place) for case, place in pairs if case and place}
+    if len(pairs) == len({case for case, _ in pairs}):
+        return []
+    return ["[match]", 'case = "number + location"   # medium: a case number comes with several locations', ""]
+
+
+def _left(proposal: Proposal) -> list[str]:
+    """What nothing is made of: as fields of the agency's own, behind a #."""
+    if not proposal.left:
+        return []
+    kind = "case" if proposal.of("case.number") else "client"
+    lines = ["# Columns that nothing is made of. To keep one, take away its # and that of [custom].", "# [custom]"]
+    for seen in proposal.left[:_LISTED]:
+        name = seen.header if seen.header.strip() else f"column {seen.place + 1}"
+        lines.append(f"# {kind}.{_quoted(name)} = {_place(seen)}   # {unsure_contents(seen.contents)}")
+    if len(proposal.left) > _LISTED:
+        lines.append(f"# and {len(proposal.left) - _LISTED:,} more")
+    return lines
+
+
+def _place(seen: Seen) -> str:
+    return _quoted(seen.spec) if isinstance(seen.spec, str) else str(seen.spec)
+
+
+def _called(seen: Seen) -> str:
+    return f"the column {_plain(seen.header)!r}" if seen.header else f"column {seen.place + 1}"
+
+
+def _several(forms: Sequence[str]) -> str:
+    return _quoted(forms[0]) if len(forms) == 1 else f"[{', '.join(map(_quoted, forms))}]"
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML, which JSON's are too, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _plain(text: str) -> str:
+    """What may stand in a comment."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,77 @@
+"""`dropslot agency promote`: what was tried out in one agency, for another."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from server.cli.output import Json, print_json, printable, say
+from server.errors import AppError, Code
+from server.services.promotion import ProfileChange, Promotion, compare
+from server.services.promotion import promote as copy
+from server.state import open_state
+
+
+def promote(
+    context: typer.Context,
+    staging: Annotated[str, typer.Argument(metavar="STAGING", help="The agency to copy from.")],
+    production: Annotated[str, typer.Argument(metavar="PRODUCTION", help="The agency to copy to.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy templates and profiles from one agency to another, after showing what differs. Nothing is removed."""
+    with open_state(context.obj) as state:
+        with state.database.reading() as conn:
+            found = compare(conn, staging, production)
+        if not as_json:
+            for line in _shown(found):
+                say(printable(line))
+        if not found:
+            if as_json:
+                print_json(_document(found))
+            else:
+                say(f"{production} has all templates and profiles of {staging}, as they are there.")
+            return
+        if not yes:
+            if as_json:
+                raise AppError(Code.INVALID, "With --json nobody can be asked.", "Add --yes.")
+            if not typer.confirm(f"\nCopy this to {production}?"):
+                say("Nothing was copied.")
+                raise typer.Exit(1)
+        with state.database.writing() as conn:
+            copy(conn, staging, production, found)
+    if as_json:
+        print_json(_document(found))
+    else:
+        numbers = f"{len(found.templates)} template(s) and {len(found.profiles)} profile(s)"
+        say(f"Copied to {production}: {numbers}.")
+
+
+def _shown(found: Promotion) -> Iterator[str]:
+    for template in found.templates:
+        yield from template.diff
+        yield ""
+    for change in found.profiles:
+        yield f"Profile {change.profile.name}: {'new' if change.was is None else 'changed'}"
+        yield from _differing(change)
+
+
+def _differing(change: ProfileChange) -> Iterator[str]:
+    for name, old, new in change.differing:
+        words = name.replace("_", " ")
+        yield f"  {words}: {new}" if change.was is None else f"  {words}: {old} -> {new}"
+
+
+def _document(found: Promotion) -> dict[str, object]:
+    profiles = [
+        {
+            "name": change.profile.name,
+            "new": change.was is None,
+            "changes": {name: [old, new] for name, old, new in change.differing},
+        }
+        for change in found.profiles
+    ]
+    return {
+        "templates": [{"name": each.name, "diff": list(each.diff)} for each in found.templates],
+        "profiles": profiles,
+    }

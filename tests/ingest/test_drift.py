@@ -1,0 +1,259 @@
+"""Files that come in another shape than the last one of their template."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest import drift, inbox
+from ingest.answer import Upload, receipt, receipt_text
+from ingest.errors import IngestError
+from ingest.limits import Limits
+from tests.ingest.conftest import CourtAt
+from tests.ingest.court import Court
+
+NAMED = """
+name = "named"
+required = ["case.number", "event.date"]
+optional = ["contact.phone", "event.judge"]
+[columns]
+client.reference = "Party ID"
+contact.phone = ["Phone", "Cell"]
+case.number = "Case Number"
+event.date = "Date"
+event.time = "Time"
+event.judge = "Judge"
+"""
+PLACED = """
+name = "placed"
+required = ["case.number", "event.date"]
+[file]
+header = false
+[columns]
+client.reference = 1
+case.number = 2
+event.date = 3
+event.time = 4
+"""
+HEAD = ("Party ID", "Phone", "Case Number", "Date", "Time", "Judge")
+ROW = ("1", "404-555-0101", "CR-1", "03/16/2026", "9:00 AM", "Oak")
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    return "".join("|".join(row) + "\r\n" for row in rows)
+
+
+def without(name: str, rename: str = "") -> str:
+    """The named file without a column, or with another name for it."""
+    place = HEAD.index(name)
+    if rename:
+        return table((*HEAD[:place], rename, *HEAD[place + 1 :]), ROW)
+    return table((*HEAD[:place], *HEAD[place + 1 :]), (*ROW[:place], *ROW[place + 1 :]))
+
+
+def accepted(court: Court, upload: Upload, template: str) -> tuple[str, ...]:
+    with court.database.writing() as conn:
+        version = inbox.find_template(conn, court.agency, template)
+        known = inbox.find_shape(conn, court.agency, template)
+        shape, spared = drift.accept(known, upload, version, Limits())
+        inbox.keep_shape(conn, court.agency, template, shape, court.at)
+    return spared
+
+
+@pytest.fixture
+def named(bare_court_at: CourtAt, tmp_path: Path) -> Court:
+    court = bare_court_at(tmp_path / "court")
+    court.template(NAMED, "/upload")
+    return court
+
+
+@pytest.fixture
+def placed(bare_court_at: CourtAt, tmp_path: Path) -> Court:
+    court = bare_court_at(tmp_path / "court")
+    court.template(PLACED, "/upload")
+    return court
+
+
+def notes(upload: Upload, word: str) -> list[str]:
+    assert upload.error is None, upload.error
+    return [note for note in upload.notes if word in note]
+
+
+def test_the_same_shape_is_nothing_to_tell(named: Court) -> None:
+    assert named.push(table(HEAD, ROW)).notes == ()
+    assert named.push(table(HEAD, (*ROW[:4], "10:00 AM", "Oak"))).notes == ()
+
+
+def test_new_columns_are_told_once(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(table((*HEAD, "Room", "Bond"), (*ROW, "1A", "x")))
+    assert notes(upload, "New since") == ["New since the last file: 'Room', 'Bond'."]
+    assert notes(named.push(table((*HEAD, "Room", "Bond"), (*ROW, "1B", "x"))), "New since") == []
+
+
+def test_columns_in_another_order_are_found_by_their_names(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(table(HEAD[::-1], ROW[::-1]))
+    assert (upload.notes, upload.counts["events"].unchanged) == ((), 1)
+
+
+def test_an_optional_column_that_is_gone_is_told_until_somebody_accepts_it(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    for name in ("a", "b"):
+        [note] = notes(named.push(without("Phone"), f"/upload/{name}.txt"), "'Phone' is gone; the file of 2026-03-02")
+        assert "Nothing is read for contact.phone" in note
+    accepted(named, named.push(without("Phone"), "/upload/c.txt"), "named")
+    assert notes(named.push(without("Phone"), "/upload/d.txt"), "gone") == []
+
+
+def test_a_column_that_came_back_or_under_its_other_name_is_not_gone(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    assert notes(named.push(without("Phone", "Cell")), "is gone; the file") == []
+    named.push(without("Phone"), "/upload/b.txt")
+    assert notes(named.push(table(HEAD, ROW), "/upload/c.txt"), "gone") == []
+
+
+def test_a_required_column_that_is_gone_stops_the_file_before_any_row(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    before = named.dump()
+    upload = named.push(without("Time", "Hour"), "/upload/b.txt")
+    assert upload.status == "failed"
+    assert upload.error is not None
+    assert (upload.error.code, upload.expected) == ("drift", HEAD)
+    assert upload.header == ("Party ID", "Phone", "Case Number", "Date", "Hour", "Judge")
+    assert named.dump() == before
+    text = receipt_text(upload, [])
+    lines = [line.split() for line in text.splitlines()]
+    assert ["expected", "found"] in lines
+    assert ["Time", "-", "missing"] in lines
+    assert ["-", "Hour", "new"] in lines
+    assert ["Case", "Number", "Case", "Number"] in lines
+    document = json.loads(json.dumps(receipt(upload, [])))
+    assert document["error"]["expected"] == list(HEAD)
+    assert document["error"]["found"][4] == "Hour"
+    with named.database.reading() as conn:
+        kept = inbox.find_upload(conn, upload.id)
+    assert kept is not None
+    assert (kept.expected, kept.header) == (upload.expected, upload.header)
+
+
+def test_the_first_file_of_a_template_is_compared_with_the_template(named: Court) -> None:
+    upload = named.push(without("Time"))
+    assert upload.error is not None
+    assert upload.error.code == "missing_column"
+    assert upload.expected == ("Party ID", "Case Number", "Date", "Time")
+    assert "missing" in receipt_text(upload, [])
+
+
+def test_what_is_gone_can_be_accepted_and_the_file_sent_again(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(without("Time"), "/upload/b.txt")
+    assert accepted(named, upload, "named") == ("event.time",)
+    again = named.push(without("Time"), "/upload/b.txt")
+    assert (again.status, again.error) == ("processed", None)
+    assert notes(again, "is gone;") == []
+    assert notes(named.push(table(HEAD, ROW), "/upload/c.txt"), "New since") == ["New since the last file: 'Time'."]
+
+
+def test_a_new_version_of_the_template_forgets_what_was_accepted(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    accepted(named, named.push(without("Time"), "/upload/b.txt"), "named")
+    with named.database.writing() as conn:
+        inbox.add_template(conn, named.agency, NAMED + "# 2\n", named.at)
+    upload = named.push(without("Time"), "/upload/b.txt")
+    assert upload.error is not None
+    assert upload.error.code == "drift"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (without("Case Number"), "cannot do without"),
+        (without("Time", "TIME"), "Is 'TIME' meant for 'Time'?"),
+        (table(("x", "y", "z"), ("1", "2", "3")), "does not look like a header"),
+    ],
+    ids=["required", "alike", "no header"],
+)
+def test_what_the_template_needs_cannot_be_accepted_away(named: Court, content: str, sentence: str) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(content, "/upload/b.txt")
+    with pytest.raises(IngestError) as refused:
+        accepted(named, upload, "named")
+    assert refused.value.code == "conflict"
+    assert sentence in str(refused.value)
+
+
+def test_where_nothing_has_changed_nothing_is_accepted(named: Court) -> None:
+    upload = named.push(table(HEAD, ROW))
+    with pytest.raises(IngestError, match="shape that is expected"):
+        accepted(named, upload, "named")
+
+
+def rows(*columns: Any, count: int = 8) -> str:
+    return table(*(tuple(column.format(i=i) for column in columns) for i in range(1, count + 1)))
+
+
+PLAIN = ("{i}", "CR-{i}", "03/1{i}/2026", "9:0{i} AM", "x")
+
+
+def test_another_number_of_columns_without_a_header_stops_the_file(placed: Court) -> None:
+    placed.push(rows(*PLAIN))
+    before = placed.dump()
+    upload = placed.push(rows(*PLAIN, "y"), "/upload/b.txt")
+    assert upload.error is not None
+    assert (upload.error.code, len(upload.expected), len(upload.header)) == ("drift", 5, 6)
+    assert placed.dump() == before
+    assert "column 6" in receipt_text(upload, [])
+    accepted(placed, upload, "placed")
+    assert placed.push(rows(*PLAIN, "y"), "/upload/b.txt").status == "processed"
+
+
+def test_columns_that_have_moved_without_a_header_stop_the_file(placed: Court) -> None:
+    placed.push(rows(*PLAIN))
+    moved = (PLAIN[0], PLAIN[1], PLAIN[3], PLAIN[2], PLAIN[4])
+    upload = placed.push(rows(*moved), "/upload/b.txt")
+    assert upload.error is not None
+    assert (upload.error.code, upload.error_rows) == ("drift", 0)
+    assert "columns 3, 4" in upload.error.message
+    assert upload.expected[2] == "column 3 (date)"
+    assert upload.header[2] == "column 3 (time)"
+
+
+def test_a_few_bad_dates_do_not_stop_a_file_without_a_header(placed: Court) -> None:
+    placed.push(rows(*PLAIN))
+    upload = placed.push(rows("{i}", "CR-{i}", "soon", "9:0{i} AM", "x", count=3), "/upload/b.txt")
+    assert (upload.error is None or upload.error.code != "drift", upload.error_rows) == (True, 3)
+
+
+def test_columns_by_position_under_a_header_must_keep_their_names(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(PLACED.replace("header = false", "header = true"), "/upload")
+    court.push(table(("ID", "Case", "Date", "Time"), ROW[:1] + ROW[2:5]))
+    upload = court.push(table(("ID", "Date", "Case", "Time"), ("1", "03/16/2026", "CR-1", "9:00 AM")), "/upload/b.txt")
+    assert upload.error is not None
+    assert (upload.error.code, upload.expected[1], upload.header[1]) == ("drift", "Case", "Date")
+
+
+def test_another_version_of_the_template_may_count_other_columns(placed: Court) -> None:
+    placed.push(rows(*PLAIN))
+    with placed.database.writing() as conn:
+        inbox.add_template(conn, placed.agency, PLACED.replace("event.time = 4", "event.time = 5"), placed.at)
+    moved = (*PLAIN[:3], "y", PLAIN[3], "x")
+    assert placed.push(rows(*moved), "/upload/b.txt").status == "processed"
+
+
+def test_a_file_that_failed_is_not_what_the_next_one_is_compared_with(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    named.push(table((*HEAD, "Room"), ("", "", "", "", "", "", "")), "/upload/b.txt")
+    assert notes(named.push(table((*HEAD, "Room"), (*ROW, "1A")), "/upload/c.txt"), "New since")
+
+
+def test_our_error_file_is_no_new_shape(named: Court) -> None:
+    from ingest.answer import error_file
+
+    upload = named.push(table(HEAD, ROW, ("2", "", "CR-2", "soon", "9:00 AM", "Elm")))
+    answer = error_file(upload, named.errors(upload)).replace(b"soon", b"03/17/2026")
+    again = named.push(answer, "/upload/errors.csv")
+    assert (again.error, again.counts["events"].created) == (None, 1)
+    assert named.push(table(HEAD, ROW), "/upload/c.txt").notes == ()

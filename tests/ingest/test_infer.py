@@ -1,0 +1,346 @@
+"""Templates that are proposed for the layouts of real courts, and for files written in every way.
+
+For each layout, the fields that matter are named here with the column that was proposed and reviewed; the proposal must
+be a template that is accepted and takes every row that the court's own template takes.
+"""
+
+import csv
+import io
+import json
+import tempfile
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import IngestError
+from ingest.infer import Draft, infer_template
+from ingest.infer.contents import look_at
+from ingest.infer.names import fields_named
+from ingest.limits import Limits
+from ingest.parse import Column
+from ingest.template import load_template
+from tests.ingest.conftest import CourtAt
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+FORMATS = SAMPLES / "formats"
+
+ECR = {
+    "client.reference": "Party ID",
+    "client.first_name": "First Name",
+    "client.last_name": "Last Name",
+    "contact.email": "Email",
+    "case.number": "Case Number",
+    "case.role": "Party Description",
+    "event.date": "Event Date",
+    "event.time": "Event Time",
+    "event.status": "Event Status",
+    "event.location": "Location Name",
+    "event.judge": "Judge Name",
+}
+EXPECTED: dict[str, dict[str, Any]] = {
+    "anchorage-criminal": {
+        "client.last_name": "last_name",
+        "client.first_name": "first_name",
+        "case.number": "case_no",
+        "event.date": "event_dt",
+        "event.time": "start_tm",
+        "event.room": "courtroom",
+        "event.type": "event",
+    },
+    "anchorage-headerless": {
+        "client.last_name": 2,
+        "client.first_name": 3,
+        "case.number": 7,
+        "event.date": 1,
+        "event.time": 6,
+        "event.location": 5,
+        "event.type": 9,
+    },
+    "anchorage-minor": {
+        "client.last_name": "last_name",
+        "case.number": "ticket_nbr",
+        "event.date": "event_dt",
+        "event.time": "start_tm",
+        "event.room": "crtroom",
+        "event.type": "actn_description",
+    },
+    "atlanta": {
+        "client.name": "Defendant",
+        "case.number": "CitationId",
+        "event.date": "Date",
+        "event.time": "Time",
+        "event.location": "Location",
+        "event.room": "Room",
+    },
+    "dekalb": {
+        "case.number": "CaseNumber",
+        "case.reference": "CaseId",
+        "event.date": "HearingDate",
+        "event.time": "HearingTime",
+        "event.judge": "JudicialOfficer",
+        "event.room": "CourtRoom",
+    },
+    "georgia": {
+        "client.reference": "CasePartyID",
+        "client.name": "PartyName",
+        "contact.phone": {"column": "PhoneNumber", "values": {"UNKNOWN": ""}},
+        "contact.phone_type": "PhoneType",
+        "case.number": "CaseNumber",
+        "event.datetime": "EventDateTime",
+        "event.type": "EventTypeDescription",
+    },
+    "harris": {
+        "client.name": {"column": "Defendant", "order": "last first"},
+        "client.dob": {"column": "DOB", "formats": "%m/%d/%y", "pivot": 26},
+        "case.number": "Case Number",
+        "case.file_date": "Filed Date",
+        "payment.amount": "Fine",
+        "payment.due_date": "Fine Due",
+        "payment.citation": "Citation Number",
+    },
+    "idaho": {
+        "case.number": "CaseNumber",
+        "case.style": "CaseStyle ",
+        "case.location": "County",
+        "event.date": "HearingDate",
+        "event.time": "HearingTime",
+        "event.type": "HearingType",
+        "event.location": "Court",
+    },
+    "miami": {"case.number": 2, "case.style": 4},
+    "odyssey-custom": {
+        **ECR,
+        "client.dob": "DOB",
+        "contact.phone": "Cell Phone",
+        "contact.phone_2": "Home Phone",
+        "contact.phone_opt_in": "Text OK",
+        "event.reference": "Hearing ID",
+        "payment.amount": "Balance",
+        "payment.due_date": "Due",
+    },
+    "utah": {
+        "client.reference": "ofndr_num",
+        "client.last_name": "lname",
+        "event.date": "crt_dt",
+        "event.time": "crt_tm",
+        "event.room": "crt_rm",
+    },
+    "vermont": {
+        "client.last_name": 14,
+        "client.first_name": 15,
+        "case.number": 11,
+        "case.style": 12,
+        "case.role": 30,
+        "event.date": 3,
+        "event.time": 6,
+        "event.type": 26,
+    },
+}
+UNDECIDED = {"anchorage-criminal", "anchorage-minor", "harris"}
+"""Layouts of whose sample all dates can be read in two ways."""
+
+
+def sample_of(name: str) -> Path:
+    [file] = [path for path in (SAMPLES / name).iterdir() if path.name not in ("template.toml", "expected.json")]
+    return file
+
+
+def infer(path: Path, name: str = "proposed") -> Draft:
+    return infer_template(path, name, Limits(), 2026)
+
+
+def columns_of(draft: Draft) -> dict[str, Any]:
+    tables = tomllib.loads(draft.text).get("columns", {})
+    return {f"{kind}.{name}": spec for kind, table in tables.items() for name, spec in table.items()}
+
+
+def decided(draft: Draft) -> str:
+    """The proposal, once somebody has decided that the month comes first."""
+    return draft.text.replace("TODO: %m/%d/%Y or %d/%m/%Y", "%m/%d/%Y").replace(
+        "TODO: %m/%d/%y or %d/%m/%y", "%m/%d/%y"
+    )
+
+
+def test_every_layout_is_reviewed() -> None:
+    assert sorted(EXPECTED) == sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_the_columns_of_a_layout_are_found(name: str) -> None:
+    draft = infer(sample_of(name))
+    proposed = columns_of(Draft(decided(draft), ()))
+    assert {field: proposed.get(field) for field in EXPECTED[name]} == EXPECTED[name]
+    assert bool(draft.undecided) == (name in UNDECIDED)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_proposal_takes_what_the_courts_own_template_takes(bare_court_at: CourtAt, tmp_path: Path, name: str) -> None:
+    draft, court = infer(sample_of(name)), bare_court_at(tmp_path)
+    if name in UNDECIDED:
+        with pytest.raises(IngestError) as refused:
+            load_template(draft.text)
+        assert refused.value.code == "template_undecided"
+    court.template(decided(draft), "/x")
+    upload = court.push(sample_of(name).read_bytes(), f"/x/{sample_of(name).name}")
+    expected = json.loads((SAMPLES / name / "expected.json").read_text(encoding="utf-8"))
+    left_out = {row for row, _ in expected["excluded"]}
+    wrong = {row for row, *_ in expected["errors"]} | left_out
+    assert upload.error is None
+    assert {error.row for error in court.errors(upload)} <= wrong
+    hearings = [event for event in expected.get("events", ()) if event.get("date")]
+    if hearings and name != "georgia":
+        assert upload.counts["events"].created >= len(hearings)
+
+
+READ_ALIKE = [
+    *("broken_bar.txt", "caret.exp", "carriage_return.txt", "comma.csv", "comma.csv.gz", "cp1252.csv", "fixed.txt"),
+    *("header_line.csv", "latin1.txt", "pipe.txt", "pipe_named.csv", "preamble_told.txt", "semicolon.csv", "tab.txt"),
+    *("tilde.txt", "trailer.txt", "utf16.txt", "utf16_be_unmarked.csv", "utf8_mark.csv", "workbook.xlsx"),
+    "workbook.zip",
+]
+
+
+@pytest.mark.parametrize("name", READ_ALIKE)
+def test_the_same_list_is_found_however_it_is_written(bare_court_at: CourtAt, tmp_path: Path, name: str) -> None:
+    draft = infer(FORMATS / name)
+    assert columns_of(draft) == {
+        "client.reference": "Party ID",
+        "client.last_name": "Last Name",
+        "client.first_name": "First Name",
+        "case.number": "Case Number",
+        "event.date": "Hearing Date",
+        "event.time": "Hearing Time",
+        "event.notes": "Note",
+    }
+    assert draft.undecided == ()
+    court = bare_court_at(tmp_path)
+    court.template(draft.text, "/x")
+    upload = court.push((FORMATS / name).read_bytes(), f"/x/{name}")
+    bad = {"workbook.xlsx": 1, "workbook.zip": 1}.get(name, 0)  # one cell there holds a date with a time
+    assert (upload.error, upload.error_rows) == (None, bad)
+
+
+def test_names_under_names_are_put_together() -> None:
+    draft = infer(FORMATS / "merged_headings.xlsx")
+    assert tomllib.loads(draft.text)["file"]["header_rows"] == 2
+    assert columns_of(draft)["client.last_name"] == "Defendant Last"
+
+
+@pytest.mark.parametrize("path", sorted(FORMATS.iterdir()), ids=lambda path: path.name)
+def test_any_file_gives_a_template_or_a_sentence(path: Path) -> None:
+    with suppress(IngestError):
+        tomllib.loads(infer(path).text)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["Case Number", "Hearing Date", "Phone", "", "03/04/2026", "9:00 AM", "CR-2026-1", '"', "TODO", "\x7f", "a\nb"]
+)
+
+
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=6), min_size=1, max_size=8), delimiter=st.sampled_from(",|\t^")
+)
+@settings(max_examples=60, deadline=None)
+def test_any_table_gives_a_template_that_can_be_read_or_a_sentence(rows: list[list[str]], delimiter: str) -> None:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter).writerows(rows)
+    any_bytes(out.getvalue().encode())
+
+
+@given(content=st.binary(max_size=300))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_give_a_template_that_can_be_read_or_a_sentence(content: bytes) -> None:
+    any_bytes(content)
+
+
+def any_bytes(content: bytes) -> None:
+    """A proposal is TOML, and is refused as a template for nothing but what it says is to be decided."""
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder) / "sample.csv"
+        sample.write_bytes(content)
+        try:
+            draft = infer(sample)
+        except IngestError:
+            return
+    tomllib.loads(draft.text)
+    if draft.undecided:
+        with pytest.raises(IngestError):
+            load_template(draft.text)
+    else:
+        load_template(draft.text)
+
+
+def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> None:
+    sample = tmp_path / "x.csv"
+    sample.write_text("Case Number,Hearing Date,Judge,Judge\nCR-1,03/16/2026,Oak,Elm\nCR-2,03/17/2026,Oak,Elm\n")
+    assert columns_of(infer(sample))["event.judge"] == 3
+
+
+def column(*values: str) -> Column:
+    return Column(np.arange(len(values), dtype=np.int32), values)
+
+
+@pytest.mark.parametrize(
+    ("values", "formats", "choices"),
+    [
+        (("03/16/2026", "04/20/2026"), ("%m/%d/%Y",), ()),
+        (("16/03/2026", "20/04/2026"), ("%d/%m/%Y",), ()),
+        (("03/04/2026", "05/06/2026"), (), ("%m/%d/%Y", "%d/%m/%Y")),
+        (("05/05/2026", "06/06/2026"), (), ("%m/%d/%Y", "%d/%m/%Y")),
+        (("03/16/2026", "16/03/2026"), (), ("%m/%d/%Y", "%d/%m/%Y")),
+        (("2026-03-04", "2026-05-06"), ("%Y-%m-%d",), ()),
+        (("20260304", "20260506"), ("%Y%m%d",), ()),
+        (("01/02/65", "03/04/70"), (), ("%m/%d/%y", "%d/%m/%y")),
+        (("4-Mar-2026", "6-May-2026"), ("%d-%b-%Y",), ()),
+    ],
+)
+def test_day_and_month_are_never_guessed(
+    values: tuple[str, ...], formats: tuple[str, ...], choices: tuple[str, ...]
+) -> None:
+    dated = look_at(column(*values)).dated
+    assert dated is not None
+    assert dated.formats == formats
+    assert set(dated.choices) >= set(choices)
+    assert bool(dated.choices) == bool(choices)
+
+
+def test_a_column_that_is_certain_decides_for_one_written_alike(tmp_path: Path) -> None:
+    sample = tmp_path / "x.csv"
+    sample.write_text("Case Number,Hearing Date,DOB\nCR-1,03/16/2026,01/02/1990\nCR-2,04/20/2026,03/04/1985\n")
+    draft = infer(sample)
+    assert draft.undecided == ()
+    assert "day and month as in another column" in draft.text
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ("crt_dt", "event.date"),
+        ("HearingDate", "event.date"),
+        ("Defendant First Name", "client.first_name"),
+        ("CASE_NBR", "case.number"),
+        ("Cause #", "case.number"),
+        ("Birth Date", "client.dob"),
+        ("Mobile", "contact.phone"),
+        ("E-Mail Address", "contact.email"),
+        ("Court Room", "event.room"),
+        ("Decription", "case.description"),
+        ("Attorney Email", None),
+        ("Bond Agent Phone", None),
+        ("Officer Code", None),
+    ],
+)
+def test_the_name_of_a_column_speaks(header: str, field: str | None) -> None:
+    named = [each.field for each in fields_named(header)]
+    assert named[:1] == ([field] if field else [])
+
+
+def test_no_value_of_a_cell_stands_in_a_proposal() -> None:
+    draft = infer(sample_of("odyssey-custom"))
+    assert not any(word in draft.text for word in ("Robin", "Reed", "555", "1001", "CR-1", "ana@"))
