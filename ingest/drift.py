@@ -16,7 +16,8 @@ from ingest.infer.contents import Contents, look_at
 from ingest.layout import Layout
 from ingest.limits import Limits
 from ingest.mapping import map_columns
-from ingest.mapping.plan import Plan
+from ingest.mapping.plan import Plan, described
+from ingest.natural import matched_fields
 from ingest.parse import read_cells
 from ingest.shape import Shape, day_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
@@ -118,6 +119,14 @@ def accept(
         raise IngestError(
             "conflict", f"The template cannot do without a column that is gone. {_briefly(error)}", _instead(error)
         ) from error
+    matched = sorted(gone & matched_fields(template))
+    if matched:
+        raise IngestError(
+            "conflict",
+            f"Records are matched by {described(template.columns[matched[0]])}, which is gone: each would be made a "
+            "second time.",
+            "Ask the court for the column, or add a template that matches by others ([match] in docs/templates.md).",
+        )
     old = known.spared if known is not None and known.version == version.id else frozenset()
     shape = Shape(
         upload.header if template.header else (),

@@ -209,7 +209,7 @@ def _note(conn: Connection, table: str, which: str, mark: str, names: Names) -> 
     sides = [_as_json("withdrawn_upload", "updated_upload"), _as_json(mark, ":upload" if back else "updated_upload")]
     before, after = (f"'{{' || {side} || '}}'" for side in sides)
     columns = "upload_id, kind, record_id, before, after"
-    told = f"SELECT :upload, '{table}', id, {before}, {after} FROM {table} WHERE {which}"
+    told = f"SELECT CAST(:upload AS TEXT), '{table}', id, {before}, {after} FROM {table} WHERE {which}"
     _do(conn, f"INSERT INTO changes ({columns}) {told}", names)
 
 

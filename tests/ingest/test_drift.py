@@ -16,7 +16,7 @@ from tests.ingest.court import Court
 NAMED = """
 name = "named"
 required = ["case.number", "event.date"]
-optional = ["contact.phone", "event.judge"]
+optional = ["contact.phone"]
 [columns]
 client.reference = "Party ID"
 contact.phone = ["Phone", "Cell"]
@@ -142,26 +142,26 @@ def test_the_first_file_of_a_template_is_compared_with_the_template(named: Court
     upload = named.push(without("Time"))
     assert upload.error is not None
     assert upload.error.code == "missing_column"
-    assert upload.expected == ("Party ID", "Case Number", "Date", "Time")
+    assert upload.expected == ("Party ID", "Case Number", "Date", "Time", "Judge")
     assert "missing" in receipt_text(upload, [])
 
 
 def test_what_is_gone_can_be_accepted_and_the_file_sent_again(named: Court) -> None:
     named.push(table(HEAD, ROW))
-    upload = named.push(without("Time"), "/upload/b.txt")
-    assert accepted(named, upload, "named") == ("event.time",)
-    again = named.push(without("Time"), "/upload/b.txt")
+    upload = named.push(without("Judge"), "/upload/b.txt")
+    assert accepted(named, upload, "named") == ("event.judge",)
+    again = named.push(without("Judge"), "/upload/b.txt")
     assert (again.status, again.error) == ("processed", None)
     assert notes(again, "is gone;") == []
-    assert notes(named.push(table(HEAD, ROW), "/upload/c.txt"), "New since") == ["New since the last file: 'Time'."]
+    assert notes(named.push(table(HEAD, ROW), "/upload/c.txt"), "New since") == ["New since the last file: 'Judge'."]
 
 
 def test_a_new_version_of_the_template_forgets_what_was_accepted(named: Court) -> None:
     named.push(table(HEAD, ROW))
-    accepted(named, named.push(without("Time"), "/upload/b.txt"), "named")
+    accepted(named, named.push(without("Judge"), "/upload/b.txt"), "named")
     with named.database.writing() as conn:
         inbox.add_template(conn, named.agency, NAMED + "# 2\n", named.at)
-    upload = named.push(without("Time"), "/upload/b.txt")
+    upload = named.push(without("Judge"), "/upload/b.txt")
     assert upload.error is not None
     assert upload.error.code == "drift"
 
@@ -171,9 +171,10 @@ def test_a_new_version_of_the_template_forgets_what_was_accepted(named: Court) -
     [
         (without("Case Number"), "cannot do without"),
         (without("Time", "TIME"), "Is 'TIME' meant for 'Time'?"),
+        (without("Time"), "Records are matched by 'Time'"),
         (table(("x", "y", "z"), ("1", "2", "3")), "does not look like a header"),
     ],
-    ids=["required", "alike", "no header"],
+    ids=["required", "alike", "matched", "no header"],
 )
 def test_what_the_template_needs_cannot_be_accepted_away(named: Court, content: str, sentence: str) -> None:
     named.push(table(HEAD, ROW))

@@ -26,6 +26,7 @@ from ingest.limits import Limits
 from ingest.parse import Column
 from ingest.template import load_template
 from tests.ingest.conftest import CourtAt
+from tests.ingest.test_samples import sent
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 FORMATS = SAMPLES / "formats"
@@ -146,9 +147,11 @@ UNDECIDED = {"anchorage-criminal", "anchorage-minor", "harris"}
 """Layouts of whose sample all dates can be read in two ways."""
 
 
-def sample_of(name: str) -> Path:
-    [file] = [path for path in (SAMPLES / name).iterdir() if path.name not in ("template.toml", "expected.json")]
-    return file
+def sample_of(name: str, folder: Path) -> Path:
+    """What the court sends, written into the folder."""
+    sample, content = sent(SAMPLES / name)
+    (folder / sample).write_bytes(content)
+    return folder / sample
 
 
 def infer(path: Path, name: str = "proposed") -> Draft:
@@ -172,8 +175,8 @@ def test_every_layout_is_reviewed() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_the_columns_of_a_layout_are_found(name: str) -> None:
-    draft = infer(sample_of(name))
+def test_the_columns_of_a_layout_are_found(tmp_path: Path, name: str) -> None:
+    draft = infer(sample_of(name, tmp_path))
     proposed = columns_of(Draft(decided(draft), ()))
     assert {field: proposed.get(field) for field in EXPECTED[name]} == EXPECTED[name]
     assert bool(draft.undecided) == (name in UNDECIDED)
@@ -181,13 +184,15 @@ def test_the_columns_of_a_layout_are_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_a_proposal_takes_what_the_courts_own_template_takes(bare_court_at: CourtAt, tmp_path: Path, name: str) -> None:
-    draft, court = infer(sample_of(name)), bare_court_at(tmp_path)
+    (tmp_path / "sent").mkdir()
+    sample, court = sample_of(name, tmp_path / "sent"), bare_court_at(tmp_path / "court")
+    draft = infer(sample)
     if name in UNDECIDED:
         with pytest.raises(IngestError) as refused:
             load_template(draft.text)
         assert refused.value.code == "template_undecided"
     court.template(decided(draft), "/x")
-    upload = court.push(sample_of(name).read_bytes(), f"/x/{sample_of(name).name}")
+    upload = court.push(sample.read_bytes(), f"/x/{sample.name}")
     expected = json.loads((SAMPLES / name / "expected.json").read_text(encoding="utf-8"))
     left_out = {row for row, _ in expected["excluded"]}
     wrong = {row for row, *_ in expected["errors"]} | left_out
@@ -341,6 +346,6 @@ def test_the_name_of_a_column_speaks(header: str, field: str | None) -> None:
     assert named[:1] == ([field] if field else [])
 
 
-def test_no_value_of_a_cell_stands_in_a_proposal() -> None:
-    draft = infer(sample_of("odyssey-custom"))
+def test_no_value_of_a_cell_stands_in_a_proposal(tmp_path: Path) -> None:
+    draft = infer(sample_of("odyssey-custom", tmp_path))
     assert not any(word in draft.text for word in ("Robin", "Reed", "555", "1001", "CR-1", "ana@"))
