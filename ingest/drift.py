@@ -107,6 +107,7 @@ def accept(
     if not stopped:
         assert known is not None  # noqa: S101 - it has lost columns
         return replace(known, lost=MappingProxyType({})), ()
+    _refuse_places(known, upload.header, template)
     if template.header and not template.headers & set(upload.header):
         raise IngestError(
             "conflict", "The first line of that file does not look like a header.", "Ask the court to export one."
@@ -133,10 +134,30 @@ def accept(
         len(upload.header),
         upload.file,
         day_of(upload.started_at),
+        kinds=known.kinds if known is not None else (),
         spared=old | gone,
         version=version.id,
     )
     return shape, tuple(sorted(gone))
+
+
+def _refuse_places(known: Shape | None, header: tuple[str, ...], template: Template) -> None:
+    """What the template reads by its position would be read as something else. Without a header, only more or fewer
+    columns can be accepted; what they hold is compared with the next file all the same."""
+    places = sorted({spec - 1 for spec in template.columns.values() if isinstance(spec, int)})
+    if known is None or not places:
+        return
+    if template.header:
+        other = [place for place in places if known.names[place : place + 1] != header[place : place + 1]]
+    else:
+        other = places if len(header) == known.width else []
+    if other:
+        raise IngestError(
+            "conflict",
+            f"The template reads column {other[0] + 1} by its position, and another one stands there now: its cells "
+            "would go into the wrong field.",
+            "Change the numbers: dropslot template show, then template add. Or ask the court for the old order.",
+        )
 
 
 def _instead(error: IngestError) -> str:
@@ -171,7 +192,8 @@ def _refuse_moved(known: Shape, shape: Shape, template: Template) -> None:
             f"The columns of the file are in another order than in the last one, {known.file} of {known.day}: "
             f"{'column' if len(moved) == 1 else 'columns'} {numbers}. The template reads them by their position, so no "
             "row was read.",
-            f"Export the file with the columns in the order of before. {_ACCEPT}",
+            "Export the file with the columns in the order of before. If it is to stay so, the operators here "
+            "must change the template.",
             known.columns,
             shape.columns,
         )

@@ -34,7 +34,7 @@ from ingest.check import key_names
 from ingest.databases import Rehearsal, writing
 from ingest.errors import ConfirmationNeeded, IngestError
 from ingest.inbox.arrivals import enter, find_arrival, settle
-from ingest.inbox.confirmation import overtake
+from ingest.inbox.confirmation import is_confirmed, overtake
 from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
 from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.shapes import find_shape, keep_shape
@@ -327,7 +327,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         error=no_good_rows(tally.codes) if not used else None,
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
-    if doubt and doubt.code not in arrival.confirmed.split():
+    if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):
         raise _HeldError(replace(upload, status=ArrivalState.AWAITING.value, error=doubt))
     if processing.replaces:
         skip.forget(conn, upload.agency_id, [upload.template])
@@ -339,7 +339,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     upload = _record(conn, upload, detail_of(upload))
     keep_errors(stage, upload.id)
     if used and processing.replaces:
-        overtake(conn, upload)
+        overtake(conn, upload, arrival)
     return upload
 
 

@@ -23,6 +23,7 @@ from ingest.answer import Upload
 from ingest.arrival import ArrivalState
 from ingest.databases import backend_of
 from ingest.errors import IngestError
+from ingest.inbox.shapes import forget_shape
 from ingest.inbox.uploads import find_upload, mark_undone, uploads_since
 from ingest.skip import forget
 
@@ -84,6 +85,7 @@ def undo(conn: Connection, upload_id: str, at: datetime) -> Undone:
     upload = replace(upload, status=UNDONE, undone_at=at, answered_at=None, notes=(*upload.notes, sentence))
     mark_undone(conn, upload)
     forget(conn, upload.agency_id)
+    forget_shape(conn, upload)
     settled = update(tables.arrivals).where(tables.arrivals.c.id == upload.arrival_id)
     conn.execute(settled.values(state=ArrivalState.UNDONE, detail=sentence))
     return Undone(upload, _by_name(put_back), _by_name(removed), since)
@@ -163,6 +165,19 @@ def _later() -> str:
         )
     for kind, references in _CHILDREN.items():
         for reference in references:
+            parent = _PARENTS[reference]
+            if kind != "contacts":
+                found.append(
+                    f"SELECT t.updated_upload, '{kind}', t.id FROM changes c "
+                    f"JOIN {kind} t ON t.{reference} = c.record_id WHERE c.upload_id = :upload AND c.kind = '{parent}' "
+                    "AND c.after LIKE '%withdrawn_upload__null%' "
+                    "AND t.withdrawn_upload IS NULL AND t.updated_upload <> :upload"
+                )
+            found.append(
+                f"SELECT p.withdrawn_upload, '{parent}', p.id FROM changes c JOIN {kind} t ON t.id = c.record_id "
+                f"JOIN {parent} p ON p.id = t.{reference} WHERE c.upload_id = :upload AND c.kind = '{kind}' "
+                "AND c.after LIKE '%withdrawn_upload__\"%' AND p.withdrawn_upload <> :upload"
+            )
             made = f"SELECT id FROM {_PARENTS[reference]} WHERE agency_id = :agency AND created_upload = :upload"
             found.append(
                 f"SELECT t.created_upload, '{kind}', t.id FROM {kind} t "
@@ -224,9 +239,11 @@ def _remove(conn: Connection, names: Mapping[str, str]) -> Counter[str]:
         for kind, reference in _BARE:
             conn.exec_driver_sql(f"CREATE INDEX undo_{kind}_{reference} ON {kind} ({reference})")
     counts: Counter[str] = Counter()
+    conn.execute(text("DELETE FROM moved_events WHERE upload_id = :upload"), names)
     for kind in _KINDS:
-        kept = f"DELETE FROM changes WHERE kind = '{kind}' AND record_id IN (SELECT id {made[kind]})"
-        conn.execute(text(kept), names)
+        for table in ("holders", "changes"):
+            kept = f"DELETE FROM {table} WHERE kind = '{kind}' AND record_id IN (SELECT id {made[kind]})"
+            conn.execute(text(kept), names)
         counts[kind] = conn.execute(text(f"DELETE {made[kind]}"), names).rowcount
     if parents:
         for kind, reference in _BARE:

@@ -4,12 +4,13 @@ Whoever calls these holds the lock of the agency's records (`record.records_of`)
 the same file.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from ingest.answer import Upload
-from ingest.arrival import SUCCEEDED, ArrivalState
+from ingest.answer import Counts, Upload
+from ingest.arrival import SUCCEEDED, Arrival, ArrivalState
 from ingest.errors import IngestError
 from ingest.inbox.uploads import find_upload
 from ingest.tables import arrivals, uploads
@@ -55,8 +56,26 @@ def awaiting_uploads(conn: Connection, agency_id: str | None = None) -> list[Upl
     return [upload for upload in found if upload is not None]
 
 
-def overtake(conn: Connection, upload: Upload) -> None:
-    """A newer snapshot was processed: older ones of its template that still wait can be confirmed no more."""
+def is_confirmed(conn: Connection, arrival: Arrival, code: str, counts: Mapping[str, Counts]) -> bool:
+    """Whether a person has let the file pass, and saw at least what it would withdraw now: others may have brought
+    more since."""
+    if code not in arrival.confirmed.split():
+        return False
+    query = select(uploads.c.id).where(uploads.c.arrival_id == arrival.id, uploads.c.status == CONFIRMED)
+    newest = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).scalar()
+    seen = find_upload(conn, newest) if newest else None
+    if seen is None:
+        return False
+    return all(kind in seen.counts and told.withdrawn <= seen.counts[kind].withdrawn for kind, told in counts.items())
+
+
+def overtake(conn: Connection, upload: Upload, arrival: Arrival) -> None:
+    """A newer snapshot was processed: older ones of its template that still wait can be confirmed no more.
+
+    What is run again is no newer for that.
+    """
+    if arrival.replay_of:
+        return
     for older in awaiting_uploads(conn, upload.agency_id):
         if older.template == upload.template and older.arrival_id < upload.arrival_id:
             told = f"A newer file of the same template, {upload.file}, was processed in the meantime."

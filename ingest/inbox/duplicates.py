@@ -1,6 +1,6 @@
 """Whether a file says nothing new, or comes too late to say anything."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exists, select
 
 from ingest.answer import Upload
 from ingest.arrival import Arrival, Profile
@@ -9,6 +9,7 @@ from ingest.inbox.arrivals import latest_success
 from ingest.inbox.confirmation import newest_success
 from ingest.inbox.uploads import find_upload
 from ingest.skip import current_index
+from ingest.tables import uploads
 from ingest.template import Processing
 
 
@@ -47,7 +48,8 @@ def _still_holds(conn: Connection, earlier: Upload, processing: Processing) -> b
     if not processing.replaces:
         return current_index(conn, earlier.agency_id, earlier.template) == earlier.id
     newest = newest_success(conn, earlier.agency_id)
-    return newest is not None and newest.id == earlier.id
+    since = select(exists().where(uploads.c.agency_id == earlier.agency_id, uploads.c.undone_at >= earlier.started_at))
+    return newest is not None and newest.id == earlier.id and not conn.execute(since).scalar()
 
 
 def refuse_overtaken(conn: Connection, arrival: Arrival, upload: Upload, processing: Processing) -> None:

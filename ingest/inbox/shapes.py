@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
+from ingest.answer import Upload
 from ingest.shape import Shape, read_shape
 from ingest.tables import shapes
 
@@ -20,3 +21,9 @@ def keep_shape(conn: Connection, agency_id: str, template: str, shape: Shape, at
     conn.execute(delete(shapes).where(shapes.c.agency_id == agency_id, shapes.c.template == template))
     values = {"agency_id": agency_id, "template": template, "shape": shape.write(), "changed_at": at}
     conn.execute(insert(shapes).values(values))
+
+
+def forget_shape(conn: Connection, upload: Upload) -> None:
+    """The columns of a file that is undone are expected of nobody."""
+    own = shapes.c.agency_id == upload.agency_id, shapes.c.template == upload.template
+    conn.execute(delete(shapes).where(*own, shapes.c.changed_at == upload.started_at))

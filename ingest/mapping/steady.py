@@ -29,14 +29,16 @@ def refuse_unsteady(
     gone, new = [then[name] for name in then if name not in now], [now[name] for name in now if name not in then]
     if gone:
         said = f"The file lacks {described(template.columns[gone[0]])}, which the file before had"
+        way = "If it cannot, a template that no longer maps it makes all records anew; undo what they were made by."
     elif new:
         said = f"The file has {described(template.columns[new[0]])}, which the file before lacked"
+        way = "If it is to stay so, take the column out of optional in the template, or do not map it."
     else:
         return
     raise IngestError(
         "unsteady_column",
         f"{said}. Records are matched by it: each would be made a second time.",
-        "Export the file as before. If it is to stay so, change the template: optional no more, or not mapped.",
+        f"Export the file as before. {way}",
     )
 
 

@@ -76,7 +76,7 @@ def merge_records(
     others, back = _has_others(stage.conn, agency_id, template), has_withdrawn(stage.conn, agency_id)
     if not (others or back or snapshot):
         return Outcome(merged)
-    contacts = ("contacts",) if stage.about or back or snapshot else ()  # else nobody can change them
+    contacts = ("contacts",) if stage.about or others or back or snapshot else ()  # else nobody can change them
     tables = (CLIENTS.table, CASES.table, PARTIES.table, *contacts, EVENTS.table, PAYMENTS.table)
     for sql in statements.find_children(tables):
         run.execute(sql)

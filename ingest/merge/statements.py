@@ -222,7 +222,9 @@ def hold_shared(table: str) -> str:
     """Before records are shared: whose they were alone is one of their holders; :template."""
     return (
         f"INSERT INTO holders (kind, record_id, template) SELECT '{table}', t.id, t.template FROM {table} t "
-        f"WHERE t.id IN (SELECT id FROM stage_{table}) AND t.template NOT IN (:template, '*')"
+        f"WHERE t.id IN (SELECT id FROM stage_{table}) AND t.template NOT IN (:template, '*') "
+        f"AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.kind = '{table}' AND h.record_id = t.id "
+        "AND h.template = t.template)"
     )
 
 

@@ -78,23 +78,27 @@ def test_what_cannot_be_promoted_is_a_sentence(pair: Dropslot, arguments: list[s
 def test_an_operator_accepts_a_shape_and_the_file_goes_through(quiet_court: Court) -> None:
     """The journey of a report whose columns have changed, at the command line."""
     dropslot, slug = quiet_court.dropslot, quiet_court.slug
+    own = dropslot.run("template", "show", slug, "odyssey-ecr").stdout.replace('"odyssey-ecr"', '"own"')
+    template = quiet_court.write("own.toml", own.replace('    "event.judge",\n', "").encode())
+    dropslot.run("template", "add", slug, template)
+    dropslot.run("profile", "add", slug, "own", "--template", "own", "--directory", "/upload/own")
     first = quiet_court.write("day1.txt", ecr(ecr_row(1), ecr_row(2)))
-    dropslot.run("ingest", first, "--agency", slug, "--profile", "nightly")
-    changed = ecr(ecr_row(1), ecr_row(3)).replace(b"First Name|", b"Forename|")
+    dropslot.run("ingest", first, "--agency", slug, "--profile", "own")
+    changed = ecr(ecr_row(1), ecr_row(3)).replace(b"Judge Name", b"Justice")
     second = quiet_court.write("day2.txt", changed)
-    tried = dropslot.run("template", "check", "odyssey-ecr", second, "--agency", slug, check=False)
+    tried = dropslot.run("template", "check", "own", second, "--agency", slug, check=False)
     assert (tried.returncode, "The last file, day1.txt" in tried.stdout) == (1, True)
-    stopped = dropslot.run("ingest", second, "--agency", slug, "--profile", "nightly", check=False)
+    stopped = dropslot.run("ingest", second, "--agency", slug, "--profile", "own", check=False)
     assert stopped.returncode == 1
     for said in (tried.stdout, stopped.stdout):
         lines = [line.split() for line in said.splitlines()]
-        assert ["First", "Name", "-", "missing"] in lines
-        assert ["-", "Forename", "new"] in lines
+        assert ["Judge", "Name", "-", "missing"] in lines
+        assert ["-", "Justice", "new"] in lines
     assert len(dropslot.json("record", "list", "clients", "--agency", slug)) == 2
-    said = dropslot.run("template", "accept", slug, "odyssey-ecr").stdout
-    assert "Nothing is read any more for client.first_name" in said
+    said = dropslot.run("template", "accept", slug, "own").stdout
+    assert "event.judge" in said
     assert "Send it again." in said
-    again = dropslot.json("ingest", second, "--agency", slug, "--profile", "nightly")
+    again = dropslot.json("ingest", second, "--agency", slug, "--profile", "own")
     assert (again["status"], again["counts"]["clients"]["created"]) == ("processed", 1)
-    done = dropslot.run("template", "accept", slug, "odyssey-ecr", check=False)
+    done = dropslot.run("template", "accept", slug, "own", check=False)
     assert (done.returncode, "nothing to accept" in done.stderr) == (1, True)

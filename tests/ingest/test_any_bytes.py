@@ -22,6 +22,8 @@ from tests.ingest.court import Court
 from tests.ingest.tables import Read, as_xlsx, packed, read
 from tests.ingest.test_formats import values
 
+pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
+
 HEADER = ("ID", "Name", "Case", "Date", "Time", "Status", "Phone", "Amount", "Due", "Court")
 MAPPED = """
 {file}
@@ -133,7 +135,7 @@ def answered(court: Court, name: str, content: bytes) -> Upload:
     return upload
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(FILES)),
     content=st.binary(max_size=200) | texts(),
@@ -190,7 +192,7 @@ WORDS = (
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     part=st.sampled_from(PARTS),
     edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.sampled_from(WORDS)), min_size=1, max_size=3),

@@ -219,6 +219,8 @@ def test_columns_that_have_moved_without_a_header_stop_the_file(placed: Court) -
     assert "columns 3, 4" in upload.error.message
     assert upload.expected[2] == "column 3 (date)"
     assert upload.header[2] == "column 3 (time)"
+    with pytest.raises(IngestError, match="would go into the wrong field"):
+        accepted(placed, upload, "placed")
 
 
 def test_a_few_bad_dates_do_not_stop_a_file_without_a_header(placed: Court) -> None:
@@ -234,6 +236,17 @@ def test_columns_by_position_under_a_header_must_keep_their_names(bare_court_at:
     upload = court.push(table(("ID", "Date", "Case", "Time"), ("1", "03/16/2026", "CR-1", "9:00 AM")), "/upload/b.txt")
     assert upload.error is not None
     assert (upload.error.code, upload.expected[1], upload.header[1]) == ("drift", "Case", "Date")
+    with pytest.raises(IngestError, match="would go into the wrong field"):
+        accepted(court, upload, "placed")
+
+
+def test_a_column_put_in_before_others_is_not_read_as_them_though_its_number_was_accepted(placed: Court) -> None:
+    placed.push(rows(*PLAIN))
+    other = (*PLAIN[:2], "z", *PLAIN[2:])
+    accepted(placed, placed.push(rows(*other), "/upload/b.txt"), "placed")
+    again = placed.push(rows(*other), "/upload/c.txt")
+    assert again.error is not None
+    assert again.error.code == "drift"
 
 
 def test_another_version_of_the_template_may_count_other_columns(placed: Court) -> None:

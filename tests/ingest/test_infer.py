@@ -28,6 +28,8 @@ from ingest.template import load_template
 from tests.ingest.conftest import CourtAt
 from tests.ingest.test_samples import sent
 
+pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 FORMATS = SAMPLES / "formats"
 
@@ -251,7 +253,7 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
 @given(
     rows=st.lists(st.lists(CELLS, min_size=2, max_size=6), min_size=1, max_size=8), delimiter=st.sampled_from(",|\t^")
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_table_gives_a_template_that_can_be_read_or_a_sentence(rows: list[list[str]], delimiter: str) -> None:
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter).writerows(rows)
@@ -259,7 +261,7 @@ def test_any_table_gives_a_template_that_can_be_read_or_a_sentence(rows: list[li
 
 
 @given(content=st.binary(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_bytes_give_a_template_that_can_be_read_or_a_sentence(content: bytes) -> None:
     any_bytes(content)
 

@@ -17,6 +17,7 @@ from ingest.limits import Limits
 from ingest.merge.search import Text
 from ingest.record import records_of
 from ingest.template import Processing, builtin_templates, load_template
+from ingest.undo import undo
 from tests.ingest.conftest import CourtAt
 from tests.ingest.court import Court, codes, ecr, row
 
@@ -408,7 +409,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(rows, min_size=2, max_size=4), method=st.sampled_from(["replace_all", "replace_template"]))
 def test_a_snapshot_leaves_what_it_would_leave_in_a_fresh_database(
     tmp_path_factory: pytest.TempPathFactory, files: list[list[str]], method: str, bare_court_at: CourtAt
@@ -460,3 +461,61 @@ def test_words_are_looked_for_in_one_row() -> None:
     assert not rows.names(["026"]), "it is a part of a word"
     assert not rows.names(["12", None])
     assert not rows.names([])
+
+
+def undo_upload(court: Court, upload: Upload) -> None:
+    with court.database.writing(records_of(court.agency)) as conn:
+        undo(conn, upload.id, court.at)
+
+
+@pytest.fixture
+def shared(bare_court_at: CourtAt, tmp_path: Path) -> Court:
+    """A court with a snapshot and an update of the same people."""
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot(name="whole"), "/whole")
+    court.template(ECR.replace("odyssey-ecr", "more"), "/more")
+    return court
+
+
+def test_after_an_undo_the_newest_snapshot_is_taken_again(shared: Court) -> None:
+    brought = shared.push(ecr(row()), "/more/a.txt")
+    both = ecr(row(), row("2", "CR-2"))
+    shared.push(both, "/whole/a.txt")
+    undo_upload(shared, brought)
+    assert len(hearings(shared)) == 1
+    assert shared.push(both, "/whole/a.txt").status == "processed"
+    assert len(hearings(shared)) == 2
+
+
+def test_who_held_a_record_that_an_undo_has_removed_is_forgotten(shared: Court) -> None:
+    shared.template(ECR.replace("odyssey-ecr", "other"), "/other")
+    first = shared.push(ecr(row()), "/other/a.txt")
+    shared.push(ecr(row()), "/more/a.txt")
+    undo_upload(shared, first)
+    shared.push(ecr(row()), "/other/b.txt")
+    assert shared.push(ecr(row()), "/more/b.txt").status == "processed"
+
+
+def test_a_withdrawn_number_comes_back_though_its_row_is_as_before(shared: Court) -> None:
+    old, new = row(phone="404-555-0101"), row(phone="404-555-0102")
+    shared.push(ecr(old, row("9", "CR-9")), "/whole/a.txt")
+    shared.push(ecr(old), "/more/a.txt")
+    shared.push(ecr(new, row("9", "CR-9")), "/whole/b.txt")
+    shared.push(ecr(old), "/more/b.txt")
+    with shared.database.reading() as conn:
+        numbers = {contact["value"] for contact in inbox.records(conn, "contacts", shared.agency)}
+    assert "+14045550101" in numbers
+
+
+def test_a_confirmation_is_for_what_was_seen(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot("replace_all", guard=10, name="whole"), "/whole")
+    court.template(ECR.replace("odyssey-ecr", "more"), "/more")
+    court.push(ecr(*people(20)), "/whole/a.txt")
+    held = court.push(ecr(*people(10)), "/whole/b.txt")
+    assert held.status == "awaiting_confirmation"
+    court.push(ecr(*people(30, 50)), "/more/a.txt")
+    again = run_again(court, held)
+    assert again.status == "awaiting_confirmation"
+    assert again.counts["events"].withdrawn == 40
+    assert run_again(court, again).status == "processed"

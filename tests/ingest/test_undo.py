@@ -323,7 +323,7 @@ rich_row = st.builds(
 files = st.lists(rich_row, max_size=4).map(lambda rows: rich(RICH_ROW, *rows))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=files, days=st.lists(files, min_size=1, max_size=3))
 def test_any_days_are_undone_and_done_again(bare_court_at: Any, tmp_path: Path, first: str, days: list[str]) -> None:
     court = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
@@ -342,7 +342,7 @@ def test_any_days_are_undone_and_done_again(bare_court_at: Any, tmp_path: Path, 
     assert told(court) == after
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nights=st.lists(st.tuples(files, st.booleans()), min_size=2, max_size=6))
 def test_a_file_that_was_undone_was_never_there(
     bare_court_at: Any, tmp_path: Path, nights: list[tuple[str, bool]]
