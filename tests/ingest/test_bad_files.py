@@ -12,6 +12,8 @@ from ingest.arrival import ArrivalState
 from ingest.limits import Limits
 from tests.ingest.court import HEADER, Court, codes, ecr, row
 
+pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
+
 
 @pytest.mark.parametrize(
     ("content", "code", "says"),

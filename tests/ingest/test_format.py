@@ -16,6 +16,8 @@ from ingest.outline import open_outline
 from tests.ingest.court import HEADER, Court, codes, ecr, row
 from tests.ingest.tables import as_fixed, as_xlsx, read
 
+pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
+
 
 def test_nothing_need_be_said() -> None:
     assert read_format({}) == FileFormat()

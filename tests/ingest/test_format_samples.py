@@ -9,6 +9,8 @@ from ingest.errors import IngestError
 from ingest.format import KEYS, read_format
 from tests.ingest.tables import read
 
+pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
+
 FOLDER = Path(__file__).parents[1] / "samples" / "formats"
 NAMES = sorted(path.name.removesuffix(".json") for path in FOLDER.glob("*.json"))
 

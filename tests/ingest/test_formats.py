@@ -38,7 +38,7 @@ quoted = st.text(alphabet=st.sampled_from("aé\"|,\t\n ';^x~"), max_size=6) | st
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     delimiter=st.sampled_from("|,\t;^~ :¦§"),

@@ -19,6 +19,8 @@ from ingest.limits import Limits
 from tests.ingest.tables import as_xlsx, read
 from tests.ingest.test_format_samples import FOLDER, NAMES
 
+pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
+
 SMALL = Limits(unpacked_freely=1 << 20, sheet_memory=512 << 20, sheet_seconds=20)
 BILLION = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>"""
 
@@ -211,7 +213,7 @@ FORMS = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(NAMES),
     form=st.sampled_from(FORMS),
@@ -225,7 +227,7 @@ def test_samples_with_damage_give_rows_or_a_sentence(file: Path, name: str, form
     _read_or_told(file, content, form)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=200)
     | st.builds(

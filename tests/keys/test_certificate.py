@@ -127,7 +127,7 @@ def test_a_certificate_of_a_weak_key_is_refused(folder: Path) -> None:
         sign(folder, pair="weak")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 2000), byte=st.integers(0, 255), cut=st.integers(0, 4), junk=st.binary(max_size=8))
 def test_whatever_was_done_to_a_certificate_it_is_read_or_refused(
     folder: Path, place: int, byte: int, cut: int, junk: bytes

@@ -244,14 +244,14 @@ def test_other_private_keys_are_recognised_by_their_first_words(pasted: str) -> 
     assert "PRIVATE key" in refused(b"\xff\xfe" + pasted.lstrip("\ufeff").encode("utf-16-le")).message
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_key_or_a_refusal(data: bytes) -> None:
     key_or_refusal(data)
     key_or_refusal(data.decode("latin-1"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from([LINE, RSA.openssh(), ECDSA.openssh(), rfc4716("Comment: a")]), st.data())
 def test_any_change_to_a_good_file_gives_a_key_or_a_refusal(good: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(good)))
@@ -259,7 +259,7 @@ def test_any_change_to_a_good_file_gives_a_key_or_a_refusal(good: str, data: st.
     key_or_refusal(good[:at] + data.draw(st.text(max_size=20)) + good[until:])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from([ED25519, ECDSA, RSA]), st.data())
 def test_any_change_to_a_blob_gives_another_key_or_a_refusal(key: PublicKey, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(key.blob)))

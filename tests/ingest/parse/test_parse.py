@@ -74,7 +74,7 @@ def test_a_table_comes_back_as_it_was(
     assert rows == list(zip(lines, table, strict=True))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet='ab"|\n', max_size=60), limits=st.sampled_from([LIMITS, TINY]))
 @example('a|"b\nc"|d\n', LIMITS)
 @example('a"b|c\n"a"b|c\na|"b"\n', LIMITS)

@@ -137,7 +137,7 @@ class HotWire:
 class HotChannel(Channel):
     """Gives its data to whoever attaches itself."""
 
-    unsent, room = 0, 2**31
+    unsent, room, packet_size = 0, 2**31, 0  # so that answers are written here
 
     def __init__(self, writer: "Writer") -> None:
         self.sink: HotHandler | None = None

@@ -37,8 +37,8 @@ quietly = [
     HealthCheck.filter_too_much,
 ]
 steady = settings(deadline=None, suppress_health_check=quietly, phases=(Phase.reuse, Phase.generate, Phase.shrink))
-often = settings(steady, max_examples=300)
-sometimes = settings(steady, max_examples=40)
+often = settings(steady, max_examples=150)
+sometimes = settings(steady, max_examples=25)
 
 
 class Neighbour:
