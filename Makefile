@@ -60,8 +60,8 @@ fuzz: fuzz-tools ## Throw packets at the SFTP handler, guided by coverage (FUZZ_
 	@$(BIN)/python -m tests.server.sftp.fuzz_packets -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/ -verbosity=0 -print_final_stats=1 $(FUZZ_FLAGS)
 
 lock: ## Renew the locked dependencies (needs uv)
+	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build --extra aws --extra dev -o requirements-dev.lock pyproject.toml
 	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build -o requirements.lock pyproject.toml
-	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build --extra dev -o requirements-dev.lock pyproject.toml
 
 clean: ## Remove the environment and the demonstration's data
 	rm -rf $(VENV) dropslot-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .fuzz

@@ -1,0 +1,1 @@
+"""What goes out to agencies: reports and scheduled exports."""

@@ -1,0 +1,1 @@
+"""When something is due: slots in local time, each claimed once over all nodes."""
