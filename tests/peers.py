@@ -1,7 +1,7 @@
 """Real peers on loopback for what goes out to servers: OpenSSH's sshd, SeaweedFS as a bucket, and a wire between.
 
-Each is a context manager; a module takes one for all its tests with a fixture of scope `module`. What is started here is
-stopped by its own id, and dies with the tests whoever kills them.
+Each is a context manager; a module takes one for all its tests with a fixture of scope `module`. What is started here
+is stopped by its own id, and dies with the tests whoever kills them.
 """
 
 import asyncio
@@ -67,7 +67,8 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         with contextlib.suppress(OSError):
             socket.create_connection((LOOPBACK, port), 1).close()
             return
-        assert process.poll() is None and time.monotonic() < until, log.read_text()
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
         time.sleep(0.02)
 
 
@@ -257,8 +258,8 @@ def _signed(bucket: Bucket, path: str) -> dict[str, str]:
 class Wire:
     """A proxy to `target` (a port of loopback) on `port`, whose faults can be set at any time.
 
-    `delay` is in seconds, for each piece that comes back; `cut_after` cuts each connection after so many bytes have come
-    back, counted from `reset()`; `silent` swallows what comes back; `carried` counts bytes.
+    `delay` is in seconds, for each piece that comes back; `cut_after` cuts each connection after so many bytes have
+    come back, counted from `reset()`; `silent` swallows what comes back; `carried` counts bytes.
     """
 
     target: int
