@@ -108,7 +108,7 @@ def said(reason: str) -> str:
 
 def _refused_login(server: Server) -> AppError:
     if SecretField.PRIVATE_KEY in server.sealed:
-        hint = "Check that the key's public half is among that user's keys there, and how the user is spelt (case matters)."
+        hint = "Check that its public half is among that user's keys there, and how the user is spelt (case matters)."
         return AppError(Code.DENIED, f"{place_name(server)} refused the key of {server.username}.", hint)
     hint = "Check user (case matters) and password; some servers take keys only."
     return AppError(Code.DENIED, f"{place_name(server)} refused the password of {server.username}.", hint)
