@@ -39,6 +39,7 @@ def examine(state: State) -> list[Finding]:
         Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}"),
         Finding("database", True, state.database.describe()),
         _disk(state),
+        _master_key(state),
         *_host_keys(state),
         *_agencies(state),
         *_servers(state),
@@ -53,6 +54,15 @@ def _disk(state: State) -> Finding:
     free = shutil.disk_usage(state.settings.data).free
     sentence = f"{state.settings.data} has {free / GIB:.1f} GiB free"
     return Finding("disk", free >= LEAST_FREE, sentence, "Free some space: a full disk refuses uploads.")
+
+
+def _master_key(state: State) -> Finding:
+    masters = state.masters
+    sentence = f"{masters.cipher().key_id} in {masters.place}"
+    if masters.under_way:
+        hint = "Both keys open what they sealed. Bring it to its end: dropslot key rotate-master"
+        return Finding("master key", False, f"{sentence}; its replacement did not come to its end", hint)
+    return Finding("master key", True, sentence)
 
 
 def _host_keys(state: State) -> Iterator[Finding]:
