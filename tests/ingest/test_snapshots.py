@@ -293,6 +293,81 @@ def test_a_row_that_cannot_be_read_at_all_spares_whom_it_may_mean(bare_court_at:
             assert list(conn.execute(text(query), {"name": name}).scalars()) == left, folder
 
 
+def contacts(court: Court) -> list[str]:
+    """Their values."""
+    return [value for _, _, value in live(court)["contacts"]]
+
+
+def test_nobodys_phone_vanishes_since_its_cell_had_a_typo(nightly: Court) -> None:
+    usual = [
+        row("1", "CR-1", phone="404-555-0101", email="a@example.com"),
+        row("2", "CR-2", phone="404-555-0102"),
+        row("3", "CR-3", phone="404-555-0103"),
+    ]
+    nightly.push(ecr(*usual))
+    typo = row("1", "CR-1", phone="404-555-01O1", email="b@example.com")
+    upload = nightly.push(ecr(typo, row("2", "CR-2"), usual[2]))
+    assert (upload.warning_rows, upload.counts["contacts"].withdrawn) == (1, 1)
+    assert contacts(nightly) == ["a@example.com", "b@example.com", "+14045550101", "+14045550103"]
+    nightly.push(ecr(row("1", "CR-1", phone="404-555-0111", email="b@example.com"), usual[2]))
+    assert contacts(nightly) == ["b@example.com", "+14045550111", "+14045550103"], "it was no hold for ever"
+
+
+def test_only_the_person_with_the_typo_keeps_old_phones(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\nclient.reference = "id"\ncontact.phone = "cell"\ncase.number = "no"\n'
+        '[[party]]\ncolumns.client.reference = "aid"\ncolumns.contact.phone = "aphone"\n'
+        'constants.case.role = "Attorney"\n[processing]\nmethod = "replace_template"\nguard = 100',
+        "/upload",
+    )
+    head = "id,cell,no,aid,aphone\n"
+    court.push(f"{head}1,404-555-0101,X1,A1,404-555-0201\n2,404-555-0102,X2,A2,404-555-0202\n")
+    court.push(f"{head}1,,X1,A1,404-555\n2,4045,X2,A2,\n")
+    assert contacts(court) == ["+14045550102", "+14045550201"]
+
+
+@pytest.mark.parametrize("who", ["id", ""])
+def test_no_payment_vanishes_since_its_cell_had_a_typo(bare_court_at: CourtAt, tmp_path: Path, who: str) -> None:
+    court = bare_court_at(tmp_path / "court")
+    client = f'client.reference = "{who}"' if who else ""
+    court.template(
+        f'name = "t"\n[columns]\n{client}\ncase.number = "no"\n'
+        'payment.amount = "owed"\npayment.due_date = "due"\n'
+        '[processing]\nmethod = "replace_template"\nguard = 100',
+        "/upload",
+    )
+    court.push("id,no,owed,due\n1,X1,10.00,04/01/2026\n2,X2,20.00,04/01/2026\n3,X3,30.00,\n4,X4,40.00,\n")
+    court.push("id,no,owed,due\n1,X1,10.00,04/31/2026\n2,X2,,\n3,X3,3o,\n4,X4,,\n")
+    with court.database.reading() as conn:
+        left = conn.execute(text("SELECT amount FROM payments WHERE withdrawn_upload IS NULL ORDER BY 1"))
+        assert list(left.scalars()) == [1000, 3000]
+
+
+def test_the_guard_looks_at_contacts(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot(guard=30), "/upload")
+    with_phone = [row(str(i), f"CR-{i}", "04/16/2026", phone=f"404-555-{i:04}") for i in range(1, 11)]
+    over = [row(str(i), f"CR-{i}", "03/02/2026", phone=f"404-555-{i:04}") for i in range(20, 40)]
+    court.push(ecr(*with_phone, *over))
+    held = court.push(ecr(*(row(str(i), f"CR-{i}", "04/16/2026") for i in range(1, 11))))
+    assert held.error is not None
+    assert held.error.message.startswith("The file would withdraw 10 of 10 contacts (100 %);")
+    assert court.push(ecr(*with_phone[:7], *(row(str(i), f"CR-{i}", "04/16/2026") for i in range(8, 11)))).error is None
+
+
+def test_the_guard_tells_how_many_hearings_seem_moved(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot(guard=30), "/upload")
+    court.push(ecr(*people(10)))
+    held = court.push(ecr(*people(6, date="04/20/2026"), *people(3, 6)))
+    assert held.error is not None
+    assert "withdraw 7 of 10 events (70 %)" in held.error.message
+    assert held.error.message.endswith(
+        "6 hearings seem to be moved: the file has another date for the same person and case."
+    )
+
+
 OTHER = (
     'name = "other"\n[columns]\nclient.reference = "id"\ncase.number = "no"\nevent.date = "day"\nevent.time = "time"\n'
     'contact.email = "mail"\n'
