@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +29,10 @@ _NUMBERS = (
 )
 
 
-def record_upload(conn: Connection, upload: Upload) -> None:
-    """Keep an upload; it has not been answered yet."""
+def record_upload(conn: Connection, upload: Upload) -> Upload:
+    """Keep an upload; it has not been answered yet. The upload as it is kept: it may name the one that a person has
+    confirmed, which names it as well and is to be answered anew."""
+    upload = _linked(conn, upload)
     values = {name: getattr(upload, name) for name in (*_PLAIN, *_NUMBERS)}
     values["counts"] = json.dumps({kind: vars(counts) for kind, counts in upload.counts.items()})
     values["header"], values["notes"] = json.dumps(upload.header), json.dumps(upload.notes)
@@ -38,6 +41,21 @@ def record_upload(conn: Connection, upload: Upload) -> None:
         values |= {f"error_{name}": getattr(upload.error, name) for name in ("code", "message", "hint")}
     changed = select(func.count()).where(tables.changes.c.upload_id == upload.id).scalar_subquery()
     conn.execute(insert(uploads).values(values | {"changed": changed}))
+    return upload
+
+
+def _linked(conn: Connection, upload: Upload) -> Upload:
+    query = select(uploads.c.id, uploads.c.notes).where(uploads.c.arrival_id == upload.arrival_id)
+    confirmed = query.where(uploads.c.status == "confirmed").order_by(uploads.c.id.desc()).limit(1)
+    before = conn.execute(confirmed).first()
+    if before is None:
+        return upload
+    notes = [*json.loads(before.notes), f"It was run again as upload {upload.id}."]
+    renewed = update(uploads).where(uploads.c.id == before.id)
+    conn.execute(renewed.values(notes=json.dumps(notes), answered_at=None))
+    return replace(
+        upload, notes=(*upload.notes, f"A person has confirmed the file; it had waited as upload {before.id}.")
+    )
 
 
 def find_upload(conn: Connection, upload_id: str) -> Upload | None:
@@ -68,9 +86,11 @@ def list_uploads(conn: Connection, agency_id: str | None = None, limit: int | No
     return [_upload(row) for row in conn.execute(query)]
 
 
-def unanswered(conn: Connection) -> list[Upload]:
-    """Uploads whose receipt was not delivered yet, the oldest first."""
+def unanswered(conn: Connection, arrival_id: str | None = None) -> list[Upload]:
+    """Uploads (of this arrival) whose receipt was not delivered yet, the oldest first."""
     query = select(uploads).where(uploads.c.answered_at.is_(None)).order_by(uploads.c.id)
+    if arrival_id is not None:
+        query = query.where(uploads.c.arrival_id == arrival_id)
     return [_upload(row) for row in conn.execute(query)]
 
 
