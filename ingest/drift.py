@@ -19,11 +19,10 @@ from ingest.mapping import map_columns
 from ingest.mapping.plan import Plan, described
 from ingest.natural import matched_fields
 from ingest.parse import read_cells
-from ingest.shape import Shape, day_of, kind_of
+from ingest.shape import STOPPED, Shape, day_of, kind_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
 
 CODE = "drift"
-STOPPED = (CODE, "missing_column")
 _LOOKED_AT = 500
 _FEWEST = 5
 _CERTAIN = ("date", "datetime", "time", "email")

@@ -8,6 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+STOPPED = ("drift", "missing_column")
+"""Codes of files that were not taken for their columns."""
 _POSITION = re.compile(r"(column \d+)(?: \((\w+)\))?")
 
 

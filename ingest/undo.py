@@ -117,7 +117,8 @@ def _refuse_settled(upload: Upload) -> None:
             "To undo what its content did, name the upload of the file that it repeats: dropslot upload list",
         )
     if upload.status not in ("processed", "partially_processed"):
-        raise IngestError("conflict", f"It is {upload.status} and has changed nothing, so there is nothing to undo.")
+        status = upload.status.replace("_", " ")
+        raise IngestError("conflict", f"It is {status} and has changed nothing, so there is nothing to undo.")
 
 
 def _refuse_unrecorded(conn: Connection, names: Mapping[str, str]) -> None:

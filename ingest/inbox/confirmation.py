@@ -98,7 +98,8 @@ def _find_awaiting(conn: Connection, upload_id: str) -> Upload:
         raise IngestError("not_found", f"There is no upload {upload_id}.", "See: dropslot upload list")
     if upload.status != _AWAITING:
         why = f" {upload.error.message}" if upload.error else ""
-        raise IngestError("conflict", f"The upload {upload_id} is {upload.status} and waits for nobody.{why}")
+        status = upload.status.replace("_", " ")
+        raise IngestError("conflict", f"The upload {upload_id} is {status} and waits for nobody.{why}")
     return upload
 
 

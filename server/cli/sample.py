@@ -49,9 +49,13 @@ def infer(
     with _within_reach(sample) as path:
         draft = infer_template(path, name or _named(sample), Limits(file=settings.file_limit), now().year)
     if as_json:
-        print_json({"template": draft.text, "undecided": list(draft.undecided)})
-    else:
-        say(draft.text.rstrip())
+        print_json(
+            {"template": draft.text, "undecided": list(draft.undecided), "warnings": list(draft.warnings)},
+        )
+        return
+    say(draft.text.rstrip())
+    for sentence in (*(f"To be decided: {each}" for each in draft.undecided), *draft.warnings):
+        typer.echo(sentence, err=True)  # beside the template, which may go to a file
 
 
 def _named(sample: Path) -> str:

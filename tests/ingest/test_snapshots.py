@@ -229,7 +229,14 @@ def test_a_confirmed_file_runs_as_a_new_upload_and_only_once(nightly: Court) -> 
     with nightly.database.reading() as conn:
         old = inbox.find_upload(conn, held.id)
         assert old is not None
-        assert (old.status, old.answered_at is None) == ("confirmed", False)
+        assert (old.status, old.answered_at) == ("confirmed", None), "its receipt names the one that followed"
+        assert old.notes == (f"It was run again as upload {upload.id}.",)
+        assert upload.notes[-1] == f"A person has confirmed the file; it had waited as upload {held.id}."
+        assert inbox.find_upload(conn, upload.id) == upload
+    text_ = receipt_text(old, [])
+    assert f"run again as upload {upload.id}" in text_
+    assert "confirm or reject" not in text_
+    with nightly.database.reading() as conn:
         assert [waiting.id for waiting in inbox.unanswered(conn)] != []
     with pytest.raises(Exception, match="waits for nobody"), nightly.database.writing() as conn:
         inbox.reject_upload(conn, held.id, "")
