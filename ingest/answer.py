@@ -61,7 +61,7 @@ class Counts:
     """What became of the distinct records of one kind that a file names.
 
     A snapshot has `withdrawn` those that it no longer names; `restored` were withdrawn and came back; `moved` hearings
-    are among both the created and the withdrawn ones.
+    are among both the created and the withdrawn ones, or, where one is known by its reference, among the updated ones.
     """
 
     created: int = 0

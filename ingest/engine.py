@@ -324,7 +324,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         excluded=left,
         error_rows=tally.error_rows,
         warning_rows=tally.warning_rows,
-        counts=counts_of(reading.known, fresh, outcome, stage),
+        counts=counts_of(reading.known, fresh, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None

@@ -601,3 +601,34 @@ def test_a_confirmation_is_for_what_was_seen(bare_court_at: CourtAt, tmp_path: P
     assert again.status == "awaiting_confirmation"
     assert again.counts["events"].withdrawn == 40
     assert run_again(court, again).status == "processed"
+
+
+@pytest.mark.parametrize("method", ["update", "replace_template"])
+def test_a_hearing_with_a_reference_is_moved_when_its_date_changes(
+    bare_court_at: CourtAt, tmp_path: Path, method: str
+) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\ncase.number = "no"\nevent.reference = "ref"\nevent.date = "day"\n'
+        'event.time = "time"\nevent.notes = "notes"\n[match]\nevent = "reference"\n'
+        f'[processing]\nmethod = "{method}"\n',
+        "/upload",
+    )
+    head = "no,ref,day,time,notes\n"
+    court.push(f"{head}X1,1,04/16/2026,9:00 AM,a\nX2,2,04/16/2026,9:00 AM,a\nX3,3,04/16/2026,,a\nX4,4,04/16/2026,,a\n")
+    changed = 'local_date":  "x'
+    upload = court.push(
+        f"{head}X1,1,04/20/2026,1:30 PM,a\nX2,2,04/16/2026,10:00 AM,a\nX3,3,04/16/2026,9:00 AM,a\n"
+        f'X4,4,04/16/2026,,"""{changed}"""\n'
+    )
+    assert upload.counts["events"] == Counts(updated=4, moved=2)
+    with court.database.reading() as conn:
+        moved = inbox.moved_hearings(conn, upload.id)
+    assert [(each.case, each.old, each.new) for each in moved] == [
+        ("X1", "2026-04-16 09:00", "2026-04-20 13:30"),
+        ("X2", "2026-04-16 09:00", "2026-04-16 10:00"),
+    ]
+    assert "X1: 2026-04-16 09:00 -> 2026-04-20 13:30" in receipt_text(upload, [], moved)
+    undo_upload(court, upload)
+    with court.database.reading() as conn:
+        assert inbox.moved_hearings(conn, upload.id) == []
