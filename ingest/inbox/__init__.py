@@ -22,7 +22,7 @@ from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
 from ingest.inbox.order import taken_before
 from ingest.inbox.profiles import add_profile, find_profile, keep_profile, list_profiles, profile_by_id, remove_profile
-from ingest.inbox.shapes import find_shape, keep_shape
+from ingest.inbox.shapes import find_shape, keep_shape, stopped_uploads
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -73,6 +73,7 @@ __all__ = [
     "remove_profile",
     "rename_refused",
     "row_errors",
+    "stopped_uploads",
     "taken_before",
     "unanswered",
     "waiting",
