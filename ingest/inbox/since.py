@@ -16,7 +16,8 @@ from ingest.inbox.listing import COLUMNS, PARTIES, PARTY_COLUMNS, select_records
 from ingest.tables import changes, uploads
 
 ACTIVE, GONE, DELETED = "active", "withdrawn", "removed"
-_OWN = ("id", "state")
+STATE = "record_state"
+_OWN = ("id", STATE)
 
 TOLD: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -42,12 +43,12 @@ def records_since(conn: Connection, kind: str, agency_id: str, after: int | None
     if after is not None:
         yield from _deleted(conn, kind, agency_id, after)
     table = _TABLES[kind]
-    query = select_records(kind, agency_id).add_columns(table.c.withdrawn_upload.label("state"))
+    query = select_records(kind, agency_id).add_columns(table.c.withdrawn_upload.label(STATE))
     if after is not None:
         query = query.where(table.c.id.in_(_written(table, agency_id, after)))
     for row in conn.execution_options(yield_per=1000).execute(query):
         told = dict(row._mapping)
-        yield told | {"state": ACTIVE if told["state"] is None else GONE}
+        yield told | {STATE: ACTIVE if told[STATE] is None else GONE}
 
 
 def _written(table: Table, agency_id: str, after: int) -> Select[Any]:
@@ -65,7 +66,7 @@ def _deleted(conn: Connection, kind: str, agency_id: str, after: int) -> Iterato
     again = exists().where(table.c.id == r.record_id)  # SQLite gives the highest ids anew
     query = select(r.record_id, r.reference).where(r.agency_id == agency_id, r.sequence > after, r.kind == table.name)
     for row in conn.execute(query.where(told, ~again).order_by(r.record_id, r.id)).all():
-        yield dict.fromkeys(TOLD[kind]) | _name(kind, row.reference) | {"id": row.record_id, "state": DELETED}
+        yield dict.fromkeys(TOLD[kind]) | _name(kind, row.reference) | {"id": row.record_id, STATE: DELETED}
 
 
 def _name(kind: str, reference: str | None) -> dict[str, str | None]:
