@@ -21,6 +21,8 @@ from server.errors import AppError, Code
 AREA = "exports"
 BESIDE = ".exporting"
 """What the names of files end with that are being copied."""
+DEPTH = 40
+"""Folders below each other that are looked into; the door reads paths of 32 parts."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1024 * 1024
@@ -82,7 +84,7 @@ def look(home: Path, folder: Parts, known: Known) -> Sight:
 
 
 def search(home: Path, known: Known) -> Parts | None:
-    """The folder in /exports, however deep, that has the file under its name and with its content; None: none has."""
+    """The folder in or below /exports that has the file under its name and with its content; None: none has."""
     for folder, directory, names in _walk(home):
         if known.name in names and _look(directory, known) == Sight.THERE:
             return folder
@@ -121,7 +123,7 @@ def _open(home: Path, folder: Parts, make: bool = False) -> Iterator[int]:
 def _walk(home: Path) -> Iterator[tuple[Parts, int, set[str]]]:
     """All folders from /exports on, each with a descriptor and the names in it; those that vanish are left out.
 
-    However deep they lie: by renaming, an agency can nest folders deeper than Python may call itself.
+    By renaming, an agency can nest folders without end. Those that are too deep for any path of its own are left out.
     """
     folders: list[Parts] = [(AREA,)]
     while folders:
@@ -129,7 +131,8 @@ def _walk(home: Path) -> Iterator[tuple[Parts, int, set[str]]]:
         try:
             with _open(home, folder) as directory:
                 names, below = _names(directory)
-                folders += [(*folder, name) for name in below]
+                if len(folder) < DEPTH:
+                    folders += [(*folder, name) for name in below]
                 yield folder, directory, names
         except OSError as error:
             if error.errno not in (ENOTDIR, ELOOP) and not isinstance(error, FileNotFoundError):
