@@ -145,7 +145,7 @@ def run_scheduler(settings: Settings, child: Child) -> None:
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:
         rounds, exports = Rounds(state, log), ExportRounds(state, log)
-        beside = threading.Thread(target=exports.walk, args=(stopping,), name="exports")
+        beside = threading.Thread(target=exports.walk, args=(stopping,), name="exports", daemon=True)
         beside.start()
         tell_ready(child.ready_fd)
         rounds.walk(stopping)

@@ -41,9 +41,10 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class _Trouble:
-    """An export that has failed so often without success, and is let alone until then."""
+    """An export that has failed so often without success, the last time at `at`, and is let alone until then."""
 
     tries: int
+    at: datetime
     until: datetime
 
 
@@ -58,6 +59,7 @@ class ExportRounds:
         self._troubled: dict[str, _Trouble] = {}
         self._looked: dict[str, datetime] = {}
         self._seen: dict[str, Parts] = {}
+        self._unseen: set[str] = set()
         self._tidied: datetime | None = None
 
     def walk(self, stopping: threading.Event) -> None:
@@ -94,9 +96,11 @@ class ExportRounds:
 
     def _run(self, export: Export, slug: str, at: datetime) -> None:
         found = last_slot(export.schedule, export.since, at)
-        if found is None or self._is_troubled(export, at):
+        if found is None:
             return
         slot, missed = found
+        if self._is_troubled(export, slot.at, at):
+            return
         with self._guarded(export, slug, at):
             note = late_note(slot, missed, at)
             run = run_export(self._state, export.id, Task(slot, self._owner, at, note))
@@ -107,14 +111,12 @@ class ExportRounds:
                 )
 
     def _deliver(self, export: Export | None, slugs: dict[str, str], run: Run, at: datetime) -> None:
-        if export is None or self._is_troubled(export, at):
+        if export is None or self._is_troubled(export, run.started_at, at):
             return
         slug = slugs[export.agency_id]
         with self._guarded(export, slug, at):
             deliver(self._state, run, at)
-            self._troubled.pop(export.id, None)
-            with self._state.database.writing() as conn:
-                note_error(conn, export.id, None, at)
+            self._recover(export, at)
             self._log.info("export delivered", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
 
     def _look_after(self, export: Export, slug: str, run: Run, at: datetime) -> None:
@@ -124,18 +126,32 @@ class ExportRounds:
             return
         self._looked[run.id] = at
         with self._guarded(export, slug, at):
-            home, folder, file = self._state.settings.home(slug), parts_of(run.directory), known(run)
-            if look(home, folder, file) != Sight.GONE:
-                return
-            if look(home, self._seen.get(run.id, folder), file) == Sight.THERE:
-                return
-            elsewhere = search(home, file)
-            if elsewhere is not None:
-                self._seen[run.id] = elsewhere
-            elif put(home, folder, file, staging_of(self._state).place(run.id)) == Sight.THERE:
-                with self._state.database.writing() as conn:
-                    mark_run(conn, replace(run, copies=run.copies + 1))
-                self._log.info("export put back", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
+            self._keep_there(export, slug, run)
+            if export.id in self._unseen:
+                self._recover(export, at)
+            return
+        self._unseen.add(export.id)
+
+    def _keep_there(self, export: Export, slug: str, run: Run) -> None:
+        home, folder, file = self._state.settings.home(slug), parts_of(run.directory), known(run)
+        if look(home, folder, file) != Sight.GONE:
+            return
+        if look(home, self._seen.get(run.id, folder), file) == Sight.THERE:
+            return
+        elsewhere = search(home, file)
+        if elsewhere is not None:
+            self._seen[run.id] = elsewhere
+        elif put(home, folder, file, staging_of(self._state).place(run.id)) == Sight.THERE:
+            with self._state.database.writing() as conn:
+                mark_run(conn, replace(run, copies=run.copies + 1))
+            self._log.info("export put back", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
+
+    def _recover(self, export: Export, at: datetime) -> None:
+        """What has failed does so no more."""
+        self._troubled.pop(export.id, None)
+        self._unseen.discard(export.id)
+        with self._state.database.writing() as conn:
+            note_error(conn, export.id, None, at)
 
     def _tidy(self, exports: dict[str, Export], slugs: dict[str, str], at: datetime) -> None:
         """Delete files whose time is over, staged copies that nobody needs, and slots of long ago."""
@@ -163,9 +179,10 @@ class ExportRounds:
                 mark_run(conn, replace(run, removed_at=at))
         self._log.info("old exports removed", agency=slug, files=len(paths))
 
-    def _is_troubled(self, export: Export, at: datetime) -> bool:
+    def _is_troubled(self, export: Export, due: datetime, at: datetime) -> bool:
+        """Whether it is let alone; not with what has become due since it failed."""
         trouble = self._troubled.get(export.id)
-        return trouble is not None and at < trouble.until
+        return trouble is not None and at < trouble.until and due <= trouble.at
 
     @contextmanager
     def _guarded(self, export: Export, slug: str, at: datetime) -> Iterator[None]:
@@ -181,7 +198,7 @@ class ExportRounds:
             self._log.error("export failed", agency=slug, export=export.name, trace=trace(error))
             refused = AppError(Code.INTERNAL, "Internal error; the log tells more.")
         tries = self._troubled[export.id].tries + 1 if export.id in self._troubled else 1
-        self._troubled[export.id] = _Trouble(tries, at + min(FIRST_PAUSE * 2 ** min(tries - 1, 9), LONGEST_PAUSE))
+        self._troubled[export.id] = _Trouble(tries, at, at + min(FIRST_PAUSE * 2 ** min(tries - 1, 9), LONGEST_PAUSE))
         self._log.warning("export put off", agency=slug, export=export.name, code=refused.code, reason=refused.message)
         with self._state.database.writing() as conn:
             note_error(conn, export.id, refused, at)

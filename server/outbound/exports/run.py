@@ -144,6 +144,9 @@ def _free_name(conn: Connection, export: Export, stem: str) -> str:
 def deliver(state: State, run: Run, at: datetime) -> Run:
     """Put the file of a run where it belongs; may be done again. Raises `AppError` conflict, unavailable."""
     staged = staging_of(state).place(run.id)
+    if not staged.exists():
+        hint = "Have all records written once more: dropslot export run AGENCY NAME --everything"
+        raise AppError(Code.UNAVAILABLE, f"The file {run.file} was lost before it was delivered.", hint)
     with state.database.reading() as conn:
         home = state.settings.home(agency_by_id(conn, export_by_id(conn, run.export_id).agency_id).slug)
     if put(home, parts_of(run.directory), known(run), staged) == Sight.ALTERED:

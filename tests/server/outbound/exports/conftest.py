@@ -22,7 +22,7 @@ from server.agencies import Agency
 from server.logs import open_log
 from server.outbound.exports.plan import Shape, When, create_export
 from server.outbound.exports.rounds import ExportRounds
-from server.outbound.exports.store import Export, Run, export_by_id, list_runs
+from server.outbound.exports.store import Export, Run, export_by_id, list_exports, list_runs
 from server.services.provision import create_agency
 from server.state import State
 
@@ -66,6 +66,10 @@ class Office:
     def again(self, export: Export) -> Export:
         with self.state.database.reading() as conn:
             return export_by_id(conn, export.id)
+
+    def exports(self) -> list[Export]:
+        with self.state.database.reading() as conn:
+            return list_exports(conn, self.agency.id)
 
     def runs(self, export: Export) -> list[Run]:
         """The oldest first."""

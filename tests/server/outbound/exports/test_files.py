@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from server.outbound.exports import place
-from server.outbound.exports.place import Known, Sight, parts_of, put, remove, search
-from server.outbound.exports.plan import cancel_export
+from server.outbound.exports.place import DEPTH, Known, Sight, _walk, parts_of, put, remove, search
+from server.outbound.exports.plan import Shape, When, cancel_export, change_export
+from server.outbound.exports.run import Task, run_export
+from server.schedule.slots import Slot
 from tests.ingest.court import ecr, row
 from tests.server.outbound.exports.conftest import Office
 
@@ -132,6 +134,40 @@ def test_what_has_the_name_already_stays(office: Office, delivered: Path) -> Non
     assert office.rows(name)[0]["number"] == "CR-1"
 
 
+def test_a_home_that_cannot_be_read_is_told_until_it_can(office: Office, delivered: Path) -> None:
+    export = office.again(office.export("cases"))
+    clients = next(each for each in office.exports() if each.name == "clients")
+    delivered.unlink()
+    office.folder.rmdir()
+    office.folder.write_text("in the way")
+    office.go(minutes=10)
+    assert "is not a folder" in str(office.again(clients).error)
+    assert office.again(export).error is None
+    office.folder.unlink()
+    office.go(minutes=10)
+    assert office.again(clients).error is None
+    assert delivered.exists()
+
+
+def test_a_file_that_is_lost_before_it_is_delivered(office: Office, delivered: Path) -> None:
+    export = next(each for each in office.exports() if each.name == "clients")
+    (office.folder / "civil").write_text("in the way")
+    with office.state.database.writing() as conn:
+        change_export(conn, office.agency, "clients", When(), Shape(directory="/exports/civil"), office.at)
+    office.push(ecr(row("1"), row("2", "CR-2")))
+    office.go(days=1)
+    (office.state.settings.staging / office.runs(export)[-1].id).unlink()
+    (office.folder / "civil").unlink()
+    office.go(minutes=2)
+    assert "was lost before it was delivered" in str(office.again(export).error)
+    whole = Slot(office.at, "by hand")
+    assert run_export(office.state, export.id, Task(whole, "operator", office.at, whole=True))
+    office.go(minutes=30)
+    assert office.again(export).error is None
+    (name,) = os.listdir(office.folder / "civil")
+    assert [each["reference"] for each in office.rows(f"civil/{name}")] == ["1", "2"]
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     (tmp_path / "home").mkdir()
@@ -182,7 +218,7 @@ def test_where_files_cannot_be_without_a_name(home: Path, source: Path, monkeypa
 def test_folders_without_end_do_not_keep_anybody_busy(home: Path, source: Path) -> None:
     put(home, ("exports",), known(source), source)
     folder = os.open(home / "exports", os.O_RDONLY)
-    for depth in range(1500):
+    for depth in range(3 * DEPTH):
         if depth == 30:
             os.rename(home / "exports" / "x.csv", "x.csv", dst_dir_fd=folder)
         os.mkdir("d", dir_fd=folder)
@@ -194,6 +230,7 @@ def test_folders_without_end_do_not_keep_anybody_busy(home: Path, source: Path) 
     assert found is not None
     assert len(found) == 31
     assert len(remove(home, {"x.csv": known(source)})) == 1
+    assert len(list(_walk(home))) == DEPTH
 
 
 @pytest.mark.parametrize("directory", ["/exports", "exports/civil/", "/exports//a/b"])

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ingest import inbox
 from server.errors import AppError
 from server.outbound.exports.plan import Shape, When, cancel_export, change_export, pause_export, resume_export
+from server.services.provision import create_agency
 from tests.ingest.court import ecr, row
 from tests.server.outbound.exports.conftest import Office
 
@@ -27,7 +29,7 @@ def test_the_first_file_holds_all_and_the_next_one_what_is_new(office: Office) -
     office.push(ecr(row("1"), row("2", "CR-2", last="Cedar"), row("3", "CR-3")))
     office.go(days=1)
     (_, second) = office.files()
-    assert [each["reference"] for each in office.rows(second)] == ["3", "2"]
+    assert [each["reference"] for each in office.rows(second)] == ["2", "3"]
     office.go(days=1)
     third = office.files()[-1]
     assert (office.folder / third).read_bytes().count(b"\n") == 1
@@ -128,12 +130,23 @@ def test_a_number_that_is_given_anew_is_told_as_what_it_is(office: Office) -> No
     assert len({each["id"] for each in rows}) == len(rows)
 
 
+def test_a_number_that_another_agency_gets_is_told_as_removed(office: Office) -> None:
+    office.export()
+    only = office.push(ecr(row("1")))
+    office.go(days=1)
+    office.undo(only)
+    with office.state.database.writing() as conn:
+        other = create_agency(conn, office.state.settings.agencies, "other", "Other", "America/Phoenix", False)
+        inbox.add_profile(conn, other.id, "daily", "odyssey-ecr", at=office.at)
+    Office(office.state, other, office.log, office.at).push(ecr(row("2")))
+    office.go(days=1)
+    assert [(each["reference"], each["record_state"]) for each in office.rows(office.files()[-1])] == [("1", "removed")]
+
+
 def test_another_agency_is_not_told(office: Office) -> None:
     office.export()
     office.go(days=1)
     with office.state.database.writing() as conn:
-        from server.services.provision import create_agency
-
         other = create_agency(conn, office.state.settings.agencies, "other", "Other", "America/Phoenix", False)
     office.push(ecr(row("1")))
     stranger = Office(office.state, other, office.log, office.at)
