@@ -30,6 +30,7 @@ from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
+from server.outbound.exports.rounds import ExportRounds
 from server.settings import Settings, environment
 from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
@@ -143,9 +144,12 @@ def run_scheduler(settings: Settings, child: Child) -> None:
     log = open_log(settings.log_level)
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:
-        rounds = Rounds(state, log)
+        rounds, exports = Rounds(state, log), ExportRounds(state, log)
+        beside = threading.Thread(target=exports.walk, args=(stopping,), name="exports", daemon=True)
+        beside.start()
         tell_ready(child.ready_fd)
         rounds.walk(stopping)
+        beside.join()
 
 
 def load_host_keys(state: State) -> list[bytes]:

@@ -14,6 +14,7 @@ from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
 from server.mismatches import Mismatches
+from server.outbound.exports.store import list_exports
 from server.remotes.reach import fingerprint, refuse_untrusted
 from server.remotes.server import Kind
 from server.remotes.store import list_servers
@@ -54,6 +55,7 @@ def examine(state: State) -> list[Finding]:
         *_waiting(state),
         *_stopped(state),
         *_jobs(state),
+        *_exports(state),
         *_mismatches(state),
     ]
 
@@ -168,6 +170,19 @@ def _jobs(state: State) -> Iterator[Finding]:
     for job, reason in dead:
         hint = f"Mend the cause, then: dropslot arrival retry {job.subject}"
         yield Finding("job", False, f"arrival {job.subject} is parked after {job.attempts} tries ({reason})", hint)
+
+
+def _exports(state: State) -> Iterator[Finding]:
+    with state.database.reading() as conn:
+        slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        exports = list_exports(conn)
+    failing = [export for export in exports if export.error]
+    if exports and not failing:
+        yield Finding("exports", True, f"{len(exports)}, none has failed")
+    for export in failing:
+        slug = slugs[export.agency_id]
+        sentence = f"{export.name} of {slug} has failed since {export.error_at:%Y-%m-%d %H:%M} UTC: {export.error}"
+        yield Finding("export", False, sentence, export.error_hint or f"See: dropslot export show {slug} {export.name}")
 
 
 def _mismatches(state: State) -> Iterator[Finding]:

@@ -22,7 +22,9 @@ from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
 from ingest.inbox.order import taken_before
 from ingest.inbox.profiles import add_profile, find_profile, keep_profile, list_profiles, profile_by_id, remove_profile
+from ingest.inbox.sequence import draw_number, last_number
 from ingest.inbox.shapes import find_shape, keep_shape, stopped_uploads
+from ingest.inbox.since import TOLD, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -37,12 +39,14 @@ from ingest.inbox.uploads import (
 
 __all__ = [
     "COLUMNS",
+    "TOLD",
     "WITHDRAWN",
     "Change",
     "add_profile",
     "add_template",
     "awaiting_uploads",
     "confirm_upload",
+    "draw_number",
     "each_row_error",
     "find_arrival",
     "find_profile",
@@ -51,6 +55,7 @@ __all__ = [
     "find_upload",
     "keep_profile",
     "keep_shape",
+    "last_number",
     "list_arrivals",
     "list_profiles",
     "list_templates",
@@ -66,6 +71,7 @@ __all__ = [
     "record_partial",
     "record_upload",
     "records",
+    "records_since",
     "register",
     "register_all",
     "register_replay",

@@ -16,6 +16,7 @@ from server.cli import (
     ban,
     demo,
     doctor,
+    export,
     host_key,
     intake,
     key,
@@ -47,6 +48,7 @@ app.add_typer(servers.app, name="server")
 app.add_typer(arrival.app, name="arrival")
 app.add_typer(upload.app, name="upload")
 app.add_typer(record.app, name="record")
+app.add_typer(export.app, name="export")
 app.command("sweep")(intake.sweep)
 app.command("ingest")(intake.ingest)
 app.command("doctor")(doctor.doctor)
