@@ -17,6 +17,7 @@ from ingest.inbox.arrivals import (
     rename_refused,
     waiting,
 )
+from ingest.inbox.choice import Choice, choose, find_tie
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
@@ -48,15 +49,18 @@ __all__ = [
     "COLUMNS",
     "WITHDRAWN",
     "Change",
+    "Choice",
     "add_profile",
     "add_template",
     "awaiting_uploads",
+    "choose",
     "confirm_upload",
     "each_row_error",
     "find_arrival",
     "find_profile",
     "find_shape",
     "find_template",
+    "find_tie",
     "find_upload",
     "keep_profile",
     "keep_shape",

@@ -21,6 +21,7 @@ import server.db
 import server.intake.taken
 import server.queue.local
 import server.remotes.server
+import server.sync.tables
 from ingest.natural import natural_texts
 from server.db import Database, migrate, open_database
 from server.db.metadata import metadata
