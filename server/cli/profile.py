@@ -29,6 +29,7 @@ app = typer.Typer(
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
 NONE = "none"
+CLEARABLE = ("keyword", "blockword", "expect", "report", "report_directory")
 
 
 class Order(StrEnum):
@@ -112,7 +113,7 @@ def add(
     """Add a profile to an agency."""
     terms = _terms(context.params)
     with open_state(context.obj) as state, state.database.writing() as conn:
-        profile = create_profile(conn, agency, name, template, **terms)
+        profile = create_profile(conn, agency, name, **terms)
         document = _document(conn, profile)
     place = profile.directory if profile.server_id is None else f"{profile.directory} on {document['server']}"
     sentence = f"Profile {name}: files in {place} go through {template}."
@@ -161,15 +162,15 @@ def _terms(given: dict[str, Any]) -> dict[str, Any]:
     renamed = {"expect": "expected", "at": "cycle"}
     other = ("agency", "name", "every", "as_json")
     named = {key: value for key, value in given.items() if key not in other and value is not None}
-    terms = {renamed.get(key, key): None if value == NONE else _plain(value) for key, value in named.items()}
+    terms = {renamed.get(key, key): _plain(key, value) for key, value in named.items()}
     if given["every"] is not None:
         terms["cycle"] = f"every {given['every']} minutes"
-    if "template" in terms and given.get("name") and terms["template"] is None:
-        raise AppError(Code.INVALID, "A profile needs a template.")
     return terms
 
 
-def _plain(value: object) -> object:
+def _plain(key: str, value: object) -> object:
+    if key in CLEARABLE and value == NONE:
+        return None
     return str(value) if isinstance(value, StrEnum) else value
 
 
@@ -235,10 +236,8 @@ def _condition(conn: Connection, profile: Profile, agency: Agency) -> dict[str, 
 
 
 def _told(run: Run) -> dict[str, object]:
-    document = as_dict(run)
-    return {
-        key: value for key, value in document.items() if key not in ("agency_id", "profile_id", "place_id", "files")
-    }
+    hidden = ("agency_id", "profile_id", "place_id", "files", "arrivals")
+    return {key: value for key, value in as_dict(run).items() if key not in hidden}
 
 
 def _lines(document: dict[str, object], zone: ZoneInfo) -> Iterator[str]:

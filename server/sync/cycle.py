@@ -34,7 +34,7 @@ from server.sync.slots import Slots, watched
 
 T = TypeVar("T")
 Deliver = Callable[[Remote, Place, Agency, Profile], Awaitable[str | None]]
-"""Delivers a profile's report; the name of the file that it placed, None if there was nothing new. Raises `AppError`."""
+"""Delivers a profile's report; the name of the file, None if there was nothing new. Raises `AppError`."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Cycle:
             if one.is_taken:
                 continue
             try:
-                took = await self._bring_one(remote, one)
+                arrival_id, took = await self._bring_one(remote, one)
             except AppError as error:
                 self._note_failed(run, one, error)
                 if error.code is Code.UNAVAILABLE:
@@ -185,6 +185,7 @@ class Cycle:
             else:
                 run.note(one.file.path, "taken", "" if took else "An earlier cycle had brought it, and was cut off.")
                 run.size += one.file.size
+                run.arrivals.append(arrival_id)
 
     def _note_failed(self, run: Run, one: Found, error: AppError) -> None:
         if error.code is Code.CONFLICT:
@@ -196,8 +197,8 @@ class Cycle:
             run.note(one.file.path, "failed", str(error))
             run.fail(error)
 
-    async def _bring_one(self, remote: Remote, one: Found) -> bool:
-        """Whether it was brought now; an earlier cycle may have done it."""
+    async def _bring_one(self, remote: Remote, one: Found) -> tuple[str, bool]:
+        """The id of its arrival, and whether it was brought now; an earlier cycle may have done it."""
         tools, profile = self._tools, one.profile
         if one.file.size > tools.state.settings.file_limit:
             limit = tools.state.settings.file_limit
@@ -205,7 +206,7 @@ class Cycle:
         fresh = seen(profile, self._place.server.id, one.file)
         known, here = await asyncio.to_thread(begin_file, tools.state, tools.registrar, fresh)
         if here:
-            return False
+            return known.arrival_id or "", False
         tools.viewer.file(self._place, one.file)
         async with tools.slots.slot() as slot:
             with staged(tools.state, known) as target:
@@ -222,7 +223,7 @@ class Cycle:
                     why = f"It cannot be kept here ({(error.strerror or str(error)).lower()})."
                     raise AppError(Code.INTERNAL, why, "Free some space on the disk of the data directory.") from error
         tools.viewer.done(self._place, one.file)
-        return True
+        return known.arrival_id or "", True
 
     def _accept(self, known: Known, profile: Profile, target: Path) -> None:
         agency, origin = self._place.agencies[profile.agency_id], self._place.server.name

@@ -18,6 +18,8 @@ PATIENCE = timedelta(hours=24)
 MOST_REFUSALS = 3
 """So often a place may refuse us, or its settings be wrong, until it is parked: more tries may lock the account."""
 
+_TROUBLE = ("failing_since", "retry_at", "parked_at", "code", "error", "hint")
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -77,13 +79,15 @@ def note_failure(conn: Connection, place_id: str, error: AppError, at: datetime,
 def note_success(conn: Connection, place_id: str) -> None:
     """The place answers: nothing is held against it."""
     if standing_of(conn, place_id).failures:
-        resume(conn, place_id)
+        _keep(conn, place_id, {"failures": 0, **dict.fromkeys(_TROUBLE)})
 
 
-def resume(conn: Connection, place_id: str) -> Standing:
-    """Forget its failures: it is tried again at once."""
-    names = ("failing_since", "retry_at", "parked_at", "code", "error", "hint")
-    return _keep(conn, place_id, {"failures": 0, **dict.fromkeys(names)})
+def resume(conn: Connection, place_id: str, at: datetime) -> Standing:
+    """Somebody has mended it: it is tried again at once. Nothing happens to a place that is well."""
+    before = standing_of(conn, place_id)
+    if not before.failures:
+        return before
+    return _keep(conn, place_id, {"failures": 1, **dict.fromkeys(_TROUBLE), "retry_at": at})
 
 
 def forget_place(conn: Connection, place_id: str) -> None:

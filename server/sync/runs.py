@@ -30,7 +30,8 @@ class Run:
     """A run of a profile at a place, while it is made and afterwards. Counts are of files, `size` is bytes taken.
 
     `skipped` are new files that are not for this profile to take; what was taken before is in `saw` alone. `code`,
-    `error` and `hint` say what ended it early; `again_at` when to look again before the cycle says so.
+    `error` and `hint` say what ended it early; `again_at` when to look again before the cycle says so. `arrivals` are
+    those that it made, told to whoever made it and not kept.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Run:
     report: str | None = None
     files: list[FileNote] = field(default_factory=list)
     again_at: datetime | None = None
+    arrivals: list[str] = field(default_factory=list)
 
     def note(self, path: str, what: str, why: str) -> None:
         """Count a file, and name it while there is room."""
@@ -79,14 +81,20 @@ class Run:
 def keep_run(conn: Connection, run: Run) -> None:
     """Keep a run that has ended."""
     files = json.dumps([[note.path, note.what, note.why] for note in run.files])
-    conn.execute(insert(sync_runs).values({**vars(run), "files": files}))
+    values = {name: value for name, value in vars(run).items() if name != "arrivals"}
+    conn.execute(insert(sync_runs).values({**values, "files": files}))
 
 
-def list_runs(conn: Connection, profile_ids: list[str] | None = None, limit: int = 50) -> list[Run]:
-    """Runs, the newest first."""
+def list_runs(
+    conn: Connection, profile_ids: list[str] | None = None, limit: int = 50, eventful: bool = False
+) -> list[Run]:
+    """Runs, the newest first; `eventful`: only those in which anything happened."""
     query = select(sync_runs).order_by(sync_runs.c.started_at.desc(), sync_runs.c.id.desc()).limit(limit)
     if profile_ids is not None:
         query = query.where(sync_runs.c.profile_id.in_(profile_ids))
+    if eventful:
+        counts = sync_runs.c.took + sync_runs.c.waiting + sync_runs.c.failed + sync_runs.c.removed
+        query = query.where((counts > 0) | sync_runs.c.error.is_not(None) | sync_runs.c.report.is_not(None))
     return [_run(row) for row in conn.execute(query)]
 
 

@@ -81,7 +81,6 @@ class Syncer:
     async def _cycle(self, task: Task, by: str) -> list[Run]:
         began, cycle, error = time.monotonic(), Cycle(self._tools, task, by), None
         try:
-            _refuse_unknown_host(task.place)
             async with self._connected(task.place) as remote:
                 await cycle.work(remote)
         except AppError as caught:
@@ -156,14 +155,4 @@ class Syncer:
             report=run.report,
             code=run.code,
             seconds=round(seconds, 3),
-        )
-
-
-def _refuse_unknown_host(place: Place) -> None:
-    server = place.server
-    if not place.is_home and not server.usable:
-        raise AppError(
-            Code.DENIED,
-            f"The host key of the server {server.name} is {server.host_key_state}: nothing is exchanged with it.",
-            f"Look at it, and confirm it: dropslot server test {server.name}",
         )
