@@ -12,12 +12,12 @@ from types import MappingProxyType
 
 from ingest.answer import Upload
 from ingest.errors import IngestError
+from ingest.identity import matched_fields
 from ingest.infer.contents import Contents, look_at
 from ingest.layout import Layout
 from ingest.limits import Limits
 from ingest.mapping import map_columns
 from ingest.mapping.plan import Plan, described
-from ingest.natural import matched_fields
 from ingest.parse import read_cells
 from ingest.shape import Shape, day_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party

@@ -33,6 +33,7 @@ from ingest.arrival import DONE, Arrival, ArrivalState, Profile
 from ingest.check import key_names
 from ingest.databases import Rehearsal, writing
 from ingest.errors import ConfirmationNeeded, IngestError
+from ingest.identity import matched_fields
 from ingest.inbox.arrivals import enter, find_arrival, settle
 from ingest.inbox.confirmation import is_confirmed, overtake
 from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
@@ -40,10 +41,10 @@ from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import find_template
 from ingest.inbox.uploads import find_upload, header_before, record_upload, row_errors
+from ingest.index import current_index, forget
 from ingest.layout import Layout, lay_out
 from ingest.mapping import refuse_unsteady
 from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
-from ingest.natural import matched_fields
 from ingest.record import records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import SkipIndex
@@ -311,7 +312,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     arrival = _find_waiting(conn, upload.arrival_id)
     if arrival.state in DONE:
         return _recorded(conn, arrival)
-    if index and skip.current_index(conn, upload.agency_id, upload.template) != index.upload_id:
+    if index and current_index(conn, upload.agency_id, upload.template) != index.upload_id:
         raise _StaleIndexError
     outcome = merge_records(
         stage, upload.agency_id, upload.template, upload.id, _snapshot(task, stage) if used else None
@@ -330,7 +331,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):
         raise _HeldError(replace(upload, status=ArrivalState.AWAITING.value, error=doubt))
     if processing.replaces:
-        skip.forget(conn, upload.agency_id, [upload.template])
+        forget(conn, upload.agency_id, [upload.template])
     elif used:
         new = SkipIndex(upload.id, remembered)
         skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)

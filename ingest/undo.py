@@ -25,7 +25,7 @@ from ingest.databases import backend_of
 from ingest.errors import IngestError
 from ingest.inbox.shapes import forget_shape
 from ingest.inbox.uploads import find_upload, mark_undone, uploads_since
-from ingest.skip import forget
+from ingest.index import forget
 
 UNDONE = "undone"
 CHUNK = 5_000

@@ -11,7 +11,11 @@ from keys.sshkey import winscp_fingerprint
 from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
+from server.errors import AppError
 from server.mismatches import Mismatches
+from server.remotes.reach import fingerprint, refuse_untrusted
+from server.remotes.server import Kind
+from server.remotes.store import list_servers
 from server.state import State
 
 LEAST_FREE = 1024**3
@@ -35,8 +39,10 @@ def examine(state: State) -> list[Finding]:
         Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}"),
         Finding("database", True, state.database.describe()),
         _disk(state),
+        _master_key(state),
         *_host_keys(state),
         *_agencies(state),
+        *_servers(state),
         _spool(state),
         *_waiting(state),
         *_jobs(state),
@@ -48,6 +54,15 @@ def _disk(state: State) -> Finding:
     free = shutil.disk_usage(state.settings.data).free
     sentence = f"{state.settings.data} has {free / GIB:.1f} GiB free"
     return Finding("disk", free >= LEAST_FREE, sentence, "Free some space: a full disk refuses uploads.")
+
+
+def _master_key(state: State) -> Finding:
+    masters = state.masters
+    sentence = f"{masters.cipher().key_id} in {masters.place}"
+    if masters.under_way:
+        hint = "Both keys open what they sealed. Bring it to its end: dropslot key rotate-master"
+        return Finding("master key", False, f"{sentence}; its replacement did not come to its end", hint)
+    return Finding("master key", True, sentence)
 
 
 def _host_keys(state: State) -> Iterator[Finding]:
@@ -79,6 +94,19 @@ def _agencies(state: State) -> Iterator[Finding]:
 def _has_another_way(agency: Agency, authorities: list[Authority]) -> bool:
     """Whether it may log in without a key of its own: with a password, or a certificate."""
     return bool(agency.password_hash) or any(one.agency_id in (None, agency.id) for one in authorities)
+
+
+def _servers(state: State) -> Iterator[Finding]:
+    """Servers with which nothing can be exchanged until a person has looked at their host key."""
+    with state.database.reading() as conn:
+        servers = [server for server in list_servers(conn) if server.kind is Kind.SFTP]
+    for server in servers:
+        try:
+            refuse_untrusted(server)
+        except AppError as error:
+            yield Finding(f"server {server.name}", False, error.message, error.hint)
+        else:
+            yield Finding(f"server {server.name}", True, f"its host key {fingerprint(server.host_key)} is trusted")
 
 
 def _spool(state: State) -> Finding:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ingest import coerce
 from ingest.check.faults import Faults
 from ingest.check.people import Keyring
+from ingest.identity import EXACT, matched_fields
 from ingest.mapping import apply_rule, lay_over
-from ingest.natural import EXACT, matched_fields
 from ingest.parse import Column
 from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from ingest.answer import EXCLUDED_LISTED, RowError
 from ingest.check import Refused, Said
 from ingest.databases import Fill, backend_of
+from ingest.identity import NUMBER, natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
-from ingest.natural import NUMBER, natural_fields, natural_texts
+from ingest.natural import natural_texts
 from ingest.parse import Column
 from ingest.record import (
     CASES,

@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from ingest.databases import backend_of
+from ingest.index import forget
 from ingest.merge.search import Text
 from ingest.merge.snapshot import Snapshot, Withdrawn
 from ingest.merge.statements import NATURAL, TABLES
-from ingest.skip import forget
 
 KEEPING = ("events", "payments", "case_parties")
 """What a client or a case is not withdrawn without."""

@@ -22,6 +22,7 @@ from server.cli import (
     profile,
     record,
     serve,
+    servers,
     sync,
     template,
     upload,
@@ -44,6 +45,7 @@ app.add_typer(host_key.app, name="host-key")
 app.add_typer(template.app, name="template")
 app.add_typer(profile.app, name="profile")
 app.add_typer(sync.app, name="sync")
+app.add_typer(servers.app, name="server")
 app.add_typer(arrival.app, name="arrival")
 app.add_typer(upload.app, name="upload")
 app.add_typer(record.app, name="record")

@@ -185,6 +185,7 @@ def test_stopping_lets_the_running_upload_end(lone_court: Court) -> None:
 
 
 def test_ctrl_c_in_the_terminal_stops_everything_in_order(dropslot: Dropslot) -> None:
+    del dropslot.environment["DROPSLOT_SFTP_PROCESSES"]
     dropslot.start()
     assert dropslot.process is not None
     children = {role: dropslot.children(role) for role in ("sftp", "worker", "scheduler")}
