@@ -21,7 +21,16 @@ from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_u
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
 from ingest.inbox.order import taken_before
-from ingest.inbox.profiles import add_profile, find_profile, keep_profile, list_profiles, profile_by_id, remove_profile
+from ingest.inbox.profiles import (
+    add_profile,
+    find_profile,
+    keep_profile,
+    list_profiles,
+    profile_by_id,
+    profiles_of_server,
+    remove_profile,
+    settle_profile,
+)
 from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
@@ -62,6 +71,7 @@ __all__ = [
     "newest_at",
     "note_content",
     "profile_by_id",
+    "profiles_of_server",
     "record_history",
     "record_partial",
     "record_upload",
@@ -73,6 +83,7 @@ __all__ = [
     "remove_profile",
     "rename_refused",
     "row_errors",
+    "settle_profile",
     "taken_before",
     "unanswered",
     "waiting",

@@ -20,6 +20,7 @@ import server.agencies
 import server.db
 import server.intake.taken
 import server.queue.local
+import server.remotes.server
 from ingest.natural import natural_texts
 from server.db import Database, migrate, open_database
 from server.db.metadata import metadata
