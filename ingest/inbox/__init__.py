@@ -31,7 +31,9 @@ from ingest.inbox.profiles import (
     remove_profile,
     settle_profile,
 )
+from ingest.inbox.sequence import draw_number, last_number
 from ingest.inbox.shapes import find_shape, keep_shape
+from ingest.inbox.since import TOLD, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -46,12 +48,14 @@ from ingest.inbox.uploads import (
 
 __all__ = [
     "COLUMNS",
+    "TOLD",
     "WITHDRAWN",
     "Change",
     "add_profile",
     "add_template",
     "awaiting_uploads",
     "confirm_upload",
+    "draw_number",
     "each_row_error",
     "find_arrival",
     "find_profile",
@@ -60,6 +64,7 @@ __all__ = [
     "find_upload",
     "keep_profile",
     "keep_shape",
+    "last_number",
     "list_arrivals",
     "list_profiles",
     "list_templates",
@@ -76,6 +81,7 @@ __all__ = [
     "record_partial",
     "record_upload",
     "records",
+    "records_since",
     "register",
     "register_all",
     "register_replay",
