@@ -21,6 +21,7 @@ from server.cli import (
     key,
     profile,
     record,
+    report,
     serve,
     template,
     upload,
@@ -45,6 +46,7 @@ app.add_typer(profile.app, name="profile")
 app.add_typer(arrival.app, name="arrival")
 app.add_typer(upload.app, name="upload")
 app.add_typer(record.app, name="record")
+app.add_typer(report.app, name="report")
 app.command("sweep")(intake.sweep)
 app.command("ingest")(intake.ingest)
 app.command("doctor")(doctor.doctor)

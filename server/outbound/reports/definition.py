@@ -21,7 +21,6 @@ from server.services.moment import read_beginning, read_end
 
 Clause = ColumnElement[bool]
 Source = ColumnElement[Any]
-NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Ask:
     agency: Agency
     at: datetime
     days: int = 0
-    filters: Mapping[str, tuple[str, ...]] = NONE
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     sort: str = ""
     after: int | None = None
 
@@ -137,8 +136,8 @@ class Report:
     owner: Source | None = None
     source: Callable[[Ask], FromClause] | None = None
     scope: Callable[[Ask], Sequence[Clause]] = nothing_more
-    filters: Mapping[str, Filter] = field(default=NONE)
-    sorts: Mapping[str, tuple[Source, ...]] = field(default=NONE)
+    filters: Mapping[str, Filter] = field(default_factory=lambda: MappingProxyType({}))
+    sorts: Mapping[str, tuple[Source, ...]] = field(default_factory=lambda: MappingProxyType({}))
     days: Days | None = None
     rows: Rows | None = None
 
@@ -170,6 +169,7 @@ def _query(report: Report, ask: Ask) -> Select[Any]:
 
 def narrow(query: Select[Any], report: Report, ask: Ask) -> Select[Any]:
     """The rows of the agency that are asked for, in the order that is asked for."""
+    assert report.owner is not None  # noqa: S101 - as above
     query = query.where(report.owner == ask.agency.id, *report.scope(ask))
     for name, each in report.filters.items():
         values = ask.filters.get(name) or ((each.default,) if each.default else ())

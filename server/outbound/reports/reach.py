@@ -93,4 +93,3 @@ UNREACHABLE: Report = Report(
     },
     sorts={"name": _NAMES, "next": (_NEXT.c.starts_at, *_NAMES), "id": (clients.c.id,)},
 )
-
