@@ -32,9 +32,11 @@ class Database:
     def streaming(self) -> Iterator[Connection]:
         """As `reading`, for a query with more rows than should be in memory: what is sorted goes to the disk."""
         with translated(), self.engine.connect() as conn:
-            conn.detach()  # it is nobody's afterwards
-            backend_of(conn).prepare_stage(conn)
-            yield conn.execution_options(**backend_of(conn).reading)
+            backend = backend_of(conn)
+            conn = conn.execution_options(**backend.reading)
+            conn.detach()  # nobody gets it afterwards
+            backend.prepare_stage(conn)
+            yield conn
 
     @contextmanager
     def writing(self, lock: str = CONTROL) -> Iterator[Connection]:

@@ -25,6 +25,7 @@ KINDS = ("new", "moved", "cancelled", "changed", "withdrawn", "restored", "put b
 _WITHDRAWN = "withdrawn_upload"
 _OWN = frozenset({"updated_upload", "starts_at", _WITHDRAWN, "slot"})
 """Columns that say nothing of their own."""
+_ORDER = [column.name for column in events.c]
 _NAMES = MappingProxyType({"local_date": "date", "local_time": "time"})
 
 _MOVED = moved_events.alias("moved")
@@ -182,7 +183,7 @@ def _kind(row: Row[Any], told: _Told) -> str | None:
 def _differences(told: _Told) -> str:
     """What differs, such as `status: Scheduled -> Continued; room: 2 -> 3`."""
     found = []
-    for name in told.before:
+    for name in sorted(told.before, key=_ORDER.index):  # databases write them in their own orders
         if name == CUSTOM:
             old, new = json.loads(told.before[name] or "{}"), json.loads(told.after.get(name) or "{}")
             found += [(each, old.get(each), new.get(each)) for each in {**old, **new}]
