@@ -92,6 +92,13 @@ def _order(profile: Profile) -> _Order:
             f"The profile {profile.name} has no report, or no directory for it.",
             "Give it both: dropslot profile edit AGENCY PROFILE --report NAME --report-directory /DIRECTORY",
         )
+    upload = profile.server_id is None and f"{profile.report_directory}/".startswith("/upload/")
+    if upload or profile.report_directory == profile.directory:
+        raise AppError(
+            Code.INVALID,
+            f"In {profile.report_directory} the report would be taken for a file that is to be ingested.",
+            "Name another: dropslot profile edit AGENCY PROFILE --report-directory /DIRECTORY",
+        )
     return _Order(profile.report, read_wanted(profile.report), Form(profile.report_format), profile.report_directory)
 
 

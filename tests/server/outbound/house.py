@@ -52,12 +52,12 @@ ODD_NAME = "=HYPERLINK(\u202eשלום)\U0001f469\u200d⚖️"
 class House:
     """An installation with agencies, and the rows of their reports."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *slugs: str) -> None:
         self.state = state
         self.agencies: dict[str, Agency] = {}
         with state.database.writing() as conn:
-            for slug, zone in ZONES.items():
-                agency = create_agency(conn, state.settings.agencies, slug, slug.title(), zone, staging=False)
+            for slug in slugs or ZONES:
+                agency = create_agency(conn, state.settings.agencies, slug, slug.title(), ZONES[slug], staging=False)
                 self.agencies[slug] = agency
                 for toml in (SNAPSHOT, PAYMENTS):
                     inbox.add_template(conn, agency.id, toml, AT)

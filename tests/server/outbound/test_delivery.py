@@ -21,7 +21,7 @@ from server.remotes.managed import ManagedRemote
 from server.remotes.port import Remote
 from server.state import State
 from tests.ingest.court import ecr, row
-from tests.server.outbound.house import AT, GWINNETT, House
+from tests.server.outbound.house import AT, EMPTY, GWINNETT, House
 
 AWAY = AppError(Code.UNAVAILABLE, "The server does not answer.")
 
@@ -46,7 +46,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def court(state: State) -> House:
-    house = House(state)
+    house = House(state, GWINNETT)
     house.push(GWINNETT, ecr(row("1", "CR-1"), row("2", "CR-2")))
     return house
 
@@ -91,6 +91,7 @@ def test_a_report_is_brought_with_agency_report_and_time_in_its_name(court: Hous
     assert staged(court) == []
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("form", ["csv", "txt", "xlsx"])
 def test_the_same_is_not_brought_again_but_something_new_is(
     court: House, folder: Path, remote: Shaky, form: str
@@ -116,6 +117,7 @@ def test_without_skipping_every_cycle_brings_one(court: House, folder: Path, rem
     assert len({path.read_bytes() for path in folder.iterdir()}) == 1
 
 
+@pytest.mark.sqlite_only
 def test_what_was_delivered_elsewhere_is_new_here(court: House, folder: Path, remote: Shaky) -> None:
     deliver(court, remote)
     (folder.parent / "other").mkdir()
@@ -143,6 +145,7 @@ def test_a_missing_directory_is_named_and_not_made(court: House, remote: Shaky) 
     assert (kept.state, kept.detail) == ("delivered", "")
 
 
+@pytest.mark.sqlite_only
 def test_a_directory_that_vanishes_meanwhile_is_named_too(court: House, folder: Path, remote: Shaky) -> None:
     remote.before = folder.rmdir
     with pytest.raises(AppError, match="The directory /download/reports is not there"):
@@ -193,6 +196,7 @@ def test_a_server_that_is_away_gets_the_report_of_then_and_that_of_now(
     assert staged(court) == []
 
 
+@pytest.mark.sqlite_only
 def test_what_was_on_its_way_for_another_directory_is_dropped(court: House, folder: Path, remote: Shaky) -> None:
     def away() -> None:
         raise AWAY
@@ -238,11 +242,14 @@ def test_changed_events_go_on_where_the_last_delivery_ended(court: House, folder
     assert len(names(folder)) == 5
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("terms", "complaint"),
     [
         ({"report": None}, "has no report"),
         ({"report_directory": None}, "has no report, or no directory"),
+        ({"report_directory": "/upload/answers"}, "would be taken for a file"),
+        ({"directory": "/in", "report_directory": "/in", "server_id": "x"}, "would be taken for a file"),
         ({"report": "everything"}, "There is no report 'everything'"),
         ({"report": "events color=red"}, "no filter 'color'"),
     ],
@@ -254,6 +261,7 @@ def test_a_profile_that_cannot_be_right_is_told(
         deliver(court, remote, **terms)
 
 
+@pytest.mark.sqlite_only
 def test_what_a_crash_left_in_the_folder_goes_once_it_is_old(court: House, folder: Path, remote: Shaky) -> None:
     place = court.state.settings.data / "reports"
     (place / "old.csv").write_text("x")
@@ -266,9 +274,8 @@ def test_what_a_crash_left_in_the_folder_goes_once_it_is_old(court: House, folde
 
 
 def test_an_agency_without_anything_gets_a_header(state: State) -> None:
-    house = House(state)
-    home = state.settings.home("nobody")
-    agency = house.agencies["nobody"]
+    agency = House(state, EMPTY).agencies[EMPTY]
+    home = state.settings.home(EMPTY)
     with state.database.reading() as conn:
         found = inbox.find_profile(conn, agency.id, "daily")
     remote = ManagedRemote(home, "/", open_log("error", io.StringIO()))
