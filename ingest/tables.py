@@ -200,6 +200,8 @@ uploads = Table(
     Column("changed", Integer, comment="its rows in `changes`; NULL: it ran before such were kept"),
     Column("undone_at", Instant),
     Column("expected", Text, comment="JSON: the columns that a file should have had which was not taken for them"),
+    Column("sequence", BigInteger, comment="its number among the agency's writes; NULL: before such were counted"),
+    Column("undone_sequence", BigInteger, comment="the number of its undo"),
     Index(None, "agency_id"),
     Index(None, "answered_at"),
 )
@@ -374,6 +376,28 @@ changes = Table(
     Index(None, "kind", "record_id"),
 )
 """What uploads have changed in records that were there; what created a record is told by the record."""
+
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("agency_id", String(36), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+"""The number of each agency's last write. See `ingest.inbox.sequence`."""
+
+removed = Table(
+    "removed",
+    metadata,
+    Column("id", Number, primary_key=True),
+    _agency(),
+    Column("sequence", BigInteger, nullable=False, comment="of the undo that deleted it"),
+    Column("upload_id", String(36), nullable=False, comment="the upload that had created it"),
+    Column("kind", String(16), nullable=False, comment="the record's table"),
+    Column("record_id", Number, nullable=False),
+    Column("reference", Text, comment="what people know it by"),
+    Index(None, "agency_id", "sequence"),
+)
+"""Records that an undo has deleted: whoever was told of them must be told of that."""
 
 for _records in (clients, contacts, cases, case_parties, events, payments):
     _gone = _records.c.withdrawn_upload.is_not(None)  # few or none, so that looking for them costs nothing

@@ -32,7 +32,9 @@ from ingest.inbox.profiles import (
     remove_profile,
     settle_profile,
 )
+from ingest.inbox.sequence import draw_number, last_number
 from ingest.inbox.shapes import find_shape, keep_shape
+from ingest.inbox.since import TOLD, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -47,6 +49,7 @@ from ingest.inbox.uploads import (
 
 __all__ = [
     "COLUMNS",
+    "TOLD",
     "WITHDRAWN",
     "Change",
     "Choice",
@@ -55,6 +58,7 @@ __all__ = [
     "awaiting_uploads",
     "choose",
     "confirm_upload",
+    "draw_number",
     "each_row_error",
     "find_arrival",
     "find_profile",
@@ -64,6 +68,7 @@ __all__ = [
     "find_upload",
     "keep_profile",
     "keep_shape",
+    "last_number",
     "list_arrivals",
     "list_profiles",
     "list_templates",
@@ -80,6 +85,7 @@ __all__ = [
     "record_partial",
     "record_upload",
     "records",
+    "records_since",
     "register",
     "register_all",
     "register_replay",

@@ -11,6 +11,7 @@ from ingest import tables
 from ingest.answer import RECEIPT_MOVED, Counts, Moved, RowError, Upload
 from ingest.arrival import SUCCEEDED, Arrival
 from ingest.errors import IngestError
+from ingest.inbox.sequence import draw_number
 from ingest.tables import arrivals, cases, events, moved_events, uploads
 
 _PLAIN = ("id", "arrival_id", "agency_id", "file", "size", "sha256", "status", "template", "template_version")
@@ -29,7 +30,7 @@ _NUMBERS = (
 
 
 def record_upload(conn: Connection, upload: Upload) -> None:
-    """Keep an upload; it has not been answered yet."""
+    """Keep an upload; it has not been answered yet. The transaction holds the lock of the agency's records."""
     values = {name: getattr(upload, name) for name in (*_PLAIN, *_NUMBERS)}
     values["counts"] = json.dumps({kind: vars(counts) for kind, counts in upload.counts.items()})
     values["header"], values["notes"] = json.dumps(upload.header), json.dumps(upload.notes)
@@ -37,7 +38,8 @@ def record_upload(conn: Connection, upload: Upload) -> None:
     if upload.error is not None:
         values |= {f"error_{name}": getattr(upload.error, name) for name in ("code", "message", "hint")}
     changed = select(func.count()).where(tables.changes.c.upload_id == upload.id).scalar_subquery()
-    conn.execute(insert(uploads).values(values | {"changed": changed}))
+    number = draw_number(conn, upload.agency_id)
+    conn.execute(insert(uploads).values(values | {"changed": changed, "sequence": number}))
 
 
 def find_upload(conn: Connection, upload_id: str) -> Upload | None:
@@ -79,11 +81,11 @@ def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:
     conn.execute(update(uploads).where(uploads.c.id == upload_id).values(answered_at=at))
 
 
-def mark_undone(conn: Connection, upload: Upload) -> None:
-    """Keep that the upload was undone; the agency is to be told so."""
+def mark_undone(conn: Connection, upload: Upload, number: int) -> None:
+    """Keep that the upload was undone, by the agency's write of that number; the agency is to be told so."""
     values = {name: getattr(upload, name) for name in ("status", "undone_at", "answered_at")}
     values["notes"] = json.dumps(upload.notes)
-    conn.execute(update(uploads).where(uploads.c.id == upload.id).values(values))
+    conn.execute(update(uploads).where(uploads.c.id == upload.id).values(values | {"undone_sequence": number}))
 
 
 def uploads_since(conn: Connection, upload: Upload) -> list[Upload]:

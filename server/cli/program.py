@@ -21,6 +21,7 @@ from server.cli import (
     key,
     profile,
     record,
+    report,
     serve,
     servers,
     sync,
@@ -49,6 +50,7 @@ app.add_typer(servers.app, name="server")
 app.add_typer(arrival.app, name="arrival")
 app.add_typer(upload.app, name="upload")
 app.add_typer(record.app, name="record")
+app.add_typer(report.app, name="report")
 app.command("sweep")(intake.sweep)
 app.command("ingest")(intake.ingest)
 app.command("doctor")(doctor.doctor)
