@@ -29,7 +29,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 from ingest.record import read_instant, write_instant
@@ -152,7 +154,18 @@ profiles = Table(
     Column("keyword", Text),
     Column("blockword", Text),
     Column("skip_same_name", Boolean, nullable=False),
+    Column("server_id", String(36), comment="of `servers`; NULL: our own endpoint"),
+    Column("auto_sync", Boolean, nullable=False, server_default=true()),
+    Column("delete_after", Boolean, nullable=False, server_default=false()),
+    Column("cycle", Text, nullable=False, server_default="hourly"),
+    Column("order", String(16), nullable=False, server_default="oldest"),
+    Column("expected", Text, comment="when a file is to have come; NULL: whenever"),
+    Column("report", Text),
+    Column("report_directory", Text),
+    Column("report_format", String(8), nullable=False, server_default="csv"),
+    Column("skip_past_reports", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("agency_id", "name"),
+    Index(None, "server_id"),
 )
 
 uploads = Table(

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     quiet_time: float = Field(60, ge=0, description="an unannounced file must be unchanged for")
     export_check: float = Field(600, gt=0, le=30 * 86400, description="time between looks after an export's file")
     export_days: float = Field(90, gt=0, le=36500, description="days after which an export's file is deleted")
+    sync_settle: float = Field(5, ge=0, le=300, description="time between two looks at a file on another server")
+    sync_downloads: int = Field(8, ge=1, le=64, description="files that are brought from other servers at once")
+    sync_log_days: int = Field(90, ge=1, le=3650, description="days that the runs of Auto-Sync are remembered")
+    delete_delay: float = Field(300, ge=0, description="a file that is to be deleted once it was processed stays for")
     drain: float = Field(20, ge=0, description="grace for running uploads when stopping")
     region: str = Field("US", min_length=2, max_length=2, description="country of phone numbers without a prefix")
     file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is received and ingested, bytes")
@@ -114,6 +118,11 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """Directory of files that are whole and not yet ingested; the truth until the database has them."""
         return self.data / "spool"
+
+    @property
+    def sync(self) -> Path:
+        """Directory of files that are being brought from other servers, named by the ids of their arrivals."""
+        return self.data / "sync"
 
     @property
     def run(self) -> Path:

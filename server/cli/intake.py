@@ -83,6 +83,7 @@ def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) ->
         opened_at=at,
         closed_at=at,
         not_before=at,
+        profile=profile.id,
     )
     try:
         state.spool.accept_copy(manifest, file)

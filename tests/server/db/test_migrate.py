@@ -19,10 +19,13 @@ import keys.tables
 import server.agencies
 import server.db
 import server.intake.taken
+import server.outbound.deliveries
 import server.outbound.exports.store
 import server.queue.local
 import server.remotes.server
 import server.schedule.claims
+import server.services.logins
+import server.sync.tables
 from ingest.natural import natural_texts
 from server.db import Database, migrate, open_database
 from server.db.metadata import metadata
