@@ -177,7 +177,8 @@ def _process(engine: Engine, task: Task) -> Upload:
     with engine.connect() as conn:
         known = find_shape(conn, task.upload.agency_id, task.version.name)
     template = drift.spared(task.template, known, task.version.id)
-    with drift.comparing(known), lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
+    comparing = drift.comparing(known, template, work.limits)
+    with comparing, lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
         refuse_many(len(layout.rows), template)
         compared = drift.compare(known, layout, task.version.id, task.upload)
         layout, task = replace(layout, notes=layout.notes + compared.notes), replace(task, shape=compared.shape)
@@ -324,7 +325,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         excluded=left,
         error_rows=tally.error_rows,
         warning_rows=tally.warning_rows,
-        counts=counts_of(reading.known, fresh, outcome, stage),
+        counts=counts_of(reading.known, fresh, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
@@ -390,6 +391,6 @@ def _close(engine: Engine, upload: Upload, detail: str) -> Upload:
 
 def _record(conn: Connection, upload: Upload, detail: str) -> Upload:
     upload = replace(upload, finished_at=datetime.now(UTC))
-    record_upload(conn, upload)
+    upload = record_upload(conn, upload)
     settle(conn, upload.arrival_id, ArrivalState(upload.status), upload.id, upload.sha256, detail)
     return upload

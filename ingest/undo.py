@@ -1,8 +1,9 @@
 """Taking back an upload: every record is as it was before, or nothing is done at all.
 
 What the upload has changed is put back from the table `changes`, what it has created is deleted, what it has withdrawn
-counts again. That is refused where a later upload has changed such a record again, or has built on one that was
-created: whoever undoes begins with the newest. All skip indexes of the agency go, for they know nothing of it.
+counts again, and who held what it has shared or let go of holds it as before (`ingest.holding`). That is refused where
+a later upload has changed such a record again, or has built on one that was created: whoever undoes begins with the
+newest. All skip indexes of the agency go, for they know nothing of it.
 
 What a later upload merely found as it was, it has not changed; so that can be missing afterwards although its file
 names it. `since` tells which uploads these may be: their originals can be run again (see `ingest.inbox.arrivals`).
@@ -23,6 +24,8 @@ from ingest.answer import Upload
 from ingest.arrival import ArrivalState
 from ingest.databases import backend_of
 from ingest.errors import IngestError
+from ingest.holding import put_holders_back
+from ingest.inbox.sequence import draw_number
 from ingest.inbox.shapes import forget_shape
 from ingest.inbox.uploads import find_upload, mark_undone, uploads_since
 from ingest.index import forget
@@ -50,6 +53,14 @@ _BARE = (
 """References without an index that a database could use to see that nothing refers to a deleted record any more. In
 the order in which a merge touches the tables, so that none waits for the other."""
 _NAMES = {"case_parties": "parties"}
+_KNOWN_BY = {
+    "clients": "reference",
+    "contacts": "value",
+    "cases": "number",
+    "case_parties": "NULL",
+    "events": "reference",
+    "payments": "reference",
+}
 
 
 @dataclass(frozen=True)
@@ -79,11 +90,13 @@ def undo(conn: Connection, upload_id: str, at: datetime) -> Undone:
     _settle_in(conn)
     _refuse_changed_since(conn, names)
     since = uploads_since(conn, upload)
-    removed = _remove(conn, names)
+    number = draw_number(conn, upload.agency_id)
+    removed = _remove(conn, names, number)
     put_back = _put_back(conn, names) + _count_again(conn, names)
+    put_holders_back(conn, upload, since, _KINDS)
     sentence = _sentence(at, put_back, removed)
     upload = replace(upload, status=UNDONE, undone_at=at, answered_at=None, notes=(*upload.notes, sentence))
-    mark_undone(conn, upload)
+    mark_undone(conn, upload, number)
     forget(conn, upload.agency_id)
     forget_shape(conn, upload)
     settled = update(tables.arrivals).where(tables.arrivals.c.id == upload.arrival_id)
@@ -114,7 +127,8 @@ def _refuse_settled(upload: Upload) -> None:
             "To undo what its content did, name the upload of the file that it repeats: dropslot upload list",
         )
     if upload.status not in ("processed", "partially_processed"):
-        raise IngestError("conflict", f"It is {upload.status} and has changed nothing, so there is nothing to undo.")
+        status = upload.status.replace("_", " ")
+        raise IngestError("conflict", f"It is {status} and has changed nothing, so there is nothing to undo.")
 
 
 def _refuse_unrecorded(conn: Connection, names: Mapping[str, str]) -> None:
@@ -231,8 +245,8 @@ def _write(conn: Connection, run: Sequence[Any]) -> None:
         conn.execute(text(f"UPDATE {kind} SET {sets} WHERE id = :record"), rows)
 
 
-def _remove(conn: Connection, names: Mapping[str, str]) -> Counter[str]:
-    """Delete what was created, and what is kept of it; how many of each kind."""
+def _remove(conn: Connection, names: Mapping[str, str], number: int) -> Counter[str]:
+    """Delete what was created, and what is kept of it, and note what it was; how many of each kind."""
     made = {kind: f"FROM {kind} WHERE agency_id = :agency AND created_upload = :upload" for kind in _KINDS}
     parents = any(conn.execute(text(f"SELECT 1 {made[kind]} LIMIT 1"), names).first() for kind in _PARENTS.values())
     if parents:  # PostgreSQL would not use an index that is younger than changes of ours
@@ -240,7 +254,11 @@ def _remove(conn: Connection, names: Mapping[str, str]) -> Counter[str]:
             conn.exec_driver_sql(f"CREATE INDEX undo_{kind}_{reference} ON {kind} ({reference})")
     counts: Counter[str] = Counter()
     conn.execute(text("DELETE FROM moved_events WHERE upload_id = :upload"), names)
+    columns = "agency_id, sequence, upload_id, kind, record_id, reference"
     for kind in _KINDS:
+        write = "CAST(:agency AS TEXT), CAST(:number AS BIGINT), CAST(:upload AS TEXT)"
+        noted = f"SELECT {write}, '{kind}', id, {_KNOWN_BY[kind]} {made[kind]}"
+        conn.execute(text(f"INSERT INTO removed ({columns}) {noted}"), {**names, "number": number})
         for table in ("holders", "changes"):
             kept = f"DELETE FROM {table} WHERE kind = '{kind}' AND record_id IN (SELECT id {made[kind]})"
             conn.execute(text(kept), names)

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="ingest workers")
     sweep_every: float = Field(3600, gt=0, description="time between two sweeps")
     quiet_time: float = Field(60, ge=0, description="an unannounced file must be unchanged for")
+    export_check: float = Field(600, gt=0, le=30 * 86400, description="time between looks after an export's file")
+    export_days: float = Field(90, gt=0, le=36500, description="days after which an export's file is deleted")
+    sync_settle: float = Field(5, ge=0, le=300, description="time between two looks at a file on another server")
+    sync_downloads: int = Field(8, ge=1, le=64, description="files that are brought from other servers at once")
+    sync_log_days: int = Field(90, ge=1, le=3650, description="days that the runs of Auto-Sync are remembered")
+    delete_delay: float = Field(300, ge=0, description="a file that is to be deleted once it was processed stays for")
     drain: float = Field(20, ge=0, description="grace for running uploads when stopping")
     region: str = Field("US", min_length=2, max_length=2, description="country of phone numbers without a prefix")
     file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is received and ingested, bytes")
@@ -114,6 +120,11 @@ class Settings(BaseSettings):
         return self.data / "spool"
 
     @property
+    def sync(self) -> Path:
+        """Directory of files that are being brought from other servers, named by the ids of their arrivals."""
+        return self.data / "sync"
+
+    @property
     def run(self) -> Path:
         """Directory of what running processes share; nothing in it is missed after it was deleted."""
         return self.data / "run"
@@ -127,6 +138,11 @@ class Settings(BaseSettings):
     def archive(self) -> Path:
         """Directory of originals, named by their sha256."""
         return self.data / "archive"
+
+    @property
+    def staging(self) -> Path:
+        """Directory of exports that are being made, or whose file may have to be put back."""
+        return self.data / "exports"
 
     @property
     def agencies(self) -> Path:

@@ -20,7 +20,7 @@ from server.queue import JobQueue, LocalQueue
 from server.settings import Settings
 
 PRIVATE = 0o700
-FOLDERS = ("agencies", "spool", "archive", "keys", "logs", "run")
+FOLDERS = ("agencies", "spool", "archive", "keys", "logs", "reports", "run", "sync")
 
 
 @dataclass(frozen=True)

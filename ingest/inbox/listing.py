@@ -39,6 +39,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+PARTIES = "parties"
+PARTY_COLUMNS = ("case", "client", "last_name", "first_name", "role", "id")
+"""Whom a case is about, and as what: told only where all is told."""
+
 WITHDRAWN = "withdrawn"
 
 
@@ -51,10 +55,9 @@ def records(conn: Connection, kind: str, agency_id: str, *, withdrawn: bool = Fa
     Rows are fetched as they are consumed, so the connection must stay open. Raises IngestError `invalid` at once for
     an unknown kind.
     """
-    queries = {"clients": _clients, "contacts": _contacts, "cases": _cases, "events": _events, "payments": _payments}
-    if kind not in queries:
-        raise IngestError("invalid", f"There are no records named {kind}.", f"Choose one of {', '.join(queries)}.")
-    query = queries[kind]().where(_owner(kind) == agency_id)
+    if kind not in COLUMNS:
+        raise IngestError("invalid", f"There are no records named {kind}.", f"Choose one of {', '.join(COLUMNS)}.")
+    query = select_records(kind, agency_id)
     gone = _TABLES[kind].c.withdrawn_upload
     if withdrawn:
         query = query.add_columns(gone.label(WITHDRAWN))
@@ -66,12 +69,13 @@ def records(conn: Connection, kind: str, agency_id: str, *, withdrawn: bool = Fa
     return (dict(row._mapping) for row in rows)
 
 
+def select_records(kind: str, agency_id: str) -> Select[Any]:
+    """All records of one kind (or `PARTIES`) that the agency has, withdrawn or not, with their columns, in order."""
+    return _QUERIES[kind]().where(_OWNERS[kind].c.agency_id == agency_id)
+
+
 _TABLES = {"clients": clients, "contacts": contacts, "cases": cases, "events": events, "payments": payments}
-
-
-def _owner(kind: str) -> Any:
-    owners = {"clients": clients, "contacts": clients, "cases": cases, "events": events, "payments": payments}
-    return owners[kind].c.agency_id
+_OWNERS = {**_TABLES, "contacts": clients, PARTIES: case_parties}
 
 
 def _clients() -> Select[Any]:
@@ -114,3 +118,20 @@ def _payments() -> Select[Any]:
     joined = select(p.reference, p.amount, p.due_date, *who, *(p[name] for name in COLUMNS["payments"][7:]))
     joined = joined.join_from(payments, clients, p.client_id == c.id, isouter=True)
     return joined.join(cases, p.case_id == cases.c.id, isouter=True).order_by(p.due_date, p.id)
+
+
+def _parties() -> Select[Any]:
+    p, c = case_parties.c, clients.c
+    who = (cases.c.number.label("case"), c.reference.label("client"), c.last_name, c.first_name, p.role, p.id)
+    joined = select(*who).join_from(case_parties, clients, p.client_id == c.id).join(cases, p.case_id == cases.c.id)
+    return joined.order_by(cases.c.number, p.id)
+
+
+_QUERIES = {
+    "clients": _clients,
+    "contacts": _contacts,
+    "cases": _cases,
+    "events": _events,
+    "payments": _payments,
+    PARTIES: _parties,
+}

@@ -1,0 +1,38 @@
+"""What an export tells: the rows of its dataset, from one moment of the database."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, time
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ingest import inbox
+from server.outbound.write import Cell
+
+DATASETS = tuple(inbox.TOLD)
+"""The kinds of records that can be exported."""
+
+
+def columns_of(dataset: str) -> tuple[str, ...]:
+    """The header of the dataset's files. New columns come at the end."""
+    return inbox.TOLD[dataset]
+
+
+def tell(conn: Connection, dataset: str, agency_id: str, after: int | None) -> Iterator[list[Cell]]:
+    """What was done to the agency's records after its write of that number (None: all of them), a row per record."""
+    readers = [_READERS.get(column) for column in columns_of(dataset)]
+    for record in inbox.records_since(conn, dataset, agency_id, after):
+        cells = (record[column] for column in columns_of(dataset))
+        yield [cell if read is None or cell is None else read(cell) for read, cell in zip(readers, cells, strict=True)]
+
+
+def _cents(value: int) -> Decimal:
+    return Decimal(value).scaleb(-2)
+
+
+_DATES = ("dob", "date", "file_date", "arrest_date", "offense_date", "plea_date", "judgment_date", "due_date")
+_READERS: Mapping[str, Callable[[Any], Cell]] = MappingProxyType(
+    {**dict.fromkeys(_DATES, date.fromisoformat), "time": time.fromisoformat, "amount": _cents}
+)
