@@ -257,7 +257,7 @@ def test_a_mute_endpoint_is_given_up_in_time(harbour: Harbour) -> None:
     with pytest.raises(AppError, match="did not answer") as refused:
         asyncio.run(run())
     assert refused.value.code == "unavailable"
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 20
 
 
 def test_the_environment_says_nothing_about_a_server(

@@ -141,7 +141,7 @@ def against(harbour: Harbour, trick: Trick, work: Callable[[Remote], Awaitable[A
 
 
 def bare_server(port: int, **values: Any) -> Server:
-    given = {"host": "127.0.0.1", "port": port, "username": "court", "timeout": 1.0, "directory": "/", **values}
+    given = {"host": "127.0.0.1", "port": port, "username": "court", "timeout": 2.0, "directory": "/", **values}
     return Server(new_id(), new_id(), Kind.SFTP, now(), **given)
 
 
@@ -204,10 +204,10 @@ def test_without_posix_rename_a_file_is_still_replaced(harbour: Harbour, tmp_pat
 
 def test_a_server_that_falls_silent_is_given_up_in_time(harbour: Harbour) -> None:
     begun = time.monotonic()
-    with pytest.raises(AppError, match="fell silent for more than 1 s") as refused:
+    with pytest.raises(AppError, match="fell silent for more than 2 s") as refused:
         against(harbour, Trick(silent_after=0), lambda remote: remote.look("/in/a.csv"))
     assert refused.value.code == "unavailable"
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 20
 
 
 async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -259,7 +259,7 @@ def test_what_is_no_ssh_server_is_told_in_time(harbour: Harbour, behaviour: Any)
         asyncio.run(run())
     assert refused.value.code in ("unavailable", "invalid")
     assert refused.value.hint
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 20
 
 
 def test_nothing_listens_and_no_name(harbour: Harbour) -> None:
@@ -350,25 +350,25 @@ def test_a_download_that_is_cut_goes_on_where_it_was(
 
 
 def test_a_slow_wire_is_no_dead_one(harbour: Harbour, sshd: peers.Sshd, tmp_path: Path) -> None:
-    (sshd.root / "slow.csv").write_bytes(b"x" * 300_000)
+    (sshd.root / "slow.csv").write_bytes(b"x" * 200_000)
 
     async def work(remote: Remote) -> None:
         await remote.fetch(await remote.look("/slow.csv"), tmp_path / "target", lambda _: None)
 
     with peers.wire(sshd.port) as wire:
-        server = harbour.add(sftp_server(sshd, port=wire.port, timeout=1.0), private_key=sshd.key.read_text())
-        wire.delay = 0.08  # all in all longer than the timeout, each step shorter
+        server = harbour.add(sftp_server(sshd, port=wire.port, timeout=2.0), private_key=sshd.key.read_text())
+        wire.delay = 0.2  # all in all longer than the timeout, each step shorter
         begun = time.monotonic()
         harbour.use(server, work)
-    assert time.monotonic() - begun > 1.2
-    assert (tmp_path / "target").stat().st_size == 300_000
+    assert time.monotonic() - begun > 2.2
+    assert (tmp_path / "target").stat().st_size == 200_000
 
 
 def test_a_wire_that_goes_dead_is_given_up(harbour: Harbour, sshd: peers.Sshd, tmp_path: Path, large: bytes) -> None:
     (sshd.root / "dead.csv").write_bytes(large)
 
     with peers.wire(sshd.port) as wire:
-        server = harbour.add(sftp_server(sshd, port=wire.port, timeout=0.7), private_key=sshd.key.read_text())
+        server = harbour.add(sftp_server(sshd, port=wire.port, timeout=2.0), private_key=sshd.key.read_text())
 
         def step(_: int) -> None:
             wire.silent = True
@@ -380,4 +380,4 @@ def test_a_wire_that_goes_dead_is_given_up(harbour: Harbour, sshd: peers.Sshd, t
         with pytest.raises(AppError, match="silent") as refused:
             harbour.use(server, work)
     assert refused.value.code == "unavailable"
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 20
