@@ -53,7 +53,8 @@ class Received:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that came, and its state; `detail` says why the state is so. `source` is sftp, sweep, cli or replay.
+    """A file that came, and its state; `detail` says why the state is so. `source` is sftp, sweep, cli,
+    sync or replay.
 
     A replay is the archived original of the upload `replay_of`, perhaps for another `template_version` than the newest.
     `confirmed` holds the codes, with spaces between, of what a person has let pass (`errors.ConfirmationNeeded`).
@@ -79,10 +80,17 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Profile:
-    """Which template reads the files of one directory.
+    """Which template reads the files of one directory, and what is done there on each cycle.
 
-    `keyword` must be, `blockword` must not be, a part of the file's name, whatever the case. `skip_same_name` refuses
-    a name that was processed before, even with new content.
+    `server_id` names the server of the directory; None: our own endpoint. `keyword` must fit, `blockword` must not fit
+    the file's name (`ingest.inbox.rules`). `skip_same_name` refuses a name that was processed before, even with new
+    content. `auto_sync` is the master switch: off, nothing is taken. `delete_after` removes a file where it came from
+    once it was processed with success. `cycle` says when a server is looked at, and a report is delivered, `expected`
+    when a file is to have come: both as `server.schedule.cycle` reads them, in the agency's zone. Of several files, the
+    cycle takes those first that `order` says, one of `ORDERS`.
+
+    `report` is the report that each cycle delivers to `report_directory`, in `report_format` csv, txt or xlsx; with
+    `skip_past_reports` not what was delivered there before.
     """
 
     id: str
@@ -93,3 +101,18 @@ class Profile:
     keyword: str | None = None
     blockword: str | None = None
     skip_same_name: bool = False
+    server_id: str | None = None
+    auto_sync: bool = True
+    delete_after: bool = False
+    cycle: str = "hourly"
+    order: str = "oldest"
+    expected: str | None = None
+    report: str | None = None
+    report_directory: str | None = None
+    report_format: str = "csv"
+    skip_past_reports: bool = True
+
+
+ORDERS = ("oldest", "newest", "name", "name-descending")
+"""By modification time, or by name."""
+REPORT_FORMATS = ("csv", "txt", "xlsx")

@@ -29,7 +29,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 from ingest.record import read_instant, write_instant
@@ -152,7 +154,18 @@ profiles = Table(
     Column("keyword", Text),
     Column("blockword", Text),
     Column("skip_same_name", Boolean, nullable=False),
+    Column("server_id", String(36), comment="of `servers`; NULL: our own endpoint"),
+    Column("auto_sync", Boolean, nullable=False, server_default=true()),
+    Column("delete_after", Boolean, nullable=False, server_default=false()),
+    Column("cycle", Text, nullable=False, server_default="hourly"),
+    Column("order", String(16), nullable=False, server_default="oldest"),
+    Column("expected", Text, comment="when a file is to have come; NULL: whenever"),
+    Column("report", Text),
+    Column("report_directory", Text),
+    Column("report_format", String(8), nullable=False, server_default="csv"),
+    Column("skip_past_reports", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("agency_id", "name"),
+    Index(None, "server_id"),
 )
 
 uploads = Table(
@@ -337,9 +350,11 @@ holders = Table(
     Column("kind", String(16), primary_key=True, comment="the record's table"),
     Column("record_id", Number, primary_key=True),
     Column("template", Text, primary_key=True),
+    Column("since_upload", String(36), primary_key=True, comment="since which it does; '': nobody knows"),
+    Column("gone_upload", String(36), comment="the one that let go of it; NULL while it is held"),
 )
 """Of records that the files of several templates have named (template `*`): who brought them, and the snapshots that
-name them. See `ingest.merge.withdrawal`."""
+name them. A template has several rows for a record that it let go of and named again. See `ingest.merge.withdrawal`."""
 
 moved_events = Table(
     "moved_events",

@@ -11,6 +11,7 @@ from server.networks import parse_networks
 from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
 from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
+from server.services.logins import Login
 from server.services.passwords import Passwords
 from server.services.uses import Uses
 from server.sftp import Account
@@ -49,7 +50,8 @@ class Gatekeeper:
         return await self._passwords.prove(username, password)
 
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:
-        """Remember when a key, or a certificate of an authority, was last used."""
+        """Remember the login, and when a key, or a certificate of an authority, was last used."""
+        self._uses.note_login(Login(username, address, client, str(credential)), now())
         match credential:
             case KeyProof():
                 self._uses.note(credential.fingerprint, Use(now(), address, client))

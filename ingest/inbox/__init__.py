@@ -17,13 +17,23 @@ from ingest.inbox.arrivals import (
     rename_refused,
     waiting,
 )
+from ingest.inbox.choice import Choice, choose, find_tie
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
 from ingest.inbox.order import taken_before
-from ingest.inbox.profiles import add_profile, find_profile, keep_profile, list_profiles, profile_by_id, remove_profile
+from ingest.inbox.profiles import (
+    add_profile,
+    find_profile,
+    keep_profile,
+    list_profiles,
+    profile_by_id,
+    profiles_of_server,
+    remove_profile,
+    settle_profile,
+)
 from ingest.inbox.sequence import draw_number, last_number
-from ingest.inbox.shapes import find_shape, keep_shape
+from ingest.inbox.shapes import find_shape, keep_shape, stopped_uploads
 from ingest.inbox.since import TOLD, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
@@ -42,9 +52,11 @@ __all__ = [
     "TOLD",
     "WITHDRAWN",
     "Change",
+    "Choice",
     "add_profile",
     "add_template",
     "awaiting_uploads",
+    "choose",
     "confirm_upload",
     "draw_number",
     "each_row_error",
@@ -52,6 +64,7 @@ __all__ = [
     "find_profile",
     "find_shape",
     "find_template",
+    "find_tie",
     "find_upload",
     "keep_profile",
     "keep_shape",
@@ -67,6 +80,7 @@ __all__ = [
     "newest_at",
     "note_content",
     "profile_by_id",
+    "profiles_of_server",
     "record_history",
     "record_partial",
     "record_upload",
@@ -79,6 +93,8 @@ __all__ = [
     "remove_profile",
     "rename_refused",
     "row_errors",
+    "settle_profile",
+    "stopped_uploads",
     "taken_before",
     "unanswered",
     "waiting",

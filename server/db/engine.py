@@ -29,6 +29,16 @@ class Database:
             yield conn.execution_options(**backend_of(conn).reading)
 
     @contextmanager
+    def streaming(self) -> Iterator[Connection]:
+        """As `reading`, for a query with more rows than should be in memory: what is sorted goes to the disk."""
+        with translated(), self.engine.connect() as conn:
+            backend = backend_of(conn)
+            conn = conn.execution_options(**backend.reading)
+            conn.detach()  # nobody gets it afterwards
+            backend.prepare_stage(conn)
+            yield conn
+
+    @contextmanager
     def writing(self, lock: str = CONTROL) -> Iterator[Connection]:
         """A connection in a write transaction, committed at the end of the block, rolled back by an exception.
 

@@ -1,4 +1,5 @@
-"""Remembers when each key, and each authority of certificates, was last used, without any login waiting for it.
+"""Remembers who logged in, and when each key and each authority of certificates was last used, without any login
+waiting for it.
 
 Logins come in storms, as at midnight; the database hears of them every few seconds, once for each of them. What is not
 yet written when a process is killed is lost, which is all right: it is a help for tidying up, not a record.
@@ -6,13 +7,20 @@ yet written when a process is killed is lost, which is all right: it is a help f
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from keys.store import Use, note_uses
 from server.db import Database
 from server.errors import AppError
 from server.logs import Log
+from server.services.logins import Login, Times, keep_logins
 
 WRITE_EVERY = 3.0
+MOST_LOGINS = 5_000
+"""Different ones that wait to be written; while the database is away for long, further ones are in the log alone."""
+
+_Latest = dict[tuple[str, bool], Use]  # a key may be enrolled and an authority as well
+_Logins = dict[Login, Times]
 
 
 class Uses:
@@ -21,7 +29,8 @@ class Uses:
     def __init__(self, database: Database, log: Log) -> None:
         self._database = database
         self._log = log
-        self._latest: dict[tuple[str, bool], Use] = {}  # a key may be enrolled and an authority as well
+        self._latest: _Latest = {}
+        self._logins: dict[Login, Times] = {}
         self._pause: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uses")
         self._failing = False
@@ -29,33 +38,50 @@ class Uses:
     def note(self, fingerprint: str, use: Use) -> None:
         """The key of that fingerprint (`SHA256:...`) was used, or a certificate of the authority that has it."""
         self._latest[fingerprint, use.serial is None] = use
-        if self._pause is None:
-            self._pause = asyncio.get_running_loop().call_later(WRITE_EVERY, self._begin)
+        self._wake()
+
+    def note_login(self, login: Login, at: datetime, times: int = 1) -> None:
+        """Somebody has logged in."""
+        if login in self._logins or len(self._logins) < MOST_LOGINS:
+            self._logins[login] = Times(times, at).plus(self._logins.get(login))
+        self._wake()
 
     async def finish(self) -> None:
         """Write what is left, and end the thread."""
         if self._pause:
             self._pause.cancel()
-        uses, self._latest = self._latest, {}
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, uses)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, *self._take())
         self._thread.shutdown()
+
+    def _wake(self) -> None:
+        if self._pause is None:
+            self._pause = asyncio.get_running_loop().call_later(WRITE_EVERY, self._begin)
+
+    def _take(self) -> tuple[_Latest, _Logins]:
+        uses, self._latest = self._latest, {}
+        logins, self._logins = self._logins, {}
+        return uses, logins
 
     def _begin(self) -> None:
         self._pause = None
-        uses, self._latest = self._latest, {}
-        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, uses)
-        written.add_done_callback(lambda done: self._keep({} if done.result() else uses))
+        uses, logins = self._take()
+        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, uses, logins)
+        written.add_done_callback(lambda done: None if done.result() else self._keep(uses, logins))
 
-    def _keep(self, uses: dict[tuple[str, bool], Use]) -> None:
+    def _keep(self, uses: _Latest, logins: _Logins) -> None:
         """The database was away for these: try again later, unless the key has been used since."""
         for key, use in uses.items():
             self.note(key[0], self._latest.get(key, use))
+        for login, times in logins.items():
+            self.note_login(login, times.last, times.count)
 
-    def _write(self, uses: dict[tuple[str, bool], Use]) -> bool:
+    def _write(self, uses: _Latest, logins: _Logins) -> bool:
         try:
-            if uses:
+            if uses or logins:
                 with self._database.writing() as conn:
-                    note_uses(conn, ((fingerprint, use) for (fingerprint, _), use in uses.items()))
+                    if uses:
+                        note_uses(conn, ((fingerprint, use) for (fingerprint, _), use in uses.items()))
+                    keep_logins(conn, logins)
             self._failing = False
         except AppError:
             if not self._failing:
