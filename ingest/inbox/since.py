@@ -35,8 +35,8 @@ _KNOWN_BY = MappingProxyType({"contacts": "value", "cases": "number"})
 
 
 def records_since(conn: Connection, kind: str, agency_id: str, after: int | None) -> Iterator[dict[str, Any]]:
-    """What was done to the records of one kind after the write of that number: deleted ones first, each by their numbers.
-    None: all records, in no certain order.
+    """What was done to the records of one kind after that write, deleted ones first, by their numbers; or,
+    with None, all records in no certain order.
 
     One dict per record, with the keys of `TOLD[kind]`. Rows are fetched as they are consumed. The connection must see
     one moment of the database, so that this and `last_number` agree (`Database.reading`).
