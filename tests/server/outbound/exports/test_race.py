@@ -39,9 +39,9 @@ def write(office: Office, reference: str) -> None:
         inbox.record_upload(conn, upload)
 
 
-def tell(office: Office, export: Export, number: int) -> Rows:
+def tell(office: Office, export: Export, number: int, whole: bool = False) -> Rows:
     at = office.at + timedelta(microseconds=number)
-    run = run_export(office.state, export.id, Task(Slot(at, f"{number}"), "test", at))
+    run = run_export(office.state, export.id, Task(Slot(at, f"{number}"), "test", at, whole=whole))
     assert run is not None
     return read_csv(staging_of(office.state).place(run.id).read_bytes())
 
