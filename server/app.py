@@ -40,7 +40,7 @@ from server.sync.syncer import Syncer
 
 BACKLOG = 512
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
-SYNC_GRACE = 10.0  # seconds; what is cut off then is gone on with later
+GRACE = 10.0  # seconds; what is cut off then is gone on with later
 BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
 
@@ -155,8 +155,8 @@ def run_scheduler(settings: Settings, child: Child) -> None:
         exports.start()
         tell_ready(child.ready_fd)
         rounds.walk(stopping)
-        exports.join()
-        sync.join(SYNC_GRACE)
+        exports.join(GRACE)
+        sync.join(GRACE)
 
 
 def _sync(state: State, log: Log, stopping: threading.Event) -> None:
