@@ -156,8 +156,14 @@ def report_rows(conn: Connection, report: Report, ask: Ask) -> Iterable[Sequence
 
 def _selected(conn: Connection, report: Report, ask: Ask) -> Iterator[Sequence[Cell]]:
     cells = [column.cell for column in report.columns]
-    for row in conn.execution_options(yield_per=1000).execute(narrow(_query(report, ask), report, ask)):
+    query = narrow(_query(report, ask), report, ask)
+    for row in conn.execution_options(yield_per=1000).execute(query, _named(ask)):
         yield [cell(value, ask) for cell, value in zip(cells, row, strict=True)]
+
+
+def _named(ask: Ask) -> Mapping[str, object]:
+    """What a definition can refer to by name (`bindparam`)."""
+    return {"today": ask.day(0)}
 
 
 def _query(report: Report, ask: Ask) -> Select[Any]:
