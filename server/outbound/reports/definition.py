@@ -187,8 +187,10 @@ def narrow(query: Select[Any], report: Report, ask: Ask) -> Select[Any]:
 def _sorted(report: Report, sort: str) -> Iterator[Source]:
     down, name = sort.startswith("-"), sort.removeprefix("-") or next(iter(report.sorts))
     for source in report.sorts[name]:
-        # Where nothing is comes last, whatever the database thinks of it.
-        yield source.desc().nulls_last() if down else source.nulls_last()
+        way = source.desc() if down else source.asc()
+        # Where nothing is comes last, whatever the database thinks of it; said of what is never empty, it would keep
+        # SQLite from using its index.
+        yield way.nulls_last() if getattr(source, "nullable", True) else way
 
 
 # --- what many filters are like
