@@ -18,6 +18,7 @@ from bench import (
     distance,
     door,
     handshakes,
+    homes,
     ingestion,
     latency,
     neighbours,
@@ -47,6 +48,7 @@ PARTS: Mapping[str, Callable[[Path, int, bool], Sequence[Figure | Missing]]] = M
         "workbook": workbook.measure,
         "busy": busy.measure,
         "nightfall": nightfall.measure,
+        "homes": homes.measure,
     }
 )
 

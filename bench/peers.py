@@ -139,7 +139,8 @@ def dropslot(
         raise UnavailableError("the dropslot command is not installed (make install)")
     data, key = folder / "data", folder / "client"
     folder.mkdir(parents=True, exist_ok=True)
-    _add_agency(data, AGENCY, key)
+    if not key.exists():  # else it is started once more
+        _add_agency(data, AGENCY, key)
     if profile:
         call(data, "profile", "add", AGENCY, "nightly", "--template", "odyssey-ecr")
     command = [str(program), "--data", str(data), "serve", "--sftp-port", "0"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import SequenceMatcher
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +30,8 @@ ANSWER_COLUMNS = ("row number", "reasons")
 """What the error file puts before the court's own columns, where rows of any length leave them in their place; ignored
 when the file is sent again."""
 
+_POSITION = re.compile(r"column \d+(?: \((\w+)\))?")
+"""What a column without a header is called, with what it holds if it is known (`ingest.shape.positions`)."""
 _BLOCK = 100  # rows of an error file that are written at once; each may have a megabyte
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -59,7 +61,7 @@ class Counts:
     """What became of the distinct records of one kind that a file names.
 
     A snapshot has `withdrawn` those that it no longer names; `restored` were withdrawn and came back; `moved` hearings
-    are among both the created and the withdrawn ones.
+    are among both the created and the withdrawn ones, or, where one is known by its reference, among the updated ones.
     """
 
     created: int = 0
@@ -202,6 +204,7 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
     ]
     lines += [f"Result:    {_result(upload)}", ""]
     lines += _failure(upload.error) if upload.error else _taken(upload)
+    lines += _noted(upload)
     lines += side_by_side(upload.expected, upload.header) if upload.error else []
     if moved:
         lines += ["", "Hearings that have another date:"]
@@ -255,7 +258,9 @@ def _failure(error: IngestError) -> list[str]:
 
 
 def beside(expected: Sequence[str], found: Sequence[str]) -> list[tuple[str, str]]:
-    """Two headers side by side, what is the same on one line; "" where one has nothing."""
+    """Two headers side by side, what is the same, or in the same place, on one line; "" where one has nothing."""
+    if all(map(_POSITION.fullmatch, (*expected, *found))):
+        return list(zip_longest(expected, found, fillvalue=""))
     pairs: list[tuple[str, str]] = []
     for tag, a, b, c, d in SequenceMatcher(None, expected, found, autojunk=False).get_opcodes():
         left, right = list(expected[a:b]), list(found[c:d])
@@ -275,9 +280,15 @@ def side_by_side(expected: Sequence[str], found: Sequence[str]) -> list[str]:
     other = max(len("found"), *(len(right) for _, right in pairs))
     lines = ["", f"  {'expected':<{width}}  found", f"  {'-' * width}  {'-' * other}"]
     for left, right in pairs:
-        mark = "" if left and right else "missing" if left else "new"
+        mark = ("other" if _differ(left, right) else "") if left and right else "missing" if left else "new"
         lines.append(f"  {left or '-':<{width}}  {right or '-':<{other if mark else 0}}  {mark}".rstrip())
     return lines
+
+
+def _differ(left: str, right: str) -> bool:
+    """Whether two columns that stand at the same place hold something else; of one, nobody may know."""
+    kinds = [match[1] for match in map(_POSITION.fullmatch, (left, right)) if match]
+    return len(kinds) == 2 and None not in kinds and kinds[0] != kinds[1]
 
 
 def _shortened(name: str) -> str:
@@ -287,6 +298,8 @@ def _shortened(name: str) -> str:
 
 
 def _taken(upload: Upload) -> list[str]:
+    if upload.status == "duplicate":
+        return []
     lines = [f"Rows:      {upload.rows:,}, of which {upload.skipped:,} blank or the same as last time"]
     if upload.error_rows or upload.warning_rows:
         lines.append(f"           {upload.error_rows:,} not taken, {upload.warning_rows:,} taken but for a cell")
@@ -297,7 +310,13 @@ def _taken(upload: Upload) -> list[str]:
         more = {"restored": "back again", "withdrawn": "withdrawn", "moved": "moved"}
         numbers += "".join(f", {getattr(counts, n):,} {word}" for n, word in more.items() if getattr(counts, n))
         lines.append(f"{kind.capitalize() + ':':<11}{numbers}")
-    return lines + [f"Note:      {note}" for note in upload.notes if upload.status != "duplicate"]
+    return lines
+
+
+def _noted(upload: Upload) -> list[str]:
+    """What is noted of a file that was taken, or of one that was run again; of others, the error says it all."""
+    told = upload.status == "confirmed" or (upload.error is None and upload.status != "duplicate")
+    return [f"Note:      {note}" for note in upload.notes] if told else []
 
 
 def error_file(upload: Upload, errors: Iterable[RowError]) -> bytes:

@@ -12,23 +12,23 @@ from types import MappingProxyType
 
 from ingest.answer import Upload
 from ingest.errors import IngestError
+from ingest.identity import matched_fields
 from ingest.infer.contents import Contents, look_at
 from ingest.layout import Layout
 from ingest.limits import Limits
 from ingest.mapping import map_columns
 from ingest.mapping.plan import Plan, described
-from ingest.natural import matched_fields
 from ingest.parse import read_cells
-from ingest.shape import Shape, day_of
+from ingest.shape import STOPPED, Shape, day_of, kind_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
 
 CODE = "drift"
-STOPPED = (CODE, "missing_column")
 _LOOKED_AT = 500
 _FEWEST = 5
 _CERTAIN = ("date", "datetime", "time", "email")
 _MOSTLY, _HARDLY = 0.8, 0.2
 _ACCEPT = "If files will come so from now on, the operators of this server can accept it."
+_CHANGE = "If files will come so from now on, the operators of this server must change the template."
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def spared(template: Template, known: Shape | None, version: str) -> Template:
 
 
 @contextmanager
-def comparing(known: Shape | None) -> Iterator[None]:
-    """A column that is missing is one that is gone, if an earlier file had it."""
+def comparing(known: Shape | None, template: Template, limits: Limits) -> Iterator[None]:
+    """A column that is missing is one that is gone, if an earlier file had it. The file is read by `template`."""
     try:
         yield
     except IngestError as error:
@@ -59,7 +59,7 @@ def comparing(known: Shape | None) -> Iterator[None]:
             CODE,
             f"{_briefly(error)} The last file, {known.file} of {known.day}, had "
             f"{'other columns' if not known.names or not gone else _listed(gone)}.",
-            f"{error.hint} {_ACCEPT}".strip(),
+            f"{error.hint} {_way_on(known, error.found, template, limits)}".strip(),
             known.columns,
             error.found,
         ) from error
@@ -82,8 +82,10 @@ def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -
     if known is None:
         return Comparison((), shape)
     if known.version == version:
-        _refuse_moved(known, shape, template)
+        _refuse_moved(known, shape, template, layout.rules.limits)
         shape = replace(shape, spared=known.spared)
+    else:
+        known = replace(known, spared=frozenset())
     lost = _lost(known, plan, template)
     return Comparison(_notes(known, names, lost, template), replace(shape, lost=MappingProxyType(lost)))
 
@@ -97,25 +99,75 @@ def accept(
     Raises IngestError `conflict` if there is nothing to accept, or if the template cannot do without what is gone.
     """
     template = spared(load_template(version.text), known, version.id)
-    stopped = upload.error is not None and upload.error.code in STOPPED
-    if not stopped and (known is None or not known.lost):
+    if upload.error is None or upload.error.code not in STOPPED:
+        return _without_lost(known, upload, version, template), ()
+    gone = _let_go(known, upload.header, template, limits)
+    old = known.spared if known is not None and known.version == version.id else frozenset()
+    shape = Shape(
+        upload.header if template.header else (),
+        len(upload.header),
+        upload.file,
+        day_of(upload.started_at),
+        kinds=() if template.header else _kinds_known(known, upload.header),
+        spared=old | gone,
+        version=version.id,
+    )
+    return shape, tuple(sorted(gone))
+
+
+def _without_lost(known: Shape | None, upload: Upload, version: TemplateVersion, template: Template) -> Shape:
+    """The shape of the last file, which came without columns that the template can do without."""
+    if upload.error is not None:
+        raise IngestError(
+            "conflict",
+            f"{upload.file} was not stopped for columns that could be accepted. {upload.error.message}",
+            upload.error.hint,
+        )
+    if known is None or (known.file, known.day) != (upload.file, day_of(upload.started_at)):
+        raise IngestError(
+            "conflict",
+            f"{upload.file} was not stopped: it is {upload.status.replace('_', ' ')}.",
+            "Name the upload that was stopped, or leave it away: then the last one of the template is meant.",
+        )
+    if not known.lost:
         raise IngestError(
             "conflict",
             "The last file of this template came in the shape that is expected.",
             "There is nothing to accept.",
         )
-    if not stopped:
-        assert known is not None  # noqa: S101 - it has lost columns
-        return replace(known, lost=MappingProxyType({})), ()
-    _refuse_places(known, upload.header, template)
-    if template.header and not template.headers & set(upload.header):
+    let_go = frozenset(field for name in known.lost for field in _fields_of(name, template))
+    more = let_go if known.version == version.id else frozenset()
+    return replace(known, lost=MappingProxyType({}), spared=known.spared | more)
+
+
+def _kinds_known(known: Shape | None, header: tuple[str, ...]) -> tuple[str, ...]:
+    """What the columns of a file without a header hold: as before, so that one which was put in before others shows
+    in the next file; and those that are new."""
+    before = known.kinds if known is not None else ()
+    return (*before[: len(header)], *map(kind_of, header[len(before) :]))
+
+
+def _way_on(known: Shape | None, header: tuple[str, ...], template: Template, limits: Limits) -> str:
+    """Whether an operator may accept a file with this header, in a sentence for its agency."""
+    try:
+        _let_go(known, header, template, limits)
+    except IngestError:
+        return _CHANGE
+    return _ACCEPT
+
+
+def _let_go(known: Shape | None, header: tuple[str, ...], template: Template, limits: Limits) -> frozenset[str]:
+    """The fields that nothing would be read for any more if files came with this header. Raises IngestError `conflict`
+    if the template cannot do without what is gone."""
+    _refuse_places(known, header, template)
+    if template.header and not template.headers & set(header):
         raise IngestError(
             "conflict", "The first line of that file does not look like a header.", "Ask the court to export one."
         )
-    gone = _without(template, upload.header)
+    gone = _without(template, header)
     loose = replace(template, optional=template.optional | gone)
     try:
-        map_columns(loose, upload.header, limits)
+        map_columns(loose, header, limits)
     except IngestError as error:
         raise IngestError(
             "conflict", f"The template cannot do without a column that is gone. {_briefly(error)}", _instead(error)
@@ -128,17 +180,7 @@ def accept(
             "second time.",
             "Ask the court for the column, or add a template that matches by others ([match] in docs/templates.md).",
         )
-    old = known.spared if known is not None and known.version == version.id else frozenset()
-    shape = Shape(
-        upload.header if template.header else (),
-        len(upload.header),
-        upload.file,
-        day_of(upload.started_at),
-        kinds=known.kinds if known is not None else (),
-        spared=old | gone,
-        version=version.id,
-    )
-    return shape, tuple(sorted(gone))
+    return gone
 
 
 def _refuse_places(known: Shape | None, header: tuple[str, ...], template: Template) -> None:
@@ -175,13 +217,13 @@ def _without(template: Template, header: Collection[str]) -> frozenset[str]:
     return frozenset(gone)
 
 
-def _refuse_moved(known: Shape, shape: Shape, template: Template) -> None:
+def _refuse_moved(known: Shape, shape: Shape, template: Template, limits: Limits) -> None:
     """Columns that are read by their position must be where they were."""
     places = sorted({spec - 1 for spec in template.columns.values() if isinstance(spec, int)})
     if not places:
         return
     if not shape.names:
-        _refuse_other_width(known, shape)
+        _refuse_other_width(known, shape, template, limits)
         moved = [place for place in places if _changed(known.kinds, shape.kinds, place)]
     else:
         moved = [place for place in places if known.names[place : place + 1] != shape.names[place : place + 1]]
@@ -199,13 +241,13 @@ def _refuse_moved(known: Shape, shape: Shape, template: Template) -> None:
         )
 
 
-def _refuse_other_width(known: Shape, shape: Shape) -> None:
+def _refuse_other_width(known: Shape, shape: Shape, template: Template, limits: Limits) -> None:
     if known.width != shape.width:
         raise IngestError(
             CODE,
             f"The file has {shape.width:,} columns; the last one, {known.file} of {known.day}, had {known.width:,}. "
             "The template reads them by their position, so no row was read.",
-            f"Export the file with the columns of before. {_ACCEPT}",
+            f"Export the file with the columns of before. {_way_on(known, shape.columns, template, limits)}",
             known.columns,
             shape.columns,
         )
@@ -244,7 +286,18 @@ def _lost(known: Shape, plan: Plan, template: Template) -> dict[str, str]:
         for name in spec
     }
     before = {**dict(known.lost), **dict.fromkeys(known.names, known.day)}
-    return {name: day for name, day in before.items() if name in absent}
+    return {name: day for name, day in before.items() if name in absent and not _is_let_go(name, known, template)}
+
+
+def _is_let_go(name: str, known: Shape, template: Template) -> bool:
+    """Whether an operator has accepted that files come without this column; it may have been there once more."""
+    return known.spared.issuperset(_fields_of(name, template))
+
+
+def _fields_of(name: str, template: Template) -> list[str]:
+    """The fields that are made of a column."""
+    slots = [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
+    return sorted({split_party(slot_owner(slot))[1] for slot in slots})
 
 
 def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], template: Template) -> tuple[str, ...]:
@@ -254,11 +307,9 @@ def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], templa
     if new:
         notes.append(f"New since the last file: {_listed(new)}.")
     for name, day in lost.items():
-        slots = [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
-        fields = sorted({split_party(slot_owner(slot))[1] for slot in slots})
         notes.append(
             f"The column {name!r} is gone; the file of {day} was the last that had it. Nothing is read for "
-            f"{', '.join(fields)}, so what is kept of it is not updated. {_ACCEPT}"
+            f"{', '.join(_fields_of(name, template))}, so what is kept of it is not updated. {_ACCEPT}"
         )
     if gone and names:
         notes.append(f"Gone since the last file, and not read by the template: {_listed(gone)}.")

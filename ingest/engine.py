@@ -33,6 +33,7 @@ from ingest.arrival import DONE, Arrival, ArrivalState, Profile
 from ingest.check import key_names
 from ingest.databases import Rehearsal, writing
 from ingest.errors import ConfirmationNeeded, IngestError
+from ingest.identity import matched_fields
 from ingest.inbox.arrivals import enter, find_arrival, settle
 from ingest.inbox.confirmation import is_confirmed, overtake
 from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
@@ -40,10 +41,10 @@ from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import find_template
 from ingest.inbox.uploads import find_upload, header_before, record_upload, row_errors
+from ingest.index import current_index, forget
 from ingest.layout import Layout, lay_out
 from ingest.mapping import refuse_unsteady
 from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
-from ingest.natural import matched_fields
 from ingest.record import records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import SkipIndex
@@ -176,7 +177,8 @@ def _process(engine: Engine, task: Task) -> Upload:
     with engine.connect() as conn:
         known = find_shape(conn, task.upload.agency_id, task.version.name)
     template = drift.spared(task.template, known, task.version.id)
-    with drift.comparing(known), lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
+    comparing = drift.comparing(known, template, work.limits)
+    with comparing, lay_out(work.source, template, work.zone, work.region, work.limits) as layout:
         refuse_many(len(layout.rows), template)
         compared = drift.compare(known, layout, task.version.id, task.upload)
         layout, task = replace(layout, notes=layout.notes + compared.notes), replace(task, shape=compared.shape)
@@ -311,7 +313,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     arrival = _find_waiting(conn, upload.arrival_id)
     if arrival.state in DONE:
         return _recorded(conn, arrival)
-    if index and skip.current_index(conn, upload.agency_id, upload.template) != index.upload_id:
+    if index and current_index(conn, upload.agency_id, upload.template) != index.upload_id:
         raise _StaleIndexError
     outcome = merge_records(
         stage, upload.agency_id, upload.template, upload.id, _snapshot(task, stage) if used else None
@@ -323,14 +325,14 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         excluded=left,
         error_rows=tally.error_rows,
         warning_rows=tally.warning_rows,
-        counts=counts_of(reading.known, fresh, outcome, stage),
+        counts=counts_of(reading.known, fresh, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
     if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):
         raise _HeldError(replace(upload, status=ArrivalState.AWAITING.value, error=doubt))
     if processing.replaces:
-        skip.forget(conn, upload.agency_id, [upload.template])
+        forget(conn, upload.agency_id, [upload.template])
     elif used:
         new = SkipIndex(upload.id, remembered)
         skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
@@ -389,6 +391,6 @@ def _close(engine: Engine, upload: Upload, detail: str) -> Upload:
 
 def _record(conn: Connection, upload: Upload, detail: str) -> Upload:
     upload = replace(upload, finished_at=datetime.now(UTC))
-    record_upload(conn, upload)
+    upload = record_upload(conn, upload)
     settle(conn, upload.arrival_id, ArrivalState(upload.status), upload.id, upload.sha256, detail)
     return upload

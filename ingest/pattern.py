@@ -45,6 +45,14 @@ def match_beginning(pattern: str, text: str) -> tuple[bool, str | None]:
     return matches, _replaced(pattern, text, r"\1") if matches else None
 
 
+def contains(pattern: str, text: str) -> bool:
+    """Whether a usable pattern matches somewhere in `text`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return bool(pc.match_substring_regex(pa.array([text], pa.string()), pattern)[0].as_py())
+
+
 def _replaced(pattern: str, text: str, by: str) -> str | None:
     """`text` replaced by a group of the pattern, or None if it has not so many."""
     import pyarrow as pa

@@ -118,6 +118,11 @@ def _shown_as(field: str) -> str:
     return "event.date" if field == "event.datetime" else field
 
 
+def _shown_in(field: str) -> tuple[str, ...]:
+    """The fields here that show something of one of the template's: a column of date and time, two."""
+    return ("event.date", "event.time") if field == "event.datetime" else (_shown_as(field),)
+
+
 def _texts(batch: Batch, people: Sequence[str]) -> dict[tuple[str, str], str]:
     """What a batch of one row says, by person and field. Of people that nothing but a contact is told of, nothing."""
     said, texts = batch.said, dict[tuple[str, str], str]()
@@ -159,7 +164,7 @@ def _source(layout: Layout, template: Template, who: str, field: str) -> str:
     """The names of the columns that a field is made of."""
     plan, party = layout.rules.plan, next((p.number for p in template.parties if p.name == who), 0)
     names = [name for name in template.fields if split_party(name)[0] == party]
-    names = [name for name in names if _shown_as(split_party(name)[1]) == field]
+    names = [name for name in names if field in _shown_in(split_party(name)[1])]
     slots = [slot for name in names for slot in (template.rules[name].slots if name in template.rules else (name,))]
     found = [plan.names[plan.columns[slot]] for slot in dict.fromkeys(slots) if slot in plan.columns]
     if found:

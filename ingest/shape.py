@@ -1,11 +1,16 @@
 """The shape of a template's files: the columns that the last one had, so that the next one can be compared with it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
+
+STOPPED = ("drift", "missing_column")
+"""Codes of files that were not taken for their columns."""
+_POSITION = re.compile(r"(column \d+)(?: \((\w+)\))?")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,12 @@ def positions(width: int, kinds: Sequence[str] = ()) -> tuple[str, ...]:
     """Columns without a header, as people call them, with what they hold if it is known."""
     known = [*kinds, *[""] * (width - len(kinds))]
     return tuple(f"column {i}" + (f" ({kind})" if kind else "") for i, kind in enumerate(known[:width], 1))
+
+
+def kind_of(column: str) -> str:
+    """What a column holds by what people call it (`positions`), or ""."""
+    found = _POSITION.fullmatch(column)
+    return (found and found[2]) or ""
 
 
 def day_of(at: datetime) -> str:

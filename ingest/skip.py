@@ -22,8 +22,9 @@ from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
+from ingest.index import forget
 from ingest.keys import Keys, combine, where
 from ingest.tables import skip_index
 
@@ -100,14 +101,6 @@ def load_index(
     return SkipIndex(parts[0].upload_id, Known(names, columns[0].view(np.uint64), tuple(columns[1:])))
 
 
-def current_index(conn: Connection, agency_id: str, template: str) -> str | None:
-    """The upload that left the template's present index, or None."""
-    query = select(skip_index.c.upload_id).where(
-        skip_index.c.agency_id == agency_id, skip_index.c.template == template, skip_index.c.part == 0
-    )
-    return conn.execute(query).scalar()
-
-
 def save_index(conn: Connection, agency_id: str, template: str, stamped: str, index: SkipIndex) -> None:
     """Keep `index` in place of the one before."""
     forget(conn, agency_id, [template])
@@ -126,17 +119,6 @@ def save_index(conn: Connection, agency_id: str, template: str, stamped: str, in
                 data=data,
             )
         )
-
-
-def forget(conn: Connection, agency_id: str, templates: Iterable[str] | None = None, but: str | None = None) -> None:
-    """Drop the indexes of these templates of the agency (None: all of them, save that of `but`)."""
-    table = skip_index
-    query = delete(table).where(table.c.agency_id == agency_id)
-    if templates is not None:
-        query = query.where(table.c.template.in_(list(templates)))
-    if but is not None:
-        query = query.where(table.c.template != but)
-    conn.execute(query)
 
 
 def recall(known: Known, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -350,9 +350,11 @@ holders = Table(
     Column("kind", String(16), primary_key=True, comment="the record's table"),
     Column("record_id", Number, primary_key=True),
     Column("template", Text, primary_key=True),
+    Column("since_upload", String(36), primary_key=True, comment="since which it does; '': nobody knows"),
+    Column("gone_upload", String(36), comment="the one that let go of it; NULL while it is held"),
 )
 """Of records that the files of several templates have named (template `*`): who brought them, and the snapshots that
-name them. See `ingest.merge.withdrawal`."""
+name them. A template has several rows for a record that it let go of and named again. See `ingest.merge.withdrawal`."""
 
 moved_events = Table(
     "moved_events",

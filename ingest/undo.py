@@ -1,8 +1,9 @@
 """Taking back an upload: every record is as it was before, or nothing is done at all.
 
 What the upload has changed is put back from the table `changes`, what it has created is deleted, what it has withdrawn
-counts again. That is refused where a later upload has changed such a record again, or has built on one that was
-created: whoever undoes begins with the newest. All skip indexes of the agency go, for they know nothing of it.
+counts again, and who held what it has shared or let go of holds it as before (`ingest.holding`). That is refused where
+a later upload has changed such a record again, or has built on one that was created: whoever undoes begins with the
+newest. All skip indexes of the agency go, for they know nothing of it.
 
 What a later upload merely found as it was, it has not changed; so that can be missing afterwards although its file
 names it. `since` tells which uploads these may be: their originals can be run again (see `ingest.inbox.arrivals`).
@@ -23,10 +24,11 @@ from ingest.answer import Upload
 from ingest.arrival import ArrivalState
 from ingest.databases import backend_of
 from ingest.errors import IngestError
+from ingest.holding import put_holders_back
 from ingest.inbox.sequence import draw_number
 from ingest.inbox.shapes import forget_shape
 from ingest.inbox.uploads import find_upload, mark_undone, uploads_since
-from ingest.skip import forget
+from ingest.index import forget
 
 UNDONE = "undone"
 CHUNK = 5_000
@@ -91,6 +93,7 @@ def undo(conn: Connection, upload_id: str, at: datetime) -> Undone:
     number = draw_number(conn, upload.agency_id)
     removed = _remove(conn, names, number)
     put_back = _put_back(conn, names) + _count_again(conn, names)
+    put_holders_back(conn, upload, since, _KINDS)
     sentence = _sentence(at, put_back, removed)
     upload = replace(upload, status=UNDONE, undone_at=at, answered_at=None, notes=(*upload.notes, sentence))
     mark_undone(conn, upload, number)
@@ -124,7 +127,8 @@ def _refuse_settled(upload: Upload) -> None:
             "To undo what its content did, name the upload of the file that it repeats: dropslot upload list",
         )
     if upload.status not in ("processed", "partially_processed"):
-        raise IngestError("conflict", f"It is {upload.status} and has changed nothing, so there is nothing to undo.")
+        status = upload.status.replace("_", " ")
+        raise IngestError("conflict", f"It is {status} and has changed nothing, so there is nothing to undo.")
 
 
 def _refuse_unrecorded(conn: Connection, names: Mapping[str, str]) -> None:

@@ -3,23 +3,31 @@
 from dataclasses import replace
 
 from ingest.answer import Counts, Upload
+from ingest.inbox.uploads import count_rescheduled
 from ingest.merge import Outcome, Stage
 from ingest.record import KINDS
 from ingest.skip import Known
 from ingest.tally import Tally, count_records
 
 
-def counts_of(known: Known, fresh: Known, outcome: Outcome, stage: Stage) -> dict[str, Counts]:
-    """Payments only where the template knows of any, or withdraws them."""
+def counts_of(known: Known, fresh: Known, outcome: Outcome, stage: Stage, upload_id: str) -> dict[str, Counts]:
+    """In the transaction of the merge. Payments only where the template knows of any, or withdraws them."""
     gone = outcome.withdrawn.total if outcome.withdrawn else {}
     kinds = [kind for kind in KINDS if kind != "payments" or stage.columns["payments"] or gone.get("payments")]
     counts = count_records(known, fresh, {k: (m.created, m.updated) for k, m in outcome.merged.items()}, kinds)
     for kind, told in counts.items():
         back = outcome.merged[kind].restored
-        moved = outcome.withdrawn.moved if outcome.withdrawn and kind == "events" else 0
+        moved = _moved(outcome, stage, upload_id) if kind == "events" else 0
         more = {"restored": back, "withdrawn": gone.get(kind, 0), "moved": moved}
         counts[kind] = replace(told, unchanged=told.unchanged - back, **more)
     return counts
+
+
+def _moved(outcome: Outcome, stage: Stage, upload_id: str) -> int:
+    """Hearings that have another date: new ones instead of others, and those that are known by their reference."""
+    instead = outcome.withdrawn.moved if outcome.withdrawn else 0
+    touched = outcome.merged["events"].updated + outcome.merged["events"].restored
+    return instead + (count_rescheduled(stage.conn, upload_id) if touched else 0)
 
 
 def status_of(used: bool, tally: Tally) -> str:

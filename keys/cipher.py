@@ -30,14 +30,12 @@ HEADER_BYTES = 1 + ID_BYTES
 
 
 class Cipher:
-    """Seals and opens under one master key."""
+    """Seals under one master key; opens what was sealed under it, or under an other one that it is given."""
 
-    def __init__(self, master: Secret) -> None:
-        """`master` is 32 bytes, see `keys.secret.load_or_create_master`."""
-        if len(master.reveal()) != MASTER_BYTES:
-            raise KeysError("invalid", f"A master key has {MASTER_BYTES} bytes.", "Restore the right one.")
-        self._aead = AESGCM(_derive(master, b"dropslot seal 1", 32))
-        self._header = bytes([VERSION]) + _derive(master, b"dropslot key id 1", ID_BYTES)
+    def __init__(self, master: Secret, *others: Secret) -> None:
+        """Each is 32 bytes; see `keys.masters.MasterKeys` for where they come from."""
+        self._header = _header(master)
+        self._aeads = {_header(one): AESGCM(_derive(one, b"dropslot seal 1", 32)) for one in (*others, master)}
 
     @property
     def key_id(self) -> str:
@@ -47,7 +45,16 @@ class Cipher:
     def seal(self, plain: bytes, purpose: str) -> bytes:
         """Encrypt `plain`; only `open` with the same `purpose` gives it back."""
         nonce = os.urandom(NONCE_BYTES)
-        return self._header + nonce + self._aead.encrypt(nonce, plain, self._header + purpose.encode())
+        sealing = self._aeads[self._header]
+        return self._header + nonce + sealing.encrypt(nonce, plain, self._header + purpose.encode())
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed under the master key that seals now."""
+        return sealed[:HEADER_BYTES] == self._header
+
+    def reseal(self, sealed: bytes, purpose: str) -> bytes:
+        """The same secret, sealed under the master key that seals now. Raises KeysError as `open` does."""
+        return sealed if self.is_current(sealed) else self.seal(self.open(sealed, purpose), purpose)
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
         """Decrypt what `seal` gave.
@@ -57,16 +64,22 @@ class Cipher:
         header, body = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
         if len(body) < NONCE_BYTES + TAG_BYTES or header[:1] != self._header[:1]:
             raise _altered()
-        if header != self._header:
+        if header not in self._aeads:
             raise KeysError(
                 "denied",
-                "This secret was sealed with another master key.",
-                "Restore the keys/master.key that belongs to this database.",
+                f"This secret was sealed with another master key ({header[1:].hex()}).",
+                "Restore the keys/master.key that belongs to this database, or set DROPSLOT_MASTER_KEY... as it was.",
             )
         try:
-            return self._aead.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], header + purpose.encode())
+            return self._aeads[header].decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], header + purpose.encode())
         except InvalidTag:
             raise _altered() from None
+
+
+def _header(master: Secret) -> bytes:
+    if len(master.reveal()) != MASTER_BYTES:
+        raise KeysError("invalid", f"A master key has {MASTER_BYTES} bytes.", "Restore the right one.")
+    return bytes([VERSION]) + _derive(master, b"dropslot key id 1", ID_BYTES)
 
 
 def _derive(master: Secret, info: bytes, length: int) -> bytes:

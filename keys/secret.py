@@ -1,10 +1,11 @@
-"""A secret that does not show itself, and the master key that seals the others."""
+"""A secret that does not show itself, and the file of the master key that seals the others."""
 
 import errno
 import hmac
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +14,7 @@ from keys.errors import KeysError
 
 MASTER_BYTES = 32
 MASTER_FILE = "master.key"
+LARGEST = 64 * 1024
 
 
 class Secret:
@@ -41,8 +43,8 @@ class Secret:
         raise TypeError("a Secret is neither copied nor pickled")
 
 
-def load_or_create_master(directory: Path) -> Secret:
-    """The master key of an installation: 32 random bytes in `directory`/master.key, made on first use.
+def load_or_create_master(directory: Path, name: str = MASTER_FILE) -> Secret:
+    """The master key of an installation: 32 random bytes in `directory`/`name`, made on first use.
 
     `directory` is the data directory's `keys`; it is made if missing, and must be closed to others.
 
@@ -51,12 +53,50 @@ def load_or_create_master(directory: Path) -> Secret:
     Raises KeysError: `denied` when others than the owner may read the file or it cannot be opened, `invalid` when it
     is not a key, `unavailable` when the disk fails.
     """
-    path = directory / MASTER_FILE
+    path = directory / name
+    create_once(path, lambda: secrets.token_bytes(MASTER_BYTES))
+    return read_master(path)
+
+
+def read_master(path: Path) -> Secret:
+    """The master key in that file, see `load_or_create_master`. Raises KeysError."""
+    value = read_closed(path)
+    if len(value) != MASTER_BYTES:
+        raise KeysError(
+            "invalid",
+            f"{path} is not a master key: it must be a file of exactly {MASTER_BYTES} bytes.",
+            "Restore it from a backup: what is sealed with it can be opened with nothing else.",
+        )
+    return Secret(value)
+
+
+def create_once(path: Path, make: Callable[[], bytes]) -> None:
+    """Write what `make` gives to `path`, closed to others, unless something is there; whole or not at all.
+
+    Of processes that do so together one succeeds, and all find what it wrote. Raises KeysError.
+    """
     try:
-        _check_directory(directory)
+        _check_directory(path.parent)
         if not os.path.lexists(path):
-            _create(path)
-        return Secret(_read(path))
+            _create(path, make())
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def read_closed(path: Path) -> bytes:
+    """What is in a small file that must be closed to others and no link. Raises KeysError denied, unavailable."""
+    try:
+        _check_directory(path.parent)
+        return _read(path)
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def replace_durably(draft: Path, path: Path) -> None:
+    """Let `draft` take the place of `path`, in one step that outlives a power cut. Raises KeysError unavailable."""
+    try:
+        draft.rename(path)
+        _sync_directory(path.parent)
     except OSError as error:
         raise _refusal(path, error) from error
 
@@ -69,11 +109,11 @@ def _check_directory(directory: Path) -> None:
     _refuse_shared(directory, status, "700")
 
 
-def _create(path: Path) -> None:
-    """Write a new key beside `path` and link it there; a link fails, where a rename would replace, if one is there."""
+def _create(path: Path, value: bytes) -> None:
+    """Write `value` beside `path` and link it there; a link fails, where a rename would replace, if one is there."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(draft, secrets.token_bytes(MASTER_BYTES))
+        _write(draft, value)
         with suppress(FileExistsError):  # another process was first: its key is the key
             os.link(draft, path)
     finally:
@@ -103,14 +143,14 @@ def _read(path: Path) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != MASTER_BYTES:
+        if not stat.S_ISREG(status.st_mode):
             raise KeysError(
                 "invalid",
-                f"{path} is not a master key: it must be a file of exactly {MASTER_BYTES} bytes.",
+                f"{path} is not a master key: it must be a plain file.",
                 "Restore it from a backup: what is sealed with it can be opened with nothing else.",
             )
         _refuse_shared(path, status, "600")
-        return file.read()
+        return file.read(LARGEST)
 
 
 def _refuse_shared(path: Path, status: os.stat_result, mode: str) -> None:

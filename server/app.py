@@ -2,7 +2,7 @@
 
     supervisor   holds the data directory, the listening sockets and the other processes
     worker       arrivals through the engine into the database, answers back       (--workers of them)
-    scheduler    what nobody announced: reconciliation, sweeps, watching the homes (one)
+    scheduler    what nobody announced: reconciliation, sweeps, watching the homes; files from other servers (one)
     sftp         the door: sessions of the agencies, files into the spool          (--sftp-processes of them)
 
 They start together, because each can wait for the others, and stop in the order in which a file travels: no new
@@ -30,12 +30,17 @@ from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
+from server.outbound.exports.rounds import ExportRounds
 from server.settings import Settings, environment
 from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
+from server.sync.reach import reach_place
+from server.sync.rounds import SyncRounds
+from server.sync.syncer import Syncer
 
 BACKLOG = 512
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
+SYNC_GRACE = 10.0  # seconds; what is cut off then is gone on with later
 BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
 
@@ -144,8 +149,20 @@ def run_scheduler(settings: Settings, child: Child) -> None:
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:
         rounds = Rounds(state, log)
+        sync = threading.Thread(target=_sync, args=(state, log, stopping), name="sync", daemon=True)
+        exports = threading.Thread(target=ExportRounds(state, log).walk, args=(stopping,), name="exports", daemon=True)
+        sync.start()
+        exports.start()
         tell_ready(child.ready_fd)
         rounds.walk(stopping)
+        exports.join()
+        sync.join(SYNC_GRACE)
+
+
+def _sync(state: State, log: Log, stopping: threading.Event) -> None:
+    """Files from other servers: until `stopping` is set."""
+    syncer = Syncer(state, log, reach_place(state, log))
+    SyncRounds(state, log, syncer).walk(stopping)
 
 
 def load_host_keys(state: State) -> list[bytes]:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 
 from ingest import inbox
@@ -11,22 +12,33 @@ from keys.sshkey import winscp_fingerprint
 from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
+from server.errors import AppError
 from server.mismatches import Mismatches
+from server.outbound.exports.store import list_exports
+from server.remotes.reach import fingerprint, refuse_untrusted
+from server.remotes.server import Kind
+from server.remotes.store import list_servers
 from server.state import State
 
 LEAST_FREE = 1024**3
 SHOWN = 10
+STOPPED_TOLD = timedelta(days=14)
+"""How long a stopped file is told; a court whose files do not fit sends another one by then."""
 GIB = 1024**3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and what to do if not."""
+    """One thing that was looked at: whether it is well, and what to do if not; a line for each thing."""
 
     subject: str
     good: bool
     sentence: str
     hint: str = ""
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing if number == 1 else thing + 's'}"
 
 
 def examine(state: State) -> list[Finding]:
@@ -35,11 +47,15 @@ def examine(state: State) -> list[Finding]:
         Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}"),
         Finding("database", True, state.database.describe()),
         _disk(state),
+        _master_key(state),
         *_host_keys(state),
         *_agencies(state),
+        *_servers(state),
         _spool(state),
         *_waiting(state),
+        *_stopped(state),
         *_jobs(state),
+        *_exports(state),
         *_mismatches(state),
     ]
 
@@ -48,6 +64,15 @@ def _disk(state: State) -> Finding:
     free = shutil.disk_usage(state.settings.data).free
     sentence = f"{state.settings.data} has {free / GIB:.1f} GiB free"
     return Finding("disk", free >= LEAST_FREE, sentence, "Free some space: a full disk refuses uploads.")
+
+
+def _master_key(state: State) -> Finding:
+    masters = state.masters
+    sentence = f"{masters.cipher().key_id} in {masters.place}"
+    if masters.under_way:
+        hint = "Both keys open what they sealed. Bring it to its end: dropslot key rotate-master"
+        return Finding("master key", False, f"{sentence}; its replacement did not come to its end", hint)
+    return Finding("master key", True, sentence)
 
 
 def _host_keys(state: State) -> Iterator[Finding]:
@@ -72,8 +97,9 @@ def _agencies(state: State) -> Iterator[Finding]:
                 hints.append(f"It cannot log in; give it a key: dropslot key add {agency.slug} KEY.pub")
             if not profiles:
                 hints.append(f"Nothing takes its files: dropslot profile add {agency.slug} NAME --template odyssey-ecr")
-            sentence = f"{len(usable)} key(s), {len(profiles)} profile(s)" + ("" if agency.enabled else ", disabled")
-            yield Finding(f"agency {agency.slug}", not hints or not agency.enabled, sentence, " ".join(hints))
+            sentence = f"{_counted(len(usable), 'key')}, {_counted(len(profiles), 'profile')}"
+            sentence += "" if agency.enabled else ", disabled"
+            yield Finding(f"agency {agency.slug}", not hints or not agency.enabled, sentence, "\n".join(hints))
 
 
 def _has_another_way(agency: Agency, authorities: list[Authority]) -> bool:
@@ -81,10 +107,23 @@ def _has_another_way(agency: Agency, authorities: list[Authority]) -> bool:
     return bool(agency.password_hash) or any(one.agency_id in (None, agency.id) for one in authorities)
 
 
+def _servers(state: State) -> Iterator[Finding]:
+    """Servers with which nothing can be exchanged until a person has looked at their host key."""
+    with state.database.reading() as conn:
+        servers = [server for server in list_servers(conn) if server.kind is Kind.SFTP]
+    for server in servers:
+        try:
+            refuse_untrusted(server)
+        except AppError as error:
+            yield Finding(f"server {server.name}", False, error.message, error.hint)
+        else:
+            yield Finding(f"server {server.name}", True, f"its host key {fingerprint(server.host_key)} is trusted")
+
+
 def _spool(state: State) -> Finding:
     waiting = len(list(state.spool.all()))
     broken = [file.name for file in state.spool.broken()]
-    sentence = f"{waiting} file(s) waiting"
+    sentence = f"{_counted(waiting, 'file')} waiting"
     if broken:
         sentence += f", {len(broken)} that cannot be read: {', '.join(broken)}"
     return Finding(
@@ -99,8 +138,28 @@ def _waiting(state: State) -> Iterator[Finding]:
         uploads = inbox.awaiting_uploads(conn)
     for upload in uploads:
         why = upload.error.message if upload.error else ""
-        hint = f"Look at the file, then: dropslot upload confirm {upload.id} (or: dropslot upload reject {upload.id})"
+        hint = (
+            f"Look at it: dropslot upload show {upload.id}\n"
+            f"If it is right: dropslot upload confirm {upload.id}\n"
+            f"If not: dropslot upload reject {upload.id} --reason SENTENCE"
+        )
         sentence = f"{upload.file} of {slugs.get(upload.agency_id, 'an agency that is gone')} waits for a person: {why}"
+        yield Finding(f"upload {upload.id}", False, sentence, hint)
+
+
+def _stopped(state: State) -> Iterator[Finding]:
+    """Files that were not taken since their columns have changed: the next ones will not be either."""
+    with state.database.reading() as conn:
+        slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        uploads = inbox.stopped_uploads(conn, now() - STOPPED_TOLD)
+    for upload in uploads:
+        agency = slugs.get(upload.agency_id, "an agency that is gone")
+        hint = (
+            f"See what has changed: dropslot upload show {upload.id}\n"
+            f"If files will come so from now on: dropslot template accept {agency} {upload.template}\n"
+            "Or change the template (template show, template add), or have the court send the file as before."
+        )
+        sentence = f"{upload.file} of {agency} was not taken: its columns are not those of {upload.template}"
         yield Finding(f"upload {upload.id}", False, sentence, hint)
 
 
@@ -113,6 +172,19 @@ def _jobs(state: State) -> Iterator[Finding]:
         yield Finding("job", False, f"arrival {job.subject} is parked after {job.attempts} tries ({reason})", hint)
 
 
+def _exports(state: State) -> Iterator[Finding]:
+    with state.database.reading() as conn:
+        slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        exports = list_exports(conn)
+    failing = [export for export in exports if export.error]
+    if exports and not failing:
+        yield Finding("exports", True, f"{len(exports)}, none has failed")
+    for export in failing:
+        slug = slugs[export.agency_id]
+        sentence = f"{export.name} of {slug} has failed since {export.error_at:%Y-%m-%d %H:%M} UTC: {export.error}"
+        yield Finding("export", False, sentence, export.error_hint or f"See: dropslot export show {slug} {export.name}")
+
+
 def _mismatches(state: State) -> Iterator[Finding]:
     """No fault of this installation, and a scanner's visit is none of the operator's business: it is told, no more."""
     subject = "clients that could not agree on algorithms"
@@ -121,7 +193,7 @@ def _mismatches(state: State) -> Iterator[Finding]:
         yield Finding(subject, True, f"none under policy {state.settings.policy}")
     for mismatch in last[:SHOWN]:
         missing = " and no common ".join(mismatch.missing)
-        when = f"{mismatch.times} time(s), last {mismatch.at[:19].replace('T', ' ')} UTC"
+        when = f"{_counted(mismatch.times, 'time')}, last {mismatch.at[:19].replace('T', ' ')} UTC"
         if mismatch.fitting:
             help_ = (
                 f"it would come in under policy {mismatch.fitting[0]} (dropslot serve --policy {mismatch.fitting[0]})"

@@ -10,6 +10,9 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from keys.kms import Kms
+from keys.masters import MasterSettings
+from keys.secret import Secret
 from server.networks import parse_networks
 
 MIB = 1024 * 1024
@@ -26,6 +29,13 @@ class Settings(BaseSettings):
     data: Path = Field(Path("dropslot-data"), description="data directory")
     database: SecretStr = Field(SecretStr(""), description="PostgreSQL's address, with its password; empty: SQLite")
     database_file: str = Field("", description="file that holds that address instead")
+    master_key: SecretStr = Field(SecretStr(""), description="the master key itself, as base64 or hex")
+    master_key_file: str = Field("", description="file of a secret manager that holds it")
+    master_key_kms: str = Field("", description="key of AWS KMS (id, ARN or alias/...) that opens keys/master.kms")
+    master_key_previous: SecretStr = Field(SecretStr(""), description="the master key of before, until all is resealed")
+    master_key_previous_file: str = Field("", description="file that holds the one of before")
+    kms_region: str = Field("", description="region of AWS KMS, if neither the ARN nor AWS's own settings say it")
+    kms_endpoint: str = Field("", description="address of AWS KMS, if it is not the region's (FIPS, VPC)")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
 
     sftp_host: str = Field("0.0.0.0", description="address the SFTP door listens on")  # noqa: S104  a server's default
@@ -67,6 +77,12 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="ingest workers")
     sweep_every: float = Field(3600, gt=0, description="time between two sweeps")
     quiet_time: float = Field(60, ge=0, description="an unannounced file must be unchanged for")
+    export_check: float = Field(600, gt=0, le=30 * 86400, description="time between looks after an export's file")
+    export_days: float = Field(90, gt=0, le=36500, description="days after which an export's file is deleted")
+    sync_settle: float = Field(5, ge=0, le=300, description="time between two looks at a file on another server")
+    sync_downloads: int = Field(8, ge=1, le=64, description="files that are brought from other servers at once")
+    sync_log_days: int = Field(90, ge=1, le=3650, description="days that the runs of Auto-Sync are remembered")
+    delete_delay: float = Field(300, ge=0, description="a file that is to be deleted once it was processed stays for")
     drain: float = Field(20, ge=0, description="grace for running uploads when stopping")
     region: str = Field("US", min_length=2, max_length=2, description="country of phone numbers without a prefix")
     file_limit: int = Field(4096 * MIB, ge=1, description="largest file that is received and ingested, bytes")
@@ -89,9 +105,24 @@ class Settings(BaseSettings):
         return given or f"sqlite:///{self.data / 'dropslot.db'}"
 
     @property
+    def masters(self) -> MasterSettings:
+        """Where the master key comes from."""
+        kms = Kms(self.master_key_kms, self.kms_region, self.kms_endpoint) if self.master_key_kms else None
+        text, previous = (
+            Secret(given.get_secret_value().encode()) if given.get_secret_value() else None
+            for given in (self.master_key, self.master_key_previous)
+        )
+        return MasterSettings(text, self.master_key_file, kms, previous, self.master_key_previous_file)
+
+    @property
     def spool(self) -> Path:
         """Directory of files that are whole and not yet ingested; the truth until the database has them."""
         return self.data / "spool"
+
+    @property
+    def sync(self) -> Path:
+        """Directory of files that are being brought from other servers, named by the ids of their arrivals."""
+        return self.data / "sync"
 
     @property
     def run(self) -> Path:
@@ -107,6 +138,11 @@ class Settings(BaseSettings):
     def archive(self) -> Path:
         """Directory of originals, named by their sha256."""
         return self.data / "archive"
+
+    @property
+    def staging(self) -> Path:
+        """Directory of exports that are being made, or whose file may have to be put back."""
+        return self.data / "exports"
 
     @property
     def agencies(self) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keys.cipher import Cipher
-from keys.secret import load_or_create_master
+from keys.masters import MasterKeys
 from server.db import Database, migrate, open_database
 from server.errors import AppError, Code
 from server.intake.archive import Archive
@@ -20,7 +20,7 @@ from server.queue import JobQueue, LocalQueue
 from server.settings import Settings
 
 PRIVATE = 0o700
-FOLDERS = ("agencies", "spool", "archive", "keys", "logs", "reports", "run")
+FOLDERS = ("agencies", "spool", "archive", "keys", "logs", "reports", "run", "sync")
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,14 @@ class State:
     spool: Spool
     journal: Journal
     archive: Archive
+    masters: MasterKeys
 
     def cipher(self) -> Cipher:
-        """The cipher of what is sealed at rest; reads the master key, or makes it on the first start."""
-        return Cipher(load_or_create_master(self.settings.data / "keys"))
+        """The cipher of what is sealed at rest; reads the master key, or makes it on the first start.
+
+        Who is to seal something asks for it inside the write transaction: then no rotation comes in between.
+        """
+        return self.masters.cipher()
 
 
 @contextmanager
@@ -57,6 +61,7 @@ def open_state(settings: Settings) -> Iterator[State]:
             spool=Spool(settings.spool, durable=durable),
             journal=Journal(settings.spool / "receiving", durable=durable),
             archive=Archive(settings.archive),
+            masters=MasterKeys(settings.data / "keys", settings.masters),
         )
     finally:
         database.close()

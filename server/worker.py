@@ -159,14 +159,16 @@ def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
 
 
 def _answer(state: State, agency: Agency, upload: Upload) -> None:
-    if upload.answered_at is not None:
-        return
+    """Deliver the receipt, and those of earlier uploads of the same file that have become other ones."""
     with state.database.reading() as conn:
-        moved = inbox.moved_hearings(conn, upload.id)
-        drop_receipt(state.settings.home(agency.slug), upload, inbox.each_row_error(conn, upload.id), moved)
-    _keep(state, upload.arrival_id, upload.sha256)
-    with state.database.writing() as conn:
-        inbox.mark_answered(conn, upload.id, now())
+        waiting = inbox.unanswered(conn, upload.arrival_id)
+    for each in waiting:
+        with state.database.reading() as conn:
+            moved = inbox.moved_hearings(conn, each.id)
+            drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
+        _keep(state, each.arrival_id, each.sha256)
+        with state.database.writing() as conn:
+            inbox.mark_answered(conn, each.id, now())
 
 
 def _keep(state: State, arrival_id: str, sha256: str | None) -> str:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,14 @@ def test_no_other_distribution_provides_our_packages(package: str) -> None:
 def test_every_test_folder_is_a_package() -> None:
     folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+HEAVY = ("pandas", "numpy", "pyarrow", "asyncssh", "obstore", "xlsxwriter", "boto3")
+
+
+@pytest.mark.parametrize("module", ["server.cli.program", "server.app", "server.inbound.rounds"])
+def test_what_is_slow_to_import_is_imported_where_it_is_used(module: str) -> None:
+    """Else each command, and each process of the server, would pay a second and 60 MB for it."""
+    heavy = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -19,7 +19,7 @@ from ingest.answer import RowError
 from ingest.check.batch import Batch, Contacts, Refused, Said, say
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
-from ingest.check.people import Keyring, find_keys, key_names
+from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
 from ingest.check.values import find_cleared, find_partial, make_texts, read_values, report_unread
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
@@ -54,7 +54,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
-    return _batch(values | cleared, keyring, blank, left, faults)
+    return _batch(values | cleared, keyring, blank, left, faults, texts)
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:
@@ -140,6 +140,7 @@ def _batch(
     blank: NDArray[np.bool_],
     left: NDArray[np.int64],
     faults: Faults,
+    texts: Mapping[str, Column],
 ) -> Batch:
     rules, index = faults.rules, faults.cells.index
     good = np.flatnonzero(~faults.bad & ~blank & (left == 0))
@@ -157,22 +158,32 @@ def _batch(
         left=index[excluded],
         filters=left[excluded],
         excluded=tuple(_excluded(lines, left[excluded], rules)),
-        refused=_refused(kept, keyring, np.flatnonzero(faults.bad & ~blank & (left == 0)), faults),
+        refused=_refused(kept, keyring, np.flatnonzero(~blank & (left == 0)), faults, texts),
     )
 
 
-def _refused(values: Mapping[str, Column], keyring: Keyring, bad: Ints, faults: Faults) -> Refused | None:
-    """What a snapshot must know of its refused rows: what they name is not gone, they only say it badly."""
+def _refused(
+    values: Mapping[str, Column], keyring: Keyring, rows: Ints, faults: Faults, texts: Mapping[str, Column]
+) -> Refused | None:
+    """What a snapshot must know of its rows that are refused, or lack a cell: what they name is not gone, they only say
+    it badly."""
     cells = faults.cells
-    if not faults.rules.template.processing.replaces or not (len(bad) or cells.refused):
+    if not faults.rules.template.processing.replaces or not (faults.bad.any() or faults.warned.any() or cells.refused):
         return None
+    bad, good = rows[faults.bad[rows]], rows[~faults.bad[rows]]
     parts = (keyring.unread, *(person.unread for person in keyring.people))
     unclear = np.zeros(len(faults.bad), dtype=bool)
-    for rows in (rows for part in parts for rows in part.values()):
-        unclear |= rows
+    for spoiled in (spoiled for part in parts for spoiled in part.values()):
+        unclear |= spoiled
     nobody = bad[unclear[bad] | ((keyring.people[0].client[bad] == 0) & (keyring.case[bad] == 0))]
     unread = [*(index for index, _ in cells.refused), *cells.index[nobody].tolist()]
-    return Refused(say(keyring, values, bad), tuple(coerce.tidy([cells.raw(index) for index in unread])))
+    mistyped, paid = misread_contacts(keyring, texts, values), misread_payment(keyring, texts)
+    return Refused(
+        say(keyring, values, bad),
+        tuple(coerce.tidy([cells.raw(index) for index in unread])),
+        say(mistyped, values, good[mistyped.names_anybody[good]]),
+        say(keyring, values, good[paid[good]]),
+    )
 
 
 _INSTANT = "event.starts_at"

@@ -44,10 +44,17 @@ class Said:
 
 @dataclass(frozen=True)
 class Refused:
-    """Whom the refused rows of a snapshot name: as far as they can be read, and the text of those that name nobody."""
+    """What a snapshot says so badly that nobody may take it for gone.
+
+    `said` is whom refused rows name, as far as they can be read, `unread` the text of those that name nobody.
+    `contacts` and `payments` are good rows with a contact or a payment that was not taken, since its cells could not be
+    read; in `contacts`, whoever has no such cell is 0.
+    """
 
     said: Said
     unread: tuple[str, ...]
+    contacts: Said
+    payments: Said
 
 
 @dataclass(frozen=True)

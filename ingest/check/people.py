@@ -5,7 +5,7 @@ one person per row, whatever the template.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +22,8 @@ from ingest.template import Party, Template, of_party, split_party
 Value = TypeVar("Value")
 _NONE = np.uint64(0)
 _OWN = ("client.", "contact.")
+_OWED_BY = ("amount", "due_date", "reference")
+"""There is a payment where one of these is."""
 _CONTACT_SEEDS = {"phone": 7, "email": 8}
 
 
@@ -67,6 +69,14 @@ class Keyring:
     unread: Unread
     unread_payment: Unread
 
+    @property
+    def names_anybody(self) -> NDArray[np.bool_]:
+        """The rows that name a person."""
+        named = np.zeros(len(self.case), dtype=bool)
+        for person in self.people:
+            named |= person.client != 0
+        return named
+
     def table(self, rows: Ints) -> list[Keys]:
         """All keys of these rows, one array for each of `key_names`."""
         own = self.people[0]
@@ -109,7 +119,7 @@ def _payment(
 ) -> tuple[Keys, NDArray[np.bool_], Unread]:
     """There is a payment where there is an amount, a date on which it is due, or a reference; and which have no key."""
     owed = np.zeros(rows, dtype=bool)
-    for name in ("amount", "due_date", "reference"):
+    for name in _OWED_BY:
         if f"payment.{name}" in values:
             owed |= values[f"payment.{name}"].filled
         owed |= unread.get(f"payment.{name}", False)
@@ -148,6 +158,28 @@ def personal(values: Mapping[str, Value], number: int) -> dict[str, Value]:
     """The values as that further party has them: its own name and contacts, and the row's case and event."""
     shared = {name: column for name, column in values.items() if not _personal(name) and not split_party(name)[0]}
     return shared | {split_party(name)[1]: column for name, column in values.items() if split_party(name)[0] == number}
+
+
+def misread_contacts(keyring: Keyring, texts: Mapping[str, Column], values: Mapping[str, Column]) -> Keyring:
+    """The keys of all rows, with those people alone of whom a phone or an address cannot be read; the others are 0."""
+    people = []
+    for person in keyring.people:
+        fields = (of_party(person.party.number if person.party else 0, field) for field in CONTACTS)
+        misread = np.zeros(len(person.client), dtype=bool)
+        for field in (field for field in fields if field in texts):
+            misread |= texts[field].filled & ~values[field].filled
+        people.append(replace(person, client=np.where(misread, person.client, 0)))
+    return replace(keyring, people=tuple(people))
+
+
+def misread_payment(keyring: Keyring, texts: Mapping[str, Column]) -> NDArray[np.bool_]:
+    """The rows that tell of a payment which cannot be read so far that there is one."""
+    told = np.zeros(len(keyring.unpaid), dtype=bool)
+    if keyring.payment is not None:
+        for field in (f"payment.{name}" for name in _OWED_BY):
+            told |= texts[field].filled if field in texts else False
+        told &= keyring.payment == 0
+    return told
 
 
 def _personal(name: str) -> bool:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ingest import coerce
 from ingest.check.faults import Faults
 from ingest.check.people import Keyring
+from ingest.identity import EXACT, matched_fields
 from ingest.mapping import apply_rule, lay_over
-from ingest.natural import EXACT, matched_fields
 from ingest.parse import Column
 from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party
@@ -162,8 +162,7 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     day, time = values.pop("event.date", None), values.pop("event.time", None)
     moment = values.pop("event.datetime", None)
     if day is not None:
-        dates, pivot = template.dates_of("event.date")
-        day = _coerced("event.date", "bad_date", day, lambda texts: coerce.read_dates(texts, dates, pivot), faults)
+        day = _read_day(day, faults)
     if time is not None:
         times = template.times_of("event.time")
         time = _coerced("event.time", "bad_time", time, lambda texts: coerce.read_times(texts, times), faults)
@@ -179,6 +178,18 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
     values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
     values["event.starts_at"] = _instants(values["event.date"], values["event.time"], faults)
+
+
+def _read_day(column: Column, faults: Faults) -> Column:
+    """The date of the event. A time is never dropped: a hearing at 1:30 PM is none at midnight."""
+    dates, pivot = faults.rules.template.dates_of("event.date")
+    unread, day = _parted(column, lambda texts: coerce.read_dates(texts, dates, pivot))
+    if unread.filled.any():
+        days, hours = coerce.read_moments(unread.values, dates, faults.rules.template.times_of("event.time"), pivot)
+        timed = unread.map(lambda _: [day if hour else None for day, hour in zip(days, hours, strict=True)]).filled
+        for code, rows in (("date_with_time", timed), ("bad_date", unread.filled & ~timed)):
+            faults.add(np.flatnonzero(rows).tolist(), "event.date", code, column)
+    return day
 
 
 def _instants(day: Column, time: Column, faults: Faults) -> Column:

@@ -17,6 +17,7 @@ from ingest.inbox.arrivals import (
     rename_refused,
     waiting,
 )
+from ingest.inbox.choice import Choice, choose, find_tie
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
@@ -32,7 +33,7 @@ from ingest.inbox.profiles import (
     settle_profile,
 )
 from ingest.inbox.sequence import draw_number, last_number
-from ingest.inbox.shapes import find_shape, keep_shape
+from ingest.inbox.shapes import find_shape, keep_shape, stopped_uploads
 from ingest.inbox.since import TOLD, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
@@ -51,9 +52,11 @@ __all__ = [
     "TOLD",
     "WITHDRAWN",
     "Change",
+    "Choice",
     "add_profile",
     "add_template",
     "awaiting_uploads",
+    "choose",
     "confirm_upload",
     "draw_number",
     "each_row_error",
@@ -61,6 +64,7 @@ __all__ = [
     "find_profile",
     "find_shape",
     "find_template",
+    "find_tie",
     "find_upload",
     "keep_profile",
     "keep_shape",
@@ -90,6 +94,7 @@ __all__ = [
     "rename_refused",
     "row_errors",
     "settle_profile",
+    "stopped_uploads",
     "taken_before",
     "unanswered",
     "waiting",

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from ingest.answer import Upload
 from ingest.arrival import SUCCEEDED, Arrival, ArrivalState, Profile, Received
 from ingest.errors import IngestError
+from ingest.inbox.choice import choose
 from ingest.inbox.profiles import list_profiles
 from ingest.record import new_id
 from ingest.tables import arrivals
@@ -110,37 +111,10 @@ def note_content(conn: Connection, arrival_id: str, sha256: str) -> None:
 
 
 def match(received: Received, profiles: list[Profile]) -> tuple[ArrivalState, Profile | None, str]:
-    """The verdict on a file, the profile that reads it, and a sentence that says why.
-
-    Among the profiles of exactly its directory whose keyword is in its name, the most specific wins: the longest
-    keyword first, one without a keyword last.
-    """
-    name = received.name.casefold()
-    here = [profile for profile in profiles if _folder(profile.directory) == _folder(received.directory)]
-    fitting = [profile for profile in here if (profile.keyword or "").casefold() in name]
-    free = [profile for profile in fitting if not _blocked(profile, name)]
-    if free:
-        best = min(free, key=lambda profile: (-len(profile.keyword or ""), profile.name))
-        return ArrivalState.RECEIVED, best, f"Profile {best.name} reads it with the template {best.template}."
-    if fitting:
-        profile = fitting[0]
-        return (
-            ArrivalState.BLOCKED,
-            profile,
-            f"Its name holds {profile.blockword!r}, which the profile {profile.name} blocks.",
-        )
-    if here:
-        words = ", ".join(repr(profile.keyword) for profile in here)
-        return ArrivalState.UNMATCHED, None, f"No profile's keyword is in its name; {received.directory} has: {words}."
-    return ArrivalState.UNMATCHED, None, f"No profile reads the directory {received.directory}."
-
-
-def _folder(path: str) -> str:
-    return path.rstrip("/") or "/"
-
-
-def _blocked(profile: Profile, name: str) -> bool:
-    return bool(profile.blockword) and (profile.blockword or "").casefold() in name
+    """The verdict on a file that came to our own endpoint, the profile that reads it, and a sentence that says why."""
+    own = [profile for profile in profiles if profile.server_id is None]
+    choice = choose(received.name, received.directory, own)
+    return choice.state, choice.profile, choice.detail
 
 
 def _values(received: Received, state: ArrivalState, profile: Profile | None, detail: str) -> dict[str, Any]:

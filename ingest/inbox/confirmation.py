@@ -31,8 +31,9 @@ def confirm_upload(conn: Connection, upload_id: str, at: datetime) -> Upload:
     conn.execute(
         update(arrivals).where(arrivals.c.id == upload.arrival_id).values(confirmed=" ".join(sorted(codes)), **waiting)
     )
-    # Its receipt is not worth delivering any more; that of the upload which follows is.
-    conn.execute(update(uploads).where(uploads.c.id == upload_id).values(status=CONFIRMED, answered_at=at))
+    # Its receipt is worth delivering once it can name the upload which follows.
+    over = {"status": CONFIRMED, "answered_at": at, "error_hint": ""}
+    conn.execute(update(uploads).where(uploads.c.id == upload_id).values(**over))
     return upload
 
 
@@ -97,7 +98,8 @@ def _find_awaiting(conn: Connection, upload_id: str) -> Upload:
         raise IngestError("not_found", f"There is no upload {upload_id}.", "See: dropslot upload list")
     if upload.status != _AWAITING:
         why = f" {upload.error.message}" if upload.error else ""
-        raise IngestError("conflict", f"The upload {upload_id} is {upload.status} and waits for nobody.{why}")
+        status = upload.status.replace("_", " ")
+        raise IngestError("conflict", f"The upload {upload_id} is {status} and waits for nobody.{why}")
     return upload
 
 

@@ -8,7 +8,7 @@ from ingest.errors import IngestError
 from ingest.inbox.arrivals import latest_success
 from ingest.inbox.confirmation import newest_success
 from ingest.inbox.uploads import find_upload
-from ingest.skip import current_index
+from ingest.index import current_index
 from ingest.tables import uploads
 from ingest.template import Processing
 

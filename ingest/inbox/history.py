@@ -20,8 +20,9 @@ from ingest.tables import case_parties, changes, clients, uploads
 
 _SHOWN = MappingProxyType({"group_name": "group", "local_date": "date", "local_time": "time"})
 """Columns that people know by another name."""
-_OWN = ("updated_upload", "starts_at")
-"""Columns that say nothing of their own: an event's instant is that of its date, time and zone."""
+_OWN = ("updated_upload", "starts_at", "template")
+"""Columns that say nothing of their own: an event's instant is that of its date, time and zone, and whoever restores a
+record has it for itself."""
 _WITHDRAWN = "withdrawn_upload"
 
 

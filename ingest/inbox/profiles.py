@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from ingest.arrival import ORDERS, REPORT_FORMATS, Profile
 from ingest.errors import IngestError
+from ingest.inbox.rules import refuse_unfit
 from ingest.inbox.templates import find_template
 from ingest.record import new_id
 from ingest.tables import profiles
@@ -35,6 +36,9 @@ def settle_profile(profile: Profile) -> Profile:
     """
     if not profile.name.strip():
         raise IngestError("invalid", "A profile needs a name.")
+    for what in ("keyword", "blockword"):
+        if text := getattr(profile, what):
+            refuse_unfit(text, what)
     if profile.order not in ORDERS:
         raise IngestError("invalid", f"There is no order {profile.order}.", f"Choose one of {', '.join(ORDERS)}.")
     if profile.report_format not in REPORT_FORMATS:

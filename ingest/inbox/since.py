@@ -16,7 +16,8 @@ from ingest.inbox.listing import COLUMNS, PARTIES, PARTY_COLUMNS, select_records
 from ingest.tables import changes, uploads
 
 ACTIVE, GONE, DELETED = "active", "withdrawn", "removed"
-_OWN = ("id", "state")
+STATE = "record_state"
+_OWN = ("id", STATE)
 
 TOLD: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -34,7 +35,8 @@ _KNOWN_BY = MappingProxyType({"contacts": "value", "cases": "number"})
 
 
 def records_since(conn: Connection, kind: str, agency_id: str, after: int | None) -> Iterator[dict[str, Any]]:
-    """What was done to the records of one kind after the write of that number (None: all records), deleted ones first.
+    """What was done to the records of one kind after the write of that number (None: all records), deleted ones first,
+    each by their numbers.
 
     One dict per record, with the keys of `TOLD[kind]`. Rows are fetched as they are consumed. The connection must see
     one moment of the database, so that this and `last_number` agree (`Database.reading`).
@@ -42,12 +44,13 @@ def records_since(conn: Connection, kind: str, agency_id: str, after: int | None
     if after is not None:
         yield from _deleted(conn, kind, agency_id, after)
     table = _TABLES[kind]
-    query = select_records(kind, agency_id).add_columns(table.c.withdrawn_upload.label("state"))
+    query = select_records(kind, agency_id).add_columns(table.c.withdrawn_upload.label(STATE))
+    query = query.order_by(None).order_by(table.c.id)  # any other order takes memory for all of them
     if after is not None:
         query = query.where(table.c.id.in_(_written(table, agency_id, after)))
     for row in conn.execution_options(yield_per=1000).execute(query):
         told = dict(row._mapping)
-        yield told | {"state": ACTIVE if told["state"] is None else GONE}
+        yield told | {STATE: ACTIVE if told[STATE] is None else GONE}
 
 
 def _written(table: Table, agency_id: str, after: int) -> Select[Any]:
@@ -62,10 +65,11 @@ def _written(table: Table, agency_id: str, after: int) -> Select[Any]:
 def _deleted(conn: Connection, kind: str, agency_id: str, after: int) -> Iterator[dict[str, Any]]:
     r, table = tables.removed.c, _TABLES[kind]
     told = exists().where(uploads.c.id == r.upload_id, or_(uploads.c.sequence.is_(None), uploads.c.sequence <= after))
-    again = exists().where(table.c.id == r.record_id)  # SQLite gives the highest ids anew
+    # SQLite gives the highest ids anew; one that is the agency's again is told as what it is now.
+    again = exists().where(table.c.id == r.record_id, table.c.agency_id == agency_id)
     query = select(r.record_id, r.reference).where(r.agency_id == agency_id, r.sequence > after, r.kind == table.name)
     for row in conn.execute(query.where(told, ~again).order_by(r.record_id, r.id)).all():
-        yield dict.fromkeys(TOLD[kind]) | _name(kind, row.reference) | {"id": row.record_id, "state": DELETED}
+        yield dict.fromkeys(TOLD[kind]) | _name(kind, row.reference) | {"id": row.record_id, STATE: DELETED}
 
 
 def _name(kind: str, reference: str | None) -> dict[str, str | None]:

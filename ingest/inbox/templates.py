@@ -7,7 +7,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection, insert, select
 
 from ingest.errors import IngestError
-from ingest.natural import known_by
+from ingest.identity import known_by
 from ingest.record import new_id
 from ingest.tables import templates
 from ingest.template import TemplateVersion, builtin_templates, load_template

@@ -1,11 +1,12 @@
 """Uploads and their row errors, and which of them the agency has not been told of yet."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
 
 from ingest import tables
 from ingest.answer import RECEIPT_MOVED, Counts, Moved, RowError, Upload
@@ -29,8 +30,13 @@ _NUMBERS = (
 )
 
 
-def record_upload(conn: Connection, upload: Upload) -> None:
-    """Keep an upload; it has not been answered yet. The transaction holds the lock of the agency's records."""
+def record_upload(conn: Connection, upload: Upload) -> Upload:
+    """Keep an upload; it has not been answered yet. The transaction holds the lock of the agency's records.
+
+    Gives the upload as it is kept: it may name the one that a person has confirmed, which names it as well and is to be
+    answered anew.
+    """
+    upload = _linked(conn, upload)
     values = {name: getattr(upload, name) for name in (*_PLAIN, *_NUMBERS)}
     values["counts"] = json.dumps({kind: vars(counts) for kind, counts in upload.counts.items()})
     values["header"], values["notes"] = json.dumps(upload.header), json.dumps(upload.notes)
@@ -40,6 +46,21 @@ def record_upload(conn: Connection, upload: Upload) -> None:
     changed = select(func.count()).where(tables.changes.c.upload_id == upload.id).scalar_subquery()
     number = draw_number(conn, upload.agency_id)
     conn.execute(insert(uploads).values(values | {"changed": changed, "sequence": number}))
+    return upload
+
+
+def _linked(conn: Connection, upload: Upload) -> Upload:
+    query = select(uploads.c.id, uploads.c.notes).where(uploads.c.arrival_id == upload.arrival_id)
+    confirmed = query.where(uploads.c.status == "confirmed").order_by(uploads.c.id.desc()).limit(1)
+    before = conn.execute(confirmed).first()
+    if before is None:
+        return upload
+    notes = [*json.loads(before.notes), f"It was run again as upload {upload.id}."]
+    renewed = update(uploads).where(uploads.c.id == before.id)
+    conn.execute(renewed.values(notes=json.dumps(notes), answered_at=None))
+    return replace(
+        upload, notes=(*upload.notes, f"A person has confirmed the file; it had waited as upload {before.id}.")
+    )
 
 
 def find_upload(conn: Connection, upload_id: str) -> Upload | None:
@@ -70,9 +91,11 @@ def list_uploads(conn: Connection, agency_id: str | None = None, limit: int | No
     return [_upload(row) for row in conn.execute(query)]
 
 
-def unanswered(conn: Connection) -> list[Upload]:
-    """Uploads whose receipt was not delivered yet, the oldest first."""
+def unanswered(conn: Connection, arrival_id: str | None = None) -> list[Upload]:
+    """Uploads (of this arrival) whose receipt was not delivered yet, the oldest first."""
     query = select(uploads).where(uploads.c.answered_at.is_(None)).order_by(uploads.c.id)
+    if arrival_id is not None:
+        query = query.where(uploads.c.arrival_id == arrival_id)
     return [_upload(row) for row in conn.execute(query)]
 
 
@@ -118,7 +141,48 @@ def _row_error(row: Row[Any]) -> RowError:
 
 
 def moved_hearings(conn: Connection, upload_id: str, limit: int | None = RECEIPT_MOVED) -> list[Moved]:
-    """The hearings to which the upload gave another date, by the old one."""
+    """The hearings to which the upload gave another date, by the old one: those that came instead of one that was
+    withdrawn, and those that are known by their reference."""
+    return [*_replaced(conn, upload_id, limit), *_rescheduled(conn, upload_id, limit)][:limit]
+
+
+def count_rescheduled(conn: Connection, upload_id: str) -> int:
+    """How many hearings, the same ones as before, the upload gave another date or time."""
+    query = select(func.count()).select_from(tables.changes).where(*_has_rescheduled(upload_id))
+    return int(conn.execute(query).scalar_one())
+
+
+def _has_rescheduled(upload_id: str) -> tuple[ColumnElement[bool], ...]:
+    """A time that was not known before is no other one."""
+    change = tables.changes.c
+    unknown = change.before.like('%"local_time":null%') | change.before.like('%"local_time": null%')
+    other = change.before.like('%"local_date"%') | (change.before.like('%"local_time"%') & ~unknown)
+    return change.upload_id == upload_id, change.kind == "events", other
+
+
+def _rescheduled(conn: Connection, upload_id: str, limit: int | None) -> list[Moved]:
+    change = tables.changes.c
+    query = (
+        select(cases.c.number, change.before, change.after, events.c.local_date, events.c.local_time)
+        .select_from(tables.changes.join(events, change.record_id == events.c.id))
+        .join(uploads, uploads.c.id == change.upload_id)
+        .join(cases, events.c.case_id == cases.c.id, isouter=True)
+        .where(uploads.c.undone_at.is_(None), *_has_rescheduled(upload_id))
+        .order_by(change.id)
+        .limit(limit)
+    )
+    moved = []
+    for number, before, after, day, time in conn.execute(query):
+        now = {"local_date": day, "local_time": time} | json.loads(after)
+        moved.append(Moved(number or "", _when(now | json.loads(before)), _when(now)))
+    return moved
+
+
+def _when(values: Mapping[str, Any]) -> str:
+    return f"{values['local_date']} {values['local_time'] or ''}".strip()
+
+
+def _replaced(conn: Connection, upload_id: str, limit: int | None) -> list[Moved]:
     old, new = events.alias("old"), events.alias("new")
     query = (
         select(cases.c.number, old.c.local_date, old.c.local_time, new.c.local_date, new.c.local_time)

@@ -22,30 +22,33 @@ _ORDER = ("client", "contact", "case", "event", "payment")
 
 @dataclass(frozen=True)
 class Draft:
-    """The text of a proposed template, and what is left to be decided before it can be used, a sentence for each."""
+    """The text of a proposed template, and what is left to be decided before it can be used, a sentence for each; and
+    what one may not expect of it."""
 
     text: str
     undecided: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def write_draft(proposal: Proposal, name: str, file: str, year: int) -> Draft:
     """The template `name` for a sample that came as `file`; `year` is this year, by which births are told."""
     proposal = _settled(proposal)
-    undecided = tuple(_undecided(proposal))
+    undecided, warnings = tuple(_undecided(proposal)), tuple(_warnings(proposal))
     sight = proposal.sight
     lines = [
-        f"# Proposed from {_plain(file)}: {sight.rows:,} rows, {len(sight.columns)} columns.",
+        f"# Proposed from {_plain(file)}: {_counted(sight.rows, 'row')}, {_counted(len(sight.columns), 'column')}.",
         "# How sure each line is, and why, stands behind it. Look at them all; then try it:",
         "#     dropslot template check THIS_FILE SAMPLE",
     ]
     lines += [f"# TODO: {sentence}" for sentence in undecided]
+    lines += [f"# LOOK: {sentence}" for sentence in warnings]
     lines += [f"name = {_quoted(name)}"]
     required = [each for each in ("case.number", "event.date") if _has(proposal, each)]
     if required:
         lines.append(f"required = [{', '.join(map(_quoted, required))}]   # a row without one of these is not taken")
     lines += ["", *_file(sight), *_formats(proposal), *_columns(proposal, year), *_parties(proposal), *_match(proposal)]
     lines += _left(proposal)
-    return Draft("\n".join(lines) + "\n", undecided)
+    return Draft("\n".join(lines) + "\n", undecided, warnings)
 
 
 def _has(proposal: Proposal, name: str) -> bool:
@@ -75,6 +78,11 @@ def _undecided(proposal: Proposal) -> Iterator[str]:
         yield f"all dates of {names} can be read as {' or as '.join(choices)}. Ask the court, and write the right one."
     if not any(proposal.of(name) for name in ("case.number", "client.reference")):
         yield "nothing here tells one record from another. Map client.reference, or case.number, or both."
+
+
+def _warnings(proposal: Proposal) -> Iterator[str]:
+    if not _has(proposal, "event.date") and not any(m.field.startswith("payment.") for m in proposal.matches):
+        yield "No dates of hearings were found, so files will make no hearing. If a column has them, map event.date."
 
 
 def _file(sight: Sight) -> list[str]:
@@ -230,6 +238,10 @@ def _several(forms: Sequence[str]) -> str:
 def _quoted(text: str) -> str:
     """A basic string of TOML, which JSON's are too, but for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing if number == 1 else thing + 's'}"
 
 
 def _plain(text: str) -> str:

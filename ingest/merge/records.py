@@ -7,13 +7,13 @@ from sqlalchemy import Connection, exists, select, text
 
 from ingest.answer import REST_TAKEN
 from ingest.databases import Merge, backend_of
+from ingest.index import forget
 from ingest.merge import statements
 from ingest.merge.custom import Custom
 from ingest.merge.snapshot import Snapshot, Withdrawn
 from ingest.merge.stage import Stage
 from ingest.merge.withdrawal import count_live, has_withdrawn, restore, withdraw
 from ingest.record import CASES, CLEARED, CLEARED_NUMBER, CLIENTS, EVENTS, PARTIES, PAYMENTS
-from ingest.skip import forget
 from ingest.tables import uploads
 
 SHARED = "*"

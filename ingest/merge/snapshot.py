@@ -41,9 +41,9 @@ class Snapshot:
 class Withdrawn:
     """What a snapshot withdraws, by table: `gone` records, and how many were `live` in its reach before.
 
-    Both leave out what is over: hearings of the past, and people and cases that had no others. They fall out of every
-    snapshot by themselves, and no guard need look at them. `total` are all that are withdrawn, `moved` the hearings
-    that have another date instead.
+    Both leave out what is over: hearings of the past, and people and cases that had no others, with their contacts.
+    They fall out of every snapshot by themselves, and no guard need look at them. `total` are all that are withdrawn,
+    `moved` the hearings that have another date instead.
     """
 
     total: Mapping[str, int]
@@ -70,7 +70,16 @@ def judge(withdrawn: Withdrawn, share: int, *, empty: bool) -> IngestError | Non
     if not excess:
         return None
     limit = f"the template lets no more than {share} % go without a person's word"
-    return IngestError(WITHDRAWALS, f"The file would withdraw {', '.join(excess)}; {limit}.", _HINT)
+    message = f"The file would withdraw {', '.join(excess)}; {limit}.{_of_moved(withdrawn)}"
+    return IngestError(WITHDRAWALS, message, _HINT)
+
+
+def _of_moved(withdrawn: Withdrawn) -> str:
+    """How much of it is no loss."""
+    if not withdrawn.moved:
+        return ""
+    some = "hearing seems" if withdrawn.moved == 1 else "hearings seem"
+    return f" {withdrawn.moved:,} {some} to be moved: the file has another date for the same person and case."
 
 
 def is_literal(template: Template) -> bool:

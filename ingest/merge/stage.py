@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from ingest.answer import EXCLUDED_LISTED, RowError
 from ingest.check import Refused, Said
 from ingest.databases import Fill, backend_of
+from ingest.identity import NUMBER, natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
-from ingest.natural import NUMBER, natural_fields, natural_texts
+from ingest.natural import natural_texts
 from ingest.parse import Column
 from ingest.record import (
     CASES,
@@ -86,16 +87,21 @@ class Stage:
         self.errors += len(errors)
 
     def spare(self, refused: Refused) -> None:
-        """Stage whom the refused rows of a snapshot name. Of `unread` characters of rows no more than `MOST_UNREAD` are
-        looked through; more of them may speak of anybody."""
-        said = refused.said
-        for table, keys, kind, combinations in (
-            (CLIENTS.table, said.client, CLIENTS.prefix, self.match.client),
-            (CASES.table, said.case, CASES.prefix, [self.match.case]),
+        """Stage whom the refused rows of a snapshot name, and whose contacts and payments others say badly. Of `unread`
+        characters of rows no more than `MOST_UNREAD` are looked through; more of them may speak of anybody."""
+        for spared, said, entity in (
+            ("clients", refused.said, CLIENTS),
+            ("cases", refused.said, CASES),
+            ("contacts", refused.contacts, CLIENTS),
+            ("payments", refused.payments, CLIENTS),
+            ("dues", refused.payments, CASES),
         ):
+            keys, combinations = (
+                (said.client, self.match.client) if entity is CLIENTS else (said.case, [self.match.case])
+            )
             fold = _Fold(keys, None)
-            identity = _natural(kind, combinations, said, fold)
-            self._fill(statements.stage_spared(table), [fold.keys.tolist(), identity])
+            identity = _natural(entity.prefix, combinations, said, fold)
+            self._fill(statements.stage_spared(spared), [fold.keys.tolist(), identity])
         self.unread += sum(map(len, refused.unread))
         if self.unread <= MOST_UNREAD:
             self._fill(statements.stage_unread(), [[text.replace("\0", "\ufffd") for text in refused.unread]])

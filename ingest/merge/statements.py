@@ -9,6 +9,7 @@ Only names of our own tables and columns are put into the text; values are bound
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from ingest.databases import Backend, Fill, Merge
 from ingest.merge.custom import Custom
@@ -22,7 +23,12 @@ _NONE = Custom("")
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
 TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
-_BESIDE = ("errors", "spared_clients", "spared_cases", "unread", "named", "gone")
+SPARED = MappingProxyType(
+    {"clients": "clients", "cases": "cases", "contacts": "clients", "payments": "clients", "dues": "cases"}
+)
+"""Those of whom a snapshot takes nothing for gone, and those of whom it so takes no contact, and no payment; `dues` are
+the cases of these payments."""
+_BESIDE = ("errors", *(f"spared_{name}" for name in SPARED), "unread", "named", "gone")
 STAGES = tuple(f"stage_{table}" for table in (*TABLES, *_BESIDE))
 """All temporary tables."""
 
@@ -42,7 +48,7 @@ def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
     }
     tables = [f"CREATE TEMPORARY TABLE stage_{table} ({', '.join(body)})" for table, body in full.items()]
     errors = ["position INTEGER PRIMARY KEY", "row_number INTEGER", *(f"{name} TEXT" for name in _ERROR_COLUMNS[2:])]
-    spared = [f"stage_spared_{table} (key {key}, identity TEXT, id BIGINT)" for table in ("clients", "cases")]
+    spared = [f"stage_spared_{name} (key {key}, identity TEXT, id BIGINT)" for name in SPARED]
     ids = [f"stage_{name} (kind TEXT, id BIGINT, PRIMARY KEY (kind, id))" for name in ("named", "gone")]
     others = [f"stage_errors ({', '.join(errors)})", *spared, "stage_unread (raw TEXT)", *ids]
     return [*tables, *(f"CREATE TEMPORARY TABLE {other}" for other in others)]
@@ -80,9 +86,9 @@ def stage_errors() -> Fill:
     return Fill("stage_errors", _ERROR_COLUMNS, key=None)
 
 
-def stage_spared(table: str) -> Fill:
-    """A client or a case that a refused row names: key, natural key."""
-    return Fill(f"stage_spared_{table}", ("key", "identity"))
+def stage_spared(name: str) -> Fill:
+    """One of those that are `SPARED`: key, natural key."""
+    return Fill(f"stage_spared_{name}", ("key", "identity"))
 
 
 def stage_unread() -> Fill:
@@ -211,29 +217,31 @@ def foreign_owners(table: str) -> str:
 
 def share(table: str) -> str:
     """Mark the records that this file speaks of and that another template's file spoke of before; :template."""
-    dirty = " WHERE dirty = 1" if table in (*NATURAL, "contacts") else ""
-    return (
-        f"UPDATE {table} SET template = '*' WHERE id IN (SELECT id FROM stage_{table}{dirty}) "
-        "AND template NOT IN (:template, '*')"
-    )
+    return f"UPDATE {table} SET template = '*' WHERE {_foreign(table)}"
 
 
 def hold_shared(table: str) -> str:
-    """Before records are shared: whose they were alone is one of their holders; :template."""
+    """Before records are shared: whose they were alone is one of their holders; :template, :upload. An undo takes from
+    it whose they are."""
     return (
-        f"INSERT INTO holders (kind, record_id, template) SELECT '{table}', t.id, t.template FROM {table} t "
-        f"WHERE t.id IN (SELECT id FROM stage_{table}) AND t.template NOT IN (:template, '*') "
-        f"AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.kind = '{table}' AND h.record_id = t.id "
-        "AND h.template = t.template)"
+        f"INSERT INTO holders (kind, record_id, template, since_upload) "
+        f"SELECT '{table}', id, template, :upload FROM {table} WHERE {_foreign(table)}"
     )
 
 
+def _foreign(table: str) -> str:
+    """The records that this file speaks of and that another template's files alone spoke of before; :template."""
+    dirty = " WHERE dirty = 1" if table in (*NATURAL, "contacts") else ""
+    return f"id IN (SELECT id FROM stage_{table}{dirty}) AND template NOT IN (:template, '*')"
+
+
 def hold_named(table: str) -> str:
-    """A snapshot is one of the holders of the shared records that it names; :template."""
+    """A snapshot is one of the holders of the shared records that it names; :template, :upload."""
     return (
-        f"INSERT INTO holders (kind, record_id, template) SELECT '{table}', t.id, :template FROM {table} t "
+        "INSERT INTO holders (kind, record_id, template, since_upload) "
+        f"SELECT '{table}', t.id, :template, :upload FROM {table} t "
         f"WHERE t.id IN (SELECT id FROM stage_{table}) AND t.template = '*' AND NOT EXISTS (SELECT 1 FROM holders h "
-        f"WHERE h.kind = '{table}' AND h.record_id = t.id AND h.template = :template)"
+        f"WHERE h.kind = '{table}' AND h.record_id = t.id AND h.template = :template AND h.gone_upload IS NULL)"
     )
 
 

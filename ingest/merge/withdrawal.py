@@ -8,7 +8,8 @@ restores a record has brought it.
 
 A refused row has said nothing, but it names somebody, and nobody's hearing may vanish since its row had a typo: all
 that belongs to the client or the case that such a row names is spared. Of a row that cannot be read so far, its text
-is searched for what the candidates are known by.
+is searched for what the candidates are known by. A good row whose phone, address or payment was not taken spares the
+contacts, or the payments, of its client.
 
 Only names of our own tables and columns are put into the text; values are bound.
 """
@@ -19,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from ingest.databases import backend_of
+from ingest.index import forget
 from ingest.merge.search import Text
 from ingest.merge.snapshot import Snapshot, Withdrawn
-from ingest.merge.statements import NATURAL, TABLES
-from ingest.skip import forget
+from ingest.merge.statements import NATURAL, SPARED, TABLES
 
 KEEPING = ("events", "payments", "case_parties")
 """What a client or a case is not withdrawn without."""
@@ -51,6 +52,7 @@ def restore(conn: Connection, table: str, names: Names) -> tuple[int, int]:
     changed = _count(conn, f"SELECT count(*) FROM {table} WHERE {back} AND updated_upload = :upload", names)
     alive = "withdrawn_upload = NULL, template = :template, updated_upload = :upload"
     _note(conn, table, back, "NULL", names)
+    _do(conn, _let_be(f"kind = '{table}' AND record_id IN (SELECT id FROM {table} WHERE {back})"), names)
     return _do(conn, f"UPDATE {table} SET {alive} WHERE {back}", names), changed
 
 
@@ -101,15 +103,16 @@ def _reached(table: str, snapshot: Snapshot) -> str:
     if not snapshot.own_alone:
         return f"{of_agency} AND {_LIVE}"
     held = (
-        f"EXISTS (SELECT 1 FROM holders h WHERE h.kind = '{table}' AND h.record_id = t.id AND h.template = :template)"
+        f"EXISTS (SELECT 1 FROM holders h WHERE h.kind = '{table}' AND h.record_id = t.id "
+        "AND h.template = :template AND h.gone_upload IS NULL)"
     )
     return f"{of_agency} AND {_LIVE} AND (t.template = :template OR (t.template = '*' AND {held}))"
 
 
-def _not_over(column: str) -> str:
-    """Clients or cases, `t`, but for those whose hearings are all over."""
+def _not_over(column: str, of: str = "t.id") -> str:
+    """Clients or cases, `of`, but for those whose hearings are all over."""
     own = f"SELECT {column} FROM events WHERE agency_id = :agency AND {column} IS NOT NULL AND withdrawn_upload IS NULL"
-    return f" AND (t.id IN ({own} AND {_TO_COME}) OR t.id NOT IN ({own} AND NOT {_TO_COME}))"
+    return f" AND ({of} IN ({own} AND {_TO_COME}) OR {of} NOT IN ({own} AND NOT {_TO_COME}))"
 
 
 _LOOKED_AT = {
@@ -117,6 +120,7 @@ _LOOKED_AT = {
     "clients": _not_over("client_id"),
     "cases": _not_over("case_id"),
     "payments": "",
+    "contacts": _not_over("client_id", "t.client_id"),
 }
 
 
@@ -125,12 +129,12 @@ def _gone(table: str) -> str:
 
 
 def _spare(conn: Connection, snapshot: Snapshot, names: Names) -> None:
-    """Take out of `stage_gone` what refused rows may have spoken of."""
+    """Take out of `stage_gone` what refused rows may have spoken of, and what others say too badly to be taken."""
     if not snapshot.legible:
         _do(conn, "DELETE FROM stage_gone", {})
         return
-    for table in NATURAL:
-        _do(conn, backend_of(conn).find(f"stage_spared_{table}", table, NATURAL[table]), names)
+    for name, table in SPARED.items():
+        _do(conn, backend_of(conn).find(f"stage_spared_{name}", table, NATURAL[table]), names)
     if _count(conn, "SELECT count(*) FROM stage_unread", {}):
         _search(conn)
     for table, column in (("clients", "client_id"), ("cases", "case_id")):
@@ -138,6 +142,10 @@ def _spare(conn: Connection, snapshot: Snapshot, names: Names) -> None:
         _do(conn, f"DELETE FROM stage_gone WHERE kind = '{table}' AND id IN ({spared})", {})
         for child in _OF_CLIENTS if table == "clients" else _OF_CASES:
             _do(conn, _children_out(child, f"t.{column} IN ({spared})"), {})
+    _do(conn, _children_out("contacts", "t.client_id IN (SELECT id FROM stage_spared_contacts)"), {})
+    whose = "t.client_id IN (SELECT id FROM stage_spared_payments)"
+    alone = "t.client_id IS NULL AND t.case_id IN (SELECT id FROM stage_spared_dues)"
+    _do(conn, _children_out("payments", f"({whose} OR {alone})"), {})
 
 
 def _search(conn: Connection) -> None:
@@ -171,9 +179,14 @@ def _let_go(conn: Connection, names: Names) -> None:
     """The template no longer holds what is gone; what another one holds stays."""
     for table in TABLES:
         held = f"kind = '{table}' AND record_id IN {_gone(table)}"
-        _do(conn, f"DELETE FROM holders WHERE {held} AND template = :template", names)
-        others = f"SELECT record_id FROM holders WHERE {held}"
+        _do(conn, _let_be(f"{held} AND template = :template"), names)
+        others = f"SELECT record_id FROM holders WHERE {held} AND gone_upload IS NULL"
         _do(conn, f"DELETE FROM stage_gone WHERE kind = '{table}' AND id IN ({others})", {})
+
+
+def _let_be(which: str) -> str:
+    """Nobody holds it any more, of holders that do."""
+    return f"UPDATE holders SET gone_upload = :upload WHERE {which} AND gone_upload IS NULL"
 
 
 def _keep_parents(conn: Connection, names: Names) -> None:
@@ -193,7 +206,7 @@ def _mark(conn: Connection, total: Mapping[str, int], names: Names) -> None:
     for table in (table for table in TABLES if total[table]):
         others = f"SELECT count(*) FROM {table} t WHERE t.id IN {_gone(table)} AND t.template <> :template"
         foreign += _count(conn, others, names)
-        _do(conn, f"DELETE FROM holders WHERE kind = '{table}' AND record_id IN {_gone(table)}", {})
+        _do(conn, _let_be(f"kind = '{table}' AND record_id IN {_gone(table)}"), names)
         _note(conn, table, f"id IN {_gone(table)}", ":upload", names)
         _do(conn, f"UPDATE {table} SET withdrawn_upload = :upload WHERE id IN {_gone(table)}", names)
     if foreign:
@@ -203,11 +216,14 @@ def _mark(conn: Connection, total: Mapping[str, int], names: Names) -> None:
 def _note(conn: Connection, table: str, which: str, mark: str, names: Names) -> None:
     """Keep, for an undo and for the history, that this upload gives records the mark `mark`, or takes it off.
 
-    Ids of uploads need no quoting in JSON.
+    Ids of uploads need no quoting in JSON; names of templates do. Whoever restores a record has it for itself.
     """
     back = mark == "NULL"
     sides = [_as_json("withdrawn_upload", "updated_upload"), _as_json(mark, ":upload" if back else "updated_upload")]
-    before, after = (f"'{{' || {side} || '}}'" for side in sides)
+    owners = ("template", "CAST(:template AS TEXT)") if back else (None, None)
+    before, after = (
+        f"'{{' || {side} || {_and_template(conn, owner)}" for side, owner in zip(sides, owners, strict=True)
+    )
     columns = "upload_id, kind, record_id, before, after"
     told = f"SELECT CAST(:upload AS TEXT), '{table}', id, {before}, {after} FROM {table} WHERE {which}"
     _do(conn, f"INSERT INTO changes ({columns}) {told}", names)
@@ -217,6 +233,12 @@ def _as_json(withdrawn: str, updated: str) -> str:
     pairs = (("withdrawn_upload", withdrawn), ("updated_upload", updated))
     quoted = (f"""'"{name}":' || coalesce('"' || CAST({value} AS TEXT) || '"', 'null')""" for name, value in pairs)
     return " || ',' || ".join(quoted)
+
+
+def _and_template(conn: Connection, owner: str | None) -> str:
+    """The end of a JSON object: whose the record is, if that is to be told."""
+    packed = owner and backend_of(conn).pack(f"'template', {owner}")
+    return f"',' || substr({packed}, 2)" if packed else "'}'"
 
 
 def _pair_moved(conn: Connection, names: Names) -> int:

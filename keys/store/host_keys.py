@@ -138,6 +138,20 @@ def retire_host_keys(conn: Connection, which: str | None, at: datetime) -> list[
     return [replace(key, retired_at=at) for key in past]
 
 
+def reseal_host_keys(conn: Connection, cipher: Cipher) -> int:
+    """Seal all pairs, retired ones too, under the master key that seals now; how many were not.
+
+    Raises KeysError `denied` when one was sealed with a master key that `cipher` does not have.
+    """
+    changed = 0
+    for row in conn.execute(select(host_keys)).all():
+        if not cipher.is_current(row.sealed):
+            sealed = cipher.reseal(row.sealed, _purpose(parse_public(row.public)))
+            conn.execute(update(host_keys).where(host_keys.c.id == row.id).values(sealed=sealed))
+            changed += 1
+    return changed
+
+
 def _known(row: Row[Any]) -> KnownHostKey:
     begins = row.active_from or row.created_at
     return KnownHostKey(row.id, parse_public(row.public), row.created_at, begins, row.retired_at)

@@ -7,7 +7,7 @@ import typer
 from ingest import inbox
 from ingest.arrival import ArrivalState
 from server.agencies import find_agency, list_agencies
-from server.cli.output import Json, as_dict, print_list, print_one
+from server.cli.output import Json, as_dict, print_list, print_one, state_word
 from server.errors import AppError, Code
 from server.intake.register import TASK
 from server.state import open_state
@@ -29,6 +29,8 @@ def list_(
         slugs = {known.id: known.slug for known in list_agencies(conn)}
         found = inbox.list_arrivals(conn, agency_id=owner, state=state, limit=limit)
     rows = [{**as_dict(arrival), "agency": slugs.get(arrival.agency_id)} for arrival in found]
+    if not as_json:
+        rows = [{**row, "state": state_word(str(row["state"]))} for row in rows]
     columns = ("id", "agency", "path", "state", "received_at", "detail")
     print_list(rows, as_json, columns, "No such file has come." if agency or state else "No file has come yet.")
 
@@ -47,5 +49,7 @@ def retry(
         if arrival.state == ArrivalState.RECEIVED:
             state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
         elif not revived:
-            raise AppError(Code.CONFLICT, f"It is {arrival.state}. {arrival.detail}", "There is nothing to run again.")
+            raise AppError(
+                Code.CONFLICT, f"It is {state_word(arrival.state)}. {arrival.detail}", "There is nothing to run again."
+            )
     print_one({"id": arrival_id, "state": arrival.state}, as_json, f"Arrival {arrival_id} is queued again.")

@@ -9,7 +9,7 @@ from keys.sshkey import parse_public
 from keys.store import Authority
 from server.agencies import find_agency, list_agencies
 from server.cli.key_file import read_key_file
-from server.cli.output import Json, print_list, print_one
+from server.cli.output import Json, counted, print_list, print_one
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.state import open_state
@@ -76,7 +76,9 @@ def revoke(
         found = store.find_authority(conn, authority)
         fresh = store.revoke_serials(conn, found, map(_serial, serials), now(), new_id)
         document = _document(found, store.revoked_serials(conn, found.id), None)
-    sentence = f"{len(fresh)} certificate(s) revoked, {len(set(serials)) - len(fresh)} were so already."
+    before = len(set(serials)) - len(fresh)
+    already = f", {before:,} {'was' if before == 1 else 'were'} so already" if before else ""
+    sentence = f"{counted(len(fresh), 'certificate')} revoked{already}."
     print_one(document, as_json, sentence)
 
 

@@ -26,9 +26,10 @@ from server.agencies import look_up
 from server.cli.output import say
 from server.clock import new_id, now
 from server.errors import AppError, Code
-from server.services.provision import Wish, create_agency, create_profile, make_key
+from server.services.provision import create_agency, make_key
 from server.settings import Settings, environment
 from server.state import State, open_state
+from server.sync.profiles import create_profile
 
 SLUG = "demo-county"
 FILE = "demo_ecr.txt"
@@ -96,7 +97,7 @@ def _provision(state: State, stage: Stage) -> None:
     with state.database.writing() as conn:
         if look_up(conn, SLUG) is None:
             create_agency(conn, state.settings.agencies, SLUG, "Demo County", "America/New_York", staging=True)
-            create_profile(conn, SLUG, "nightly-ecr", "odyssey-ecr", Wish())
+            create_profile(conn, SLUG, "nightly-ecr", "odyssey-ecr")
         if not stage.key.exists():
             private, _ = make_key(conn, SLUG, "demonstration")
             descriptor = os.open(stage.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

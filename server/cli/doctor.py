@@ -20,5 +20,6 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         for finding in findings:
             say(f"{'ok  ' if finding.good else 'MEND'}  {finding.subject}: {finding.sentence}")
             if finding.hint and not finding.good:
-                say(f"      {finding.hint}")
+                for line in finding.hint.splitlines():
+                    say(f"      {line}")
     sys.exit(0 if healthy else 1)

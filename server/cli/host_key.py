@@ -8,7 +8,7 @@ import typer
 from keys import store
 from keys.sshkey import known_hosts_line, sshfp_record, winscp_fingerprint
 from keys.store import KnownHostKey
-from server.cli.output import Json, print_json, print_list, say
+from server.cli.output import Json, counted, print_json, print_list, say
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.services.moment import read_beginning
@@ -87,7 +87,7 @@ def retire(
     """Announce old host keys no longer; or give up a new one that is not used yet."""
     with open_state(context.obj) as state, state.database.writing() as conn:
         changed = store.retire_host_keys(conn, key, now())
-    _tell(changed, as_json, f"{len(changed)} host key(s) retired.")
+    _tell(changed, as_json, f"{counted(len(changed), 'host key')} retired.")
 
 
 def _tell(keys: list[KnownHostKey], as_json: bool, sentence: str) -> None:

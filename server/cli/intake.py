@@ -10,7 +10,7 @@ from ingest import inbox
 from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
 from server.cli.job import settled
-from server.cli.output import Json, as_dict, print_json, print_list, say
+from server.cli.output import Json, as_dict, counted, print_json, print_list, say
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.errors import AppError, Code
@@ -37,7 +37,8 @@ def sweep(context: typer.Context, as_json: Json = False) -> None:
 
 def _nothing(restless: int, quiet_time: float) -> str:
     if restless:
-        return f"{restless} new file(s) changed in the last {quiet_time:g} seconds; they are taken once they are quiet."
+        changed = counted(restless, "new file")
+        return f"{changed} changed in the last {quiet_time:g} seconds; such files are taken once they are quiet."
     return "No file was left behind."
 
 
@@ -82,6 +83,7 @@ def _ingest(state: State, log: Log, file: Path, slug: str, profile_name: str) ->
         opened_at=at,
         closed_at=at,
         not_before=at,
+        profile=profile.id,
     )
     try:
         state.spool.accept_copy(manifest, file)

@@ -12,7 +12,7 @@ from keys import store
 from keys.secret import Secret
 from keys.store import StoredKey
 from server.agencies import find_agency, list_agencies
-from server.cli import authority, key_audit
+from server.cli import authority, key_audit, key_master
 from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
 from server.clock import now
@@ -20,9 +20,13 @@ from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
 from server.state import open_state
 
-app = typer.Typer(help="Add, generate, list, edit, revoke and audit SSH keys; trust authorities.", no_args_is_help=True)
+app = typer.Typer(
+    help="SSH keys of agencies, authorities that sign them, and the master key.",
+    no_args_is_help=True,
+)
 app.add_typer(authority.app, name="authority")
 app.command("audit")(key_audit.audit)
+app.command("rotate-master")(key_master.rotate)
 
 LONGEST_PASSPHRASE = 1024
 

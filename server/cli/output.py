@@ -56,6 +56,16 @@ def say(sentence: str) -> None:
     sys.stdout.write(sentence + "\n")
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 row`, `2 rows`, `3 new files`."""
+    return f"{number:,} {thing if number == 1 else thing + 's'}"
+
+
+def state_word(state: str) -> str:
+    """What people call the state of a file: `waits for a person`, `partially processed`."""
+    return {"awaiting_confirmation": "waits for a person"}.get(state, state.replace("_", " "))
+
+
 def as_dict(thing: Any) -> dict[str, object]:
     """The fields of a dataclass instance, one level deep; those that its `repr` hides are hidden here too."""
     return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing) if field.repr}

@@ -16,6 +16,7 @@ from server.cli import (
     ban,
     demo,
     doctor,
+    export,
     host_key,
     intake,
     key,
@@ -23,6 +24,8 @@ from server.cli import (
     record,
     report,
     serve,
+    servers,
+    sync,
     template,
     upload,
 )
@@ -43,9 +46,12 @@ app.add_typer(ban.app, name="ban")
 app.add_typer(host_key.app, name="host-key")
 app.add_typer(template.app, name="template")
 app.add_typer(profile.app, name="profile")
+app.add_typer(sync.app, name="sync")
+app.add_typer(servers.app, name="server")
 app.add_typer(arrival.app, name="arrival")
 app.add_typer(upload.app, name="upload")
 app.add_typer(record.app, name="record")
+app.add_typer(export.app, name="export")
 app.add_typer(report.app, name="report")
 app.command("sweep")(intake.sweep)
 app.command("ingest")(intake.ingest)

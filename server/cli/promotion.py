@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.output import Json, print_json, printable, say
+from server.cli.output import Json, counted, print_json, printable, say
 from server.errors import AppError, Code
 from server.services.promotion import ProfileChange, Promotion, compare
 from server.services.promotion import promote as copy
@@ -43,7 +43,7 @@ def promote(
     if as_json:
         print_json(_document(found))
     else:
-        numbers = f"{len(found.templates)} template(s) and {len(found.profiles)} profile(s)"
+        numbers = f"{counted(len(found.templates), 'template')} and {counted(len(found.profiles), 'profile')}"
         say(f"Copied to {production}: {numbers}.")
 
 

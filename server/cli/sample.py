@@ -18,7 +18,7 @@ from ingest.arrival import Arrival, ArrivalState
 from ingest.limits import Limits
 from ingest.template import TemplateVersion, load_template
 from server.agencies import find_agency
-from server.cli.output import Json, aligned, print_json, printable, say
+from server.cli.output import Json, aligned, counted, print_json, printable, say, state_word
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.db import open_database, translated
@@ -49,9 +49,13 @@ def infer(
     with _within_reach(sample) as path:
         draft = infer_template(path, name or _named(sample), Limits(file=settings.file_limit), now().year)
     if as_json:
-        print_json({"template": draft.text, "undecided": list(draft.undecided)})
-    else:
-        say(draft.text.rstrip())
+        print_json(
+            {"template": draft.text, "undecided": list(draft.undecided), "warnings": list(draft.warnings)},
+        )
+        return
+    say(draft.text.rstrip())
+    for sentence in (*(f"To be decided: {each}" for each in draft.undecided), *draft.warnings):
+        typer.echo(sentence, err=True)  # beside the template, which may go to a file
 
 
 def _named(sample: Path) -> str:
@@ -221,7 +225,12 @@ def _report(
         yield ""
         yield from _table(shown)
     yield ""
-    if upload.error is not None:
+    if upload.error is not None and upload.status == ArrivalState.AWAITING:
+        yield "Result:    The file would wait for a person; nothing would change until it is confirmed."
+        yield f"{upload.error.message} It would wait for: dropslot upload confirm ID (or upload reject ID)."
+        yield "Once it is confirmed:"
+        yield from _counts(upload)
+    elif upload.error is not None:
         yield "Result:    The file would not be taken; nothing would change."
         yield from (line for line in (upload.error.message, upload.error.hint) if line)
         yield from side_by_side(upload.expected, upload.header)
@@ -266,16 +275,24 @@ _WORDS = {"created": "new", "updated": "changed", "unchanged": "as before"}
 
 def _outcome(upload: Upload) -> Iterator[str]:
     """What would become of it, in numbers."""
-    taken = upload.rows - upload.error_rows - upload.excluded
-    yield f"Result:    {taken:,} of {upload.rows:,} rows would be taken ({upload.status.replace('_', ' ')})."
+    taken = upload.rows - upload.skipped - upload.error_rows - upload.excluded
+    yield f"Result:    {taken:,} of {counted(upload.rows, 'row')} would be taken ({state_word(upload.status)})."
+    if upload.skipped:
+        yield f"           {upload.skipped:,} blank, or the same as in the last file"
     if upload.error_rows or upload.warning_rows or upload.excluded:
         bad = f"{upload.error_rows:,} not taken, {upload.warning_rows:,} taken but for a cell"
         yield f"           {bad}, {upload.excluded:,} left out by filters"
-    for kind, counts in upload.counts.items():
-        numbers = ", ".join(f"{number:,} {_WORDS.get(name, name)}" for name, number in vars(counts).items())
-        yield f"{kind.capitalize() + ':':<11}{numbers}"
+    yield from _counts(upload)
     for note in upload.notes:
         yield f"Note:      {note}"
+
+
+def _counts(upload: Upload) -> Iterator[str]:
+    """What would become of the records; of what only snapshots do, that of which there is any."""
+    for kind, counts in upload.counts.items():
+        told = {name: number for name, number in vars(counts).items() if number or name in _WORDS}
+        numbers = ", ".join(f"{number:,} {_WORDS.get(name, name)}" for name, number in told.items())
+        yield f"{kind.capitalize() + ':':<11}{numbers}"
 
 
 def _listed(errors: Sequence[RowError], most: int | None) -> Iterator[str]:

@@ -30,7 +30,9 @@ def add(
     file: Annotated[Path, typer.Argument(help="TOML file; see: dropslot template show AGENCY odyssey-ecr")],
     lookup: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="A CSV of codes and texts that becomes [lookups.NAME] of this version."),
+        typer.Option(
+            metavar="NAME=FILE", help="A CSV of codes and texts that becomes \\[lookups.NAME] of this version."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -10,7 +10,7 @@ from ingest.answer import Moved, RowError, Upload, receipt_text
 from ingest.record import records_of
 from server.agencies import find_agency, list_agencies
 from server.cli.job import settled
-from server.cli.output import Json, as_dict, print_json, print_list, say
+from server.cli.output import Json, as_dict, print_json, print_list, say, state_word
 from server.clock import now
 from server.corrections import replay_upload, undo_upload
 from server.errors import AppError, Code
@@ -39,7 +39,9 @@ def list_(
         slugs = {known.id: known.slug for known in list_agencies(conn)}
         uploads = inbox.list_uploads(conn, agency_id=owner, limit=limit)
     rows = [{**upload_document(upload), "agency": slugs.get(upload.agency_id)} for upload in uploads]
-    columns = ("id", "agency", "file", "status", "rows", "errors", "finished_at")
+    if not as_json:
+        rows = [{**row, "status": state_word(str(row["status"])), "warnings": row["warning_rows"]} for row in rows]
+    columns = ("id", "agency", "file", "template", "status", "rows", "errors", "warnings", "finished_at")
     print_list(rows, as_json, columns, "No upload yet.")
 
 

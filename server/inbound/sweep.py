@@ -9,10 +9,7 @@ files were taken long ago, so that is looked at first as well: that a file was t
 
 import fcntl
 import os
-import stat
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,27 +18,13 @@ from ingest.arrival import Arrival
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
+from server.inbound.homes import BATCH, Found, Seen, walk
 from server.intake.archive import hash_file
-from server.intake.names import is_temporary
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
-from server.intake.taken import Footprint, find_taken, known_files, miss, take
+from server.intake.taken import Footprint, count_known, find_all_taken, find_taken, known_files, miss, take
 from server.logs import Log
 from server.state import State
-
-
-@dataclass(frozen=True)
-class Found:
-    """A file of an agency: its place on disk, its path as the agency sees it, and its stat."""
-
-    place: Path
-    path: str
-    status: os.stat_result
-
-    @property
-    def inode(self) -> tuple[int, int]:
-        """Device and inode number."""
-        return self.status.st_dev, self.status.st_ino
 
 
 @dataclass(frozen=True)
@@ -51,96 +34,75 @@ class Swept:
     taken: list[Manifest]
     restless: int
 
+    def __add__(self, other: "Swept") -> "Swept":
+        return Swept([*self.taken, *other.taken], self.restless + other.restless)
+
 
 def sweep(state: State, registrar: Registrar, log: Log) -> Swept:
     """Take all unannounced whole files of all agencies. Raises `AppError` unavailable when the database is away."""
     began = time.monotonic()
     with state.database.reading() as conn:
         agencies = list_agencies(conn)
-    homes = [_sweep_home(state, registrar, agency, log) for agency in agencies]
-    swept = Swept([manifest for home in homes for manifest in home.taken], sum(home.restless for home in homes))
+    swept = sum((_sweep_home(state, registrar, agency, log) for agency in agencies), Swept([], 0))
     seconds = round(time.monotonic() - began, 3)
     log.info("swept", agencies=len(agencies), taken=len(swept.taken), restless=swept.restless, seconds=seconds)
     return swept
 
 
 def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) -> Swept:
-    with state.database.reading() as conn:
-        known = known_files(conn, agency.id)
-    seen: set[tuple[int, int]] = set()
+    seen, known, swept = Seen(), 0, Swept([], 0)
+    fresh: list[Found] = []
+    for batch in walk(state.settings.home(agency.slug)):
+        seen.add(batch)
+        with state.database.reading() as conn:
+            taken = find_all_taken(conn, agency.id, [found.inode for found in batch])
+        known += len(taken)
+        fresh += [found for found in batch if taken.get(found.inode) != Footprint.of(found.status)]
+        if len(fresh) >= BATCH or (fresh and len(batch) < BATCH):
+            swept += _take_all(state, registrar, agency, fresh, log)
+            fresh = []
+    _miss(state, agency, seen, known)
+    return swept + _take_all(state, registrar, agency, fresh, log)
+
+
+def _take_all(state: State, registrar: Registrar, agency: Agency, fresh: list[Found], log: Log) -> Swept:
+    """Of files that are not known as they are: take those that nobody announced and that are quiet, by name."""
     taken, restless = [], 0
-    for found in walk(state.settings.home(agency.slug)):
-        seen.add(found.inode)
-        try:
-            if _is_taken(state, agency, found) or not _is_unannounced(state, agency, found):
-                continue
-        except OSError as error:
-            log.warning("file not read", agency=agency.slug, path=found.path, reason=error.strerror)
-            continue
+    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), log):
         if not _is_quiet(found, state.settings.quiet_time):
             restless += 1
         elif manifest := _copy(state, agency, found, log):
             registrar.register(manifest)
             taken.append(manifest)
-    _miss(state, agency, known - seen)
     return Swept(taken, restless)
 
 
-def _miss(state: State, agency: Agency, gone: set[tuple[int, int]]) -> None:
-    if gone:
-        with state.database.writing() as conn:
-            for dev, ino in gone:
-                miss(conn, agency.id, dev, ino)
+def _unannounced(state: State, agency: Agency, fresh: list[Found], log: Log) -> list[Found]:
+    """Those that nobody receives, has torn, has spooled or has taken (see the order in the text above)."""
+
+    def is_unclaimed(found: Found) -> bool:
+        return not state.journal.claims(agency.slug, found.path, found.status) and not _is_open(found.place)
+
+    candidates = [found for found in fresh if not _is_taken(state, agency, found, log) and is_unclaimed(found)]
+    spooled = {(manifest.dev, manifest.ino) for manifest in state.spool.all()} if candidates else set()
+    return [found for found in candidates if found.inode not in spooled and not _is_taken(state, agency, found, log)]
 
 
-def walk(home: Path) -> Iterator[Found]:
-    """All plain files with final names below `home/upload`; links are not followed, folders that vanish are skipped.
-
-    However deep they lie: by renaming, an agency can nest folders deeper than Python may call itself.
-    """
-    folders = [(home / "upload", "/upload")]
-    while folders:
-        folder, path = folders.pop()
-        for entry, status in _entries(folder):
-            place = folder / entry.name, f"{path}/{entry.name}"
-            if stat.S_ISDIR(status.st_mode):
-                folders.append(place)
-            elif stat.S_ISREG(status.st_mode) and not is_temporary(entry.name):
-                yield Found(*place, status)
-
-
-def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        with suppress(OSError):  # it may vanish
-            if _is_text(entry.name):
-                yield entry, entry.stat(follow_symlinks=False)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name is UTF-8, and so can be told to anybody."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _miss(state: State, agency: Agency, seen: Seen, met: int) -> None:
+    """Note which of the known files are gone; `met` of them were seen, which are mostly all."""
+    with state.database.reading() as conn:
+        if met >= count_known(conn, agency.id):
+            return
+        gone = [inode for known in known_files(conn, agency.id, BATCH) for inode in seen.missing(known)]
+    with state.database.writing() as conn:
+        for dev, ino in gone:
+            miss(conn, agency.id, dev, ino)
 
 
 def _is_quiet(found: Found, quiet_time: float) -> bool:
     # A client may set the modification time to anything; the change time is the kernel's own.
     changed = max(found.status.st_mtime, found.status.st_ctime)
     return time.time() - changed >= quiet_time
-
-
-def _is_unannounced(state: State, agency: Agency, found: Found) -> bool:
-    """Whether nobody receives, has torn, has spooled or has taken the file (see the order in the text above)."""
-    if state.journal.claims(agency.slug, found.path, found.status) or _is_open(found.place):
-        return False
-    spooled = {(manifest.dev, manifest.ino) for manifest in state.spool.all()}
-    return found.inode not in spooled and not _is_taken(state, agency, found)
 
 
 def _is_open(place: Path) -> bool:
@@ -158,7 +120,16 @@ def _is_open(place: Path) -> bool:
     return False
 
 
-def _is_taken(state: State, agency: Agency, found: Found) -> bool:
+def _is_taken(state: State, agency: Agency, found: Found, log: Log) -> bool:
+    """Whether it is a file that was taken before; one that cannot be read counts as taken for this time."""
+    try:
+        return _was_taken(state, agency, found)
+    except OSError as error:
+        log.warning("file not read", agency=agency.slug, path=found.path, reason=error.strerror)
+        return True
+
+
+def _was_taken(state: State, agency: Agency, found: Found) -> bool:
     present = Footprint.of(found.status)
     with state.database.reading() as conn:
         row = find_taken(conn, agency.id, present)

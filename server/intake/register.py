@@ -83,6 +83,8 @@ class Registrar:
             if agency is None:
                 self._log.error("spooled file of an unknown agency", arrival=manifest.id, agency=manifest.agency)
                 return None
+            if chosen is None and manifest.profile:
+                chosen = inbox.profile_by_id(conn, manifest.profile)
             arrival = inbox.register(conn, _received(agency.id, manifest), chosen)
             if manifest.footprint:
                 take(conn, agency.id, manifest.footprint, manifest.id)

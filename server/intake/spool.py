@@ -23,7 +23,7 @@ from server.intake.durable import DirectorySync, read_json, write_json
 from server.intake.spares import Spares
 from server.intake.taken import Footprint
 
-Source = Literal["sftp", "sweep", "cli"]
+Source = Literal["sftp", "sweep", "cli", "sync"]
 
 RUBBISH_AGE = 3600.0
 SETTLED_AGE = 120.0  # no settle time is longer than a minute, so what is older need not be read
@@ -35,6 +35,7 @@ class Manifest:
 
     `agency` is its slug, `path` what the agency calls it. Nobody may work on the file before `not_before`: until then
     its sender may still take it back. `dev`, `ino` and `mtime_ns` are those of the file in the agency's home.
+    `profile` is the id of the one that was chosen for it; None: the profiles of our own endpoint are matched.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Manifest:
     dev: int | None = None
     ino: int | None = None
     mtime_ns: int | None = None
+    profile: str | None = None
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ deleted, so where name, size or time have changed the content decides, and rows 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     insert,
     select,
     update,
@@ -84,10 +85,33 @@ def forget(conn: Connection, agency_id: str, dev: int, ino: int) -> None:
     conn.execute(delete(taken_files).where(*_inode(agency_id, dev, ino)))
 
 
-def known_files(conn: Connection, agency_id: str) -> set[tuple[int, int]]:
-    """The (dev, ino) of all files of the agency that were taken and, as far as is known, are still there."""
-    rows = conn.execute(select(taken_files.c.dev, taken_files.c.ino).where(taken_files.c.agency_id == agency_id))
-    return {(row.dev, row.ino) for row in rows}
+def find_all_taken(
+    conn: Connection, agency_id: str, inodes: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], Footprint]:
+    """What is known of those inodes, by (dev, ino): the footprint each was taken with."""
+    found: dict[tuple[int, int], Footprint] = {}
+    devices: dict[int, list[int]] = {}
+    for dev, ino in inodes:
+        devices.setdefault(dev, []).append(ino)
+    for dev, own in devices.items():
+        query = select(taken_files.c.ino, taken_files.c.size, taken_files.c.mtime_ns)
+        query = query.where(taken_files.c.agency_id == agency_id, taken_files.c.dev == dev, taken_files.c.ino.in_(own))
+        found |= {(dev, ino): Footprint(dev, ino, size, mtime) for ino, size, mtime in conn.execute(query)}
+    return found
+
+
+def count_known(conn: Connection, agency_id: str) -> int:
+    """How many files of the agency were taken and, as far as is known, are still there."""
+    query = select(func.count()).select_from(taken_files).where(taken_files.c.agency_id == agency_id)
+    return conn.execute(query).scalar_one()
+
+
+def known_files(conn: Connection, agency_id: str, batch: int) -> Iterator[list[tuple[int, int]]]:
+    """The (dev, ino) of those files, in batches."""
+    query = select(taken_files.c.dev, taken_files.c.ino).where(taken_files.c.agency_id == agency_id)
+    rows = conn.execution_options(stream_results=True).execute(query)
+    for part in rows.partitions(batch):
+        yield [(dev, ino) for dev, ino in part]
 
 
 def miss(conn: Connection, agency_id: str, dev: int, ino: int) -> None:

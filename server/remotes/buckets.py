@@ -10,7 +10,7 @@ from server.errors import AppError, Code
 from server.remotes.places import changed, missing
 from server.remotes.server import Server
 
-_CODE = re.compile(r"<Code>(\w{1,64})</Code>|\bcode: \"?(\w{1,64})")
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>|(?<!status )\bcode: \"?([A-Za-z]\w{1,63})")
 _STATUS = re.compile(r"status code: (\d{3})")
 _TLS = re.compile(r"certificate|UnknownIssuer|handshake|InvalidContentType|TLS", re.IGNORECASE)
 

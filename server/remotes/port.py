@@ -56,7 +56,7 @@ class Remote(Protocol):
         """Delete the file. Raises `conflict` if it is another one by now."""
 
     async def has_directory(self, directory: str) -> bool:
-        """Whether there is such a directory (of a bucket: whether a key has that prefix, or a marker stands for it)."""
+        """Whether there is such a directory; in a bucket, whether any key has that prefix or a marker stands for it."""
 
 
 Reach = Callable[[], AbstractAsyncContextManager[Remote]]

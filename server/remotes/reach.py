@@ -77,17 +77,23 @@ def fingerprint(host_key: str | None) -> str:
 
 def open_secrets(cipher: Callable[[], Cipher], server: Server) -> dict[SecretField, Secret]:
     """All secrets of the server; the master key is not touched for a server that has none."""
-    opened = {field: open_secret(cipher(), server, field) for field in server.sealed}
+    if not server.sealed:
+        return {}
+    with_key = cipher()
+    opened = {field: open_secret(with_key, server, field) for field in server.sealed}
     return {field: secret for field, secret in opened.items() if secret is not None}
 
 
 def _read(database: Database, cipher: Callable[[], Cipher], server_id: str) -> tuple[Server, dict[SecretField, Secret]]:
-    with database.reading() as conn:
-        server = server_by_id(conn, server_id)
-    try:
-        return server, open_secrets(cipher, server)
-    except KeysError as error:
-        raise AppError(Code(error.code), error.message, error.hint) from error
+    for again in (True, False):
+        with database.reading() as conn:
+            server = server_by_id(conn, server_id)
+        try:
+            return server, open_secrets(cipher, server)
+        except KeysError as error:
+            if not again:  # the first time, the master key may have been replaced between our two looks
+                raise AppError(Code(error.code), error.message, error.hint) from error
+    raise AssertionError("not reached")
 
 
 def _note(database: Database, log: Log, server: Server, shown: str) -> NoReturn:

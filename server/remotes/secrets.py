@@ -1,8 +1,13 @@
 """A server's secrets: each sealed for its server and its field, so that none can be put where another one belongs."""
 
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
 from keys.cipher import Cipher
 from keys.secret import Secret
 from server.remotes.server import SecretField, Server
+from server.remotes.store import list_servers, update_server
 
 
 def seal_secret(cipher: Cipher, server_id: str, field: SecretField, secret: Secret) -> bytes:
@@ -14,6 +19,21 @@ def open_secret(cipher: Cipher, server: Server, field: SecretField) -> Secret | 
     """The secret itself, None if the server has none of that kind. Raises KeysError denied, see `Cipher.open`."""
     sealed = server.sealed.get(field)
     return None if sealed is None else Secret(cipher.open(sealed, purpose(server.id, field)))
+
+
+def reseal_servers(conn: Connection, cipher: Cipher) -> int:
+    """Seal all secrets of all servers under the master key that seals now; how many were not.
+
+    Raises KeysError denied when one was sealed with a master key that `cipher` does not have.
+    """
+    changed = 0
+    for server in list_servers(conn):
+        old = {field: value for field, value in server.sealed.items() if not cipher.is_current(value)}
+        if old:
+            new = {field: cipher.reseal(value, purpose(server.id, field)) for field, value in old.items()}
+            update_server(conn, replace(server, sealed={**server.sealed, **new}))
+            changed += len(new)
+    return changed
 
 
 def purpose(server_id: str, field: SecretField) -> str:

@@ -38,13 +38,14 @@ def claim(conn: Connection, name: str, slot: str, owner: str, at: datetime, leas
     return conn.execute(update(slots).where(*mine, free).values(owner=owner, lease_until=at + lease)).rowcount == 1
 
 
-def finish(conn: Connection, name: str, slot: str, owner: str, at: datetime) -> bool:
-    """The slot has run; False if it is not the owner's any more: then nothing of the run may be kept.
+def finish(conn: Connection, name: str, slot: str, at: datetime) -> bool:
+    """The slot has run; False if it had already: then nothing of this run may be kept.
 
-    In the write transaction that keeps what the run has done.
+    In the write transaction that keeps what the run has done. Whoever comes first has run it: a lease that has run out
+    meanwhile does not matter.
     """
-    mine = (slots.c.name == name, slots.c.slot == slot, slots.c.owner == owner, slots.c.done_at.is_(None))
-    return conn.execute(update(slots).where(*mine).values(done_at=at)).rowcount == 1
+    open_ = (slots.c.name == name, slots.c.slot == slot, slots.c.done_at.is_(None))
+    return conn.execute(update(slots).where(*open_).values(done_at=at)).rowcount == 1
 
 
 def release(conn: Connection, name: str, slot: str, owner: str) -> None:

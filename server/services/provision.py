@@ -1,12 +1,11 @@
-"""Setting up an agency: its home, its keys, its templates and profiles."""
+"""Setting up an agency: its home, its keys and its templates."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from ingest.arrival import Profile
-from ingest.inbox import add_profile, add_template
+from ingest.inbox import add_template
 from ingest.template import TemplateVersion
 from keys.secret import Secret
 from keys.sshkey import generate, parse_public
@@ -18,16 +17,6 @@ from server.services.moment import read_beginning, read_end
 
 HOME_FOLDERS = ("upload", "download")
 NEVER = "never"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Which files a profile is to take: those in `directory`, with the keyword and without the blockword."""
-
-    directory: str = "/upload"
-    keyword: str | None = None
-    blockword: str | None = None
-    skip_same_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,21 +94,3 @@ def read_term(agency: Agency, wish: TermWish, term: Term = Term()) -> Term:
 def create_template(conn: Connection, slug: str, text: str) -> TemplateVersion:
     """Store an Upload Template, or its next version. Raises `AppError` not_found, `IngestError`."""
     return add_template(conn, find_agency(conn, slug).id, text, now())
-
-
-def create_profile(conn: Connection, slug: str, name: str, template: str, wish: Wish) -> Profile:
-    """Store a profile of the agency. Raises `AppError` invalid, not_found; `IngestError` not_found, conflict."""
-    directory = "/" + wish.directory.strip("/")
-    if directory.split("/")[1] != "upload":
-        raise AppError(Code.INVALID, "A profile's directory must be /upload or below it.", "For example: /upload/civil")
-    return add_profile(
-        conn,
-        find_agency(conn, slug).id,
-        name,
-        template,
-        at=now(),
-        directory=directory,
-        keyword=wish.keyword,
-        blockword=wish.blockword,
-        skip_same_name=wish.skip_same_name,
-    )

@@ -56,7 +56,7 @@ class Files(Tree):
         return handle
 
     async def _open_reading(self, path: AgencyPath) -> Reading:
-        if path.is_root or path.parts in {(area,) for area in AREAS}:
+        if path.is_root or path.is_area:
             raise SFTPFailure("That is a directory, not a file.")
         return Reading(await self._work("OPEN", self._jail.open, path, os.O_RDONLY), path)
 

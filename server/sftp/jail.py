@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from errno import EEXIST, EISDIR, ENOENT
 from pathlib import Path
 
-from server.sftp.paths import AREAS, AgencyPath
+from server.sftp.paths import AREAS, KNOWN_AREAS, AgencyPath
 from server.sftp.renaming import rename
 
 # With O_PATH a directory is a place to go on from and nothing else; who watches it is not woken by that.
@@ -62,7 +62,7 @@ class Jail:
             os.close(fd)
 
     def _open_directory(self, parts: tuple[str, ...]) -> int:
-        if not parts or parts[0] not in AREAS:
+        if not parts or parts[0] not in KNOWN_AREAS:
             raise OSError(ENOENT, "outside")
         fd = os.open(parts[0], _DIRECTORY, dir_fd=self._home)
         try:

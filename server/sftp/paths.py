@@ -8,7 +8,11 @@ from asyncssh import SFTPFailure, SFTPPermissionDenied
 
 UPLOAD = "upload"
 DOWNLOAD = "download"
+EXPORTS = "exports"
 AREAS = (DOWNLOAD, UPLOAD)
+"""What every agency has."""
+KNOWN_AREAS = (DOWNLOAD, EXPORTS, UPLOAD)
+"""The same and what an agency has only if it was made for it: its exports."""
 
 NAME_BYTES = 255
 PATH_BYTES = 4096
@@ -31,7 +35,7 @@ class AgencyPath:
 
     @property
     def area(self) -> str:
-        """The first part: `upload` or `download` for all that exists, empty for `/`."""
+        """The first part: one of `KNOWN_AREAS` for all that exists, empty for `/`."""
         return self.parts[0] if self.parts else ""
 
     @property
@@ -41,8 +45,13 @@ class AgencyPath:
 
     @property
     def is_inside(self) -> bool:
-        """Whether this is below `/upload` or `/download`, and not one of them."""
-        return len(self.parts) > 1 and self.area in AREAS
+        """Whether this is below one of `KNOWN_AREAS`, and not one of them."""
+        return len(self.parts) > 1 and self.area in KNOWN_AREAS
+
+    @property
+    def is_area(self) -> bool:
+        """Whether this is one of `KNOWN_AREAS`."""
+        return len(self.parts) == 1 and self.area in KNOWN_AREAS
 
 
 @lru_cache(256)
@@ -86,17 +95,19 @@ def check_new_name(path: AgencyPath) -> None:
 def check_may_create(path: AgencyPath, what: str) -> None:
     """Refuse creating a file ("file") or directory ("directory") where none may be.
 
-    Files come in below `/upload` only; `/download` is what the server has for the agency.
+    Files come in below `/upload` only; `/download` and `/exports` are what the server has for the agency.
     """
     if not path.is_inside:
         raise SFTPPermissionDenied("Only /upload and /download exist here. Upload into /upload.")
-    if path.area == DOWNLOAD and what == "file":
-        raise SFTPPermissionDenied("/download holds what the server has for you. Upload into /upload.")
+    if path.area != UPLOAD and what == "file":
+        raise SFTPPermissionDenied(f"/{path.area} holds what the server has for you. Upload into /upload.")
     check_new_name(path)
 
 
 def check_may_remove(path: AgencyPath) -> None:
-    """Refuse deleting or renaming `/`, `/upload` and `/download` themselves."""
+    """Refuse deleting or renaming `/`, `/upload`, `/download` and `/exports` themselves."""
+    if path.area == EXPORTS and path.is_area:
+        raise SFTPPermissionDenied("/exports is fixed: it cannot be renamed or deleted.")
     if not path.is_inside:
         raise SFTPPermissionDenied("/upload and /download are fixed: they cannot be renamed or deleted.")
 
@@ -107,7 +118,8 @@ def check_may_rename(old: AgencyPath, new: AgencyPath) -> None:
     if not new.is_inside:
         raise SFTPPermissionDenied("Only /upload and /download exist here. Rename within /upload.")
     if old.area != new.area:
-        raise SFTPPermissionDenied("Files cannot be moved between /upload and /download. Send the file instead.")
+        areas = " and ".join(f"/{area}" for area in sorted({old.area, new.area}, reverse=True))
+        raise SFTPPermissionDenied(f"Files cannot be moved between {areas}. Send the file instead.")
     if new.parts[: len(old.parts)] == old.parts and new != old:
         raise SFTPFailure("A directory cannot be moved into itself.")
     check_new_name(new)

@@ -20,7 +20,15 @@ from server.logs import Log
 from server.sftp.desk import Desk
 from server.sftp.jail import Jail
 from server.sftp.listing import describe, list_name
-from server.sftp.paths import AREAS, UPLOAD, AgencyPath, check_may_create, check_may_remove, check_may_rename, read_path
+from server.sftp.paths import (
+    KNOWN_AREAS,
+    UPLOAD,
+    AgencyPath,
+    check_may_create,
+    check_may_remove,
+    check_may_rename,
+    read_path,
+)
 from server.sftp.reception import Outcome, Sender
 from server.sftp.refusals import LINKS, answered, refusal
 from server.sftp.upload import Verdict
@@ -69,7 +77,7 @@ class Tree(SFTPServer):
         An entry that vanishes meanwhile is left out and ends nothing.
         """
         where = read_path(path)
-        names = list(AREAS) if where.is_root else await self._work("OPENDIR", self._jail.names, where)
+        names = list(KNOWN_AREAS) if where.is_root else await self._work("OPENDIR", self._jail.names, where)
         return self._batches(where, names)
 
     async def _batches(self, where: AgencyPath, names: list[str]) -> AsyncIterator[SFTPName]:
@@ -80,13 +88,14 @@ class Tree(SFTPServer):
 
     def _describe(self, where: AgencyPath, names: list[str]) -> list[tuple[str, SFTPAttrs]]:
         if where.is_root:
-            return [(name, describe(self._jail.stat(AgencyPath((name,))))) for name in names]
+            found = ((name, self._jail.find(AgencyPath((name,)))) for name in names)
+            return [(name, describe(status)) for name, status in found if status]
         return [(name, describe(status)) for name, status in self._jail.describe(where, names)]
 
     async def mkdir(self, path: bytes, attrs: SFTPAttrs) -> None:
         """Make a directory."""
         where = read_path(path)
-        if where.is_root or str(where) in {f"/{area}" for area in AREAS}:
+        if where.is_root or (where.is_area and await self._work("MKDIR", self._jail.find, where) is not None):
             raise SFTPFailure("That directory exists already.")
         check_may_create(where, "directory")
         await self._work("MKDIR", self._desk.reception.mkdir, self._jail, self._sender, where)

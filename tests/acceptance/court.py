@@ -129,7 +129,7 @@ class Dropslot:
             assert self.process.poll() is None, self.log()
             return announced.exists() and json.loads(announced.read_text())["pid"] == self.process.pid
 
-        wait_for(ready, "the server to be ready")
+        wait_for(ready, "the server to be ready", 90)
         self.port = json.loads(announced.read_text())["sftp_port"]
         return self
 

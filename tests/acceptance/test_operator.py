@@ -8,6 +8,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from tests.acceptance.conftest import make_court
 from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, need, run_quietly, wait_for
 
 
@@ -185,6 +186,7 @@ def test_stopping_lets_the_running_upload_end(lone_court: Court) -> None:
 
 
 def test_ctrl_c_in_the_terminal_stops_everything_in_order(dropslot: Dropslot) -> None:
+    del dropslot.environment["DROPSLOT_SFTP_PROCESSES"]
     dropslot.start()
     assert dropslot.process is not None
     children = {role: dropslot.children(role) for role in ("sftp", "worker", "scheduler")}
@@ -251,6 +253,33 @@ def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
     assert "key add gwinnett" in dropslot.run("doctor", check=False).stdout
     dropslot.run("agency", "password", "gwinnett", "--generate")
     assert "key add gwinnett" not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_of_a_file_that_was_stopped_until_somebody_did_something(
+    dropslot: Dropslot, tmp_path: Path
+) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    columns = 'name = "list"\n[columns]\nclient.reference = "id"\ncase.number = "no"\nclient.title = "title"\n'
+    dropslot.run("template", "add", court.slug, court.write("t.toml", columns.encode()))
+    dropslot.run("profile", "add", court.slug, "list", "--template", "list", "--keyword", "list")
+    send = ("--agency", court.slug, "--profile", "list")
+    dropslot.run("ingest", court.write("a.csv", b"id,no,title\n1,X1,Dr\n"), *send)
+    stopped = dropslot.run("ingest", court.write("b.csv", b"id,no\n1,X1\n"), *send, check=False)
+    assert "operators of this server can accept it" in stopped.stdout
+    told = dropslot.run("doctor", check=False).stdout
+    assert "b.csv of gwinnett was not taken: its columns are not those of list" in told
+    assert "\n      If files will come so from now on: dropslot template accept gwinnett list\n" in told
+    assert [row.split()[1:5] for row in dropslot.run("upload", "list").stdout.splitlines()[:2]] == [
+        ["AGENCY", "FILE", "TEMPLATE", "STATUS"],
+        ["gwinnett", "b.csv", "list", "failed"],
+    ]
+    dropslot.run("template", "accept", court.slug, "list")
+    assert "was not taken" not in dropslot.run("doctor", check=False).stdout
+
+
+def test_help_keeps_what_stands_in_brackets(dropslot: Dropslot) -> None:
+    told = " ".join(dropslot.run("template", "add", "--help").stdout.replace("│", " ").split())
+    assert "becomes [lookups.NAME] of this version" in told
 
 
 def test_help_is_there_for_every_command(dropslot: Dropslot) -> None:

@@ -99,6 +99,39 @@ def test_the_rows_to_look_at_are_listed_as_far_as_wanted(dropslot: Dropslot, tmp
     assert ("row 31, Event Date" in every, "more:" in every) == (True, False)
 
 
+def test_a_trial_tells_what_would_wait_for_a_person(quiet_court: Court) -> None:
+    dropslot, slug = quiet_court.dropslot, quiet_court.slug
+    template = (
+        'name = "nightly-list"\n[columns]\nclient.reference = "id"\ncase.number = "no"\nevent.datetime = "when"\n'
+        '[processing]\nmethod = "replace_template"\n'
+    )
+    dropslot.run("template", "add", slug, quiet_court.write("t.toml", template.encode()))
+    dropslot.run("profile", "add", slug, "list", "--template", "nightly-list", "--keyword", "list")
+    lines = [f"{number},X{number},04/16/2099 9:00 AM" for number in range(1, 11)]
+    first = quiet_court.write("a.csv", "\n".join(("id,no,when", *lines, "", "")).encode())
+    trial = dropslot.run("template", "check", "nightly-list", first, "--agency", slug).stdout
+    assert "10 of 11 rows would be taken" in trial
+    assert "1 blank" in trial
+    assert re.search(r"^event\.time +when +09:00", trial, re.MULTILINE)
+    assert "restored" not in trial
+    dropslot.run("ingest", first, "--agency", slug, "--profile", "list")
+    short = quiet_court.write("b.csv", "\n".join(("id,no,when", *lines[:2], "")).encode())
+    done = dropslot.run("template", "check", "nightly-list", short, "--agency", slug, check=False)
+    assert done.returncode == 1
+    assert "Result:    The file would wait for a person" in done.stdout
+    assert "8 withdrawn" in done.stdout
+    assert "operators of this server" not in done.stdout, "whoever tries is one"
+
+
+def test_a_proposal_without_hearings_says_so(dropslot: Dropslot, tmp_path: Path) -> None:
+    sample = tmp_path / "people.csv"
+    sample.write_text("Case Number,Last Name,First Name\nCR-1,Alder,Avery\nCR-2,Birch,Bo\n")
+    done = dropslot.run("template", "infer", sample)
+    assert "# LOOK: No dates of hearings were found" in done.stdout
+    assert done.stderr.startswith("No dates of hearings were found")
+    assert dropslot.json("template", "infer", sample)["undecided"] == []
+
+
 @pytest.mark.sqlite_only
 def test_a_trial_leaves_no_lock_behind(quiet_court: Court) -> None:
     dropslot = quiet_court.dropslot

@@ -81,6 +81,8 @@ def test_a_short_night_waits_until_a_person_confirms_it(nightly: Court) -> None:
     assert (done["arrival_id"], done["counts"]["events"]["withdrawn"]) == (held["arrival_id"], 18)
     assert len(nightly.records("events")) == 2
     assert told(nightly, done)[0]["status"] == "processed"
+    assert f"waited as upload {held['id']}" in told(nightly, done)[1]
+    assert f"run again as upload {done['id']}" in told(nightly, held)[1]
     assert f"upload confirm {held['id']}" not in nightly.dropslot.run("doctor", check=False).stdout
     again = nightly.dropslot.shell("upload", "confirm", held["id"], check=False)
     assert (again.returncode, "waits for nobody" in again.stderr) == (1, True)

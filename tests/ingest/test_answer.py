@@ -167,5 +167,6 @@ def test_one_row_needs_a_look() -> None:
 
 def test_a_duplicate_is_told_by_its_note() -> None:
     text = receipt_text(replace(UPLOAD, status="duplicate", notes=("It came before.",)), [])
+    assert "Rows:" not in text, "none was read"
     assert "Result:    It came before. Nothing was changed." in text
     assert "Note:" not in text

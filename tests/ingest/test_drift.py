@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest import drift, inbox
-from ingest.answer import Upload, receipt, receipt_text
+from ingest.answer import Upload, receipt, receipt_text, side_by_side
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from tests.ingest.conftest import CourtAt
@@ -185,10 +185,50 @@ def test_what_the_template_needs_cannot_be_accepted_away(named: Court, content: 
     assert sentence in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "can"),
+    [
+        (without("Judge"), True),
+        (without("Case Number"), False),
+        (without("Time", "TIME"), False),
+        (without("Time"), False),
+        (table(("x", "y", "z"), ("1", "2", "3")), False),
+    ],
+    ids=["may go", "required", "alike", "matched", "no header"],
+)
+def test_a_stopped_file_is_told_what_the_operators_can_do(named: Court, content: str, can: bool) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(content, "/upload/b.txt")
+    assert upload.error is not None
+    assert ("operators of this server can accept it" in upload.error.hint) == can
+    assert ("operators of this server must change the template" in upload.error.hint) != can
+
+
 def test_where_nothing_has_changed_nothing_is_accepted(named: Court) -> None:
     upload = named.push(table(HEAD, ROW))
     with pytest.raises(IngestError, match="shape that is expected"):
         accepted(named, upload, "named")
+
+
+def test_a_file_that_was_not_stopped_is_not_accepted_for_another(named: Court) -> None:
+    first = named.push(table(HEAD, ROW))
+    named.push(without("Phone"), "/upload/b.txt")
+    with pytest.raises(IngestError, match=r"ecr\.txt was not stopped: it is processed") as refused:
+        accepted(named, first, "named")
+    assert "leave it away" in refused.value.hint
+    bad = named.push(table(HEAD, ("1", "", "CR-1", "soon", "", "")), "/upload/bad.txt")
+    with pytest.raises(IngestError, match=r"bad\.txt was not stopped for columns.* Not one row of the file"):
+        accepted(named, bad, "named")
+
+
+def test_what_was_accepted_is_not_told_when_the_column_has_been_there_once_more(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    accepted(named, named.push(without("Phone"), "/upload/b.txt"), "named")
+    named.push(table(HEAD, ROW), "/upload/c.txt")
+    assert notes(named.push(without("Phone"), "/upload/d.txt"), "is gone;") == []
+    accepted(named, named.push(without("Judge"), "/upload/e.txt"), "named")
+    named.push(table(HEAD, ROW), "/upload/f.txt")
+    assert notes(named.push(without("Judge"), "/upload/g.txt"), "is gone;") == []
 
 
 def rows(*columns: Any, count: int = 8) -> str:
@@ -207,6 +247,10 @@ def test_another_number_of_columns_without_a_header_stops_the_file(placed: Court
     assert placed.dump() == before
     assert "column 6" in receipt_text(upload, [])
     accepted(placed, upload, "placed")
+    with placed.database.reading() as conn:
+        shape = inbox.find_shape(conn, placed.agency, "placed")
+    assert shape is not None
+    assert shape.columns == upload.header
     assert placed.push(rows(*PLAIN, "y"), "/upload/b.txt").status == "processed"
 
 
@@ -221,6 +265,19 @@ def test_columns_that_have_moved_without_a_header_stop_the_file(placed: Court) -
     assert upload.header[2] == "column 3 (time)"
     with pytest.raises(IngestError, match="would go into the wrong field"):
         accepted(placed, upload, "placed")
+
+
+def test_columns_without_a_header_are_compared_place_by_place() -> None:
+    expected = ("column 1", "column 2 (date)", "column 3 (text)")
+    lines = side_by_side(expected, ("column 1 (text)", "column 2 (time)", "column 3 (text)", "column 4"))
+    assert [line.split() for line in lines[3:]] == [
+        ["column", "1", "column", "1", "(text)"],
+        ["column", "2", "(date)", "column", "2", "(time)", "other"],
+        ["column", "3", "(text)", "column", "3", "(text)"],
+        ["-", "column", "4", "new"],
+    ]
+    assert lines[-1].endswith("new")
+    assert side_by_side(("column 1", "column 2"), ("column 1",))[-1].split() == ["column", "2", "-", "missing"]
 
 
 def test_a_few_bad_dates_do_not_stop_a_file_without_a_header(placed: Court) -> None:

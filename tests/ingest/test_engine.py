@@ -409,3 +409,11 @@ def test_records_are_listed_with_stable_columns(court: Court) -> None:
         assert all(tuple(record) == columns for record in listed[kind])
     assert listed["cases"][0]["parties"] == 2
     assert {event["time"] for event in listed["events"]} == {"09:00", None}
+
+
+def test_a_time_beside_the_date_is_never_dropped(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template('name = "t"\n[columns]\ncase.number = "no"\nevent.date = "day"\n', "/upload")
+    upload = court.push("no,day\nX1,04/16/2026\nX2,04/16/2026 1:30 PM\nX3,soon\n")
+    assert codes(court.errors(upload)) == [(3, "day", "date_with_time", "error"), (4, "day", "bad_date", "error")]
+    assert "read its column as event.datetime" in court.errors(upload)[0].message

@@ -229,7 +229,14 @@ def test_a_confirmed_file_runs_as_a_new_upload_and_only_once(nightly: Court) -> 
     with nightly.database.reading() as conn:
         old = inbox.find_upload(conn, held.id)
         assert old is not None
-        assert (old.status, old.answered_at is None) == ("confirmed", False)
+        assert (old.status, old.answered_at) == ("confirmed", None), "its receipt names the one that followed"
+        assert old.notes == (f"It was run again as upload {upload.id}.",)
+        assert upload.notes[-1] == f"A person has confirmed the file; it had waited as upload {held.id}."
+        assert inbox.find_upload(conn, upload.id) == upload
+    text_ = receipt_text(old, [])
+    assert f"run again as upload {upload.id}" in text_
+    assert "confirm or reject" not in text_
+    with nightly.database.reading() as conn:
         assert [waiting.id for waiting in inbox.unanswered(conn)] != []
     with pytest.raises(Exception, match="waits for nobody"), nightly.database.writing() as conn:
         inbox.reject_upload(conn, held.id, "")
@@ -291,6 +298,81 @@ def test_a_row_that_cannot_be_read_at_all_spares_whom_it_may_mean(bare_court_at:
             )
             name = {"plain": "t", "joined": "joined"}[folder]
             assert list(conn.execute(text(query), {"name": name}).scalars()) == left, folder
+
+
+def contacts(court: Court) -> list[str]:
+    """Their values."""
+    return [value for _, _, value in live(court)["contacts"]]
+
+
+def test_nobodys_phone_vanishes_since_its_cell_had_a_typo(nightly: Court) -> None:
+    usual = [
+        row("1", "CR-1", phone="404-555-0101", email="a@example.com"),
+        row("2", "CR-2", phone="404-555-0102"),
+        row("3", "CR-3", phone="404-555-0103"),
+    ]
+    nightly.push(ecr(*usual))
+    typo = row("1", "CR-1", phone="404-555-01O1", email="b@example.com")
+    upload = nightly.push(ecr(typo, row("2", "CR-2"), usual[2]))
+    assert (upload.warning_rows, upload.counts["contacts"].withdrawn) == (1, 1)
+    assert contacts(nightly) == ["a@example.com", "b@example.com", "+14045550101", "+14045550103"]
+    nightly.push(ecr(row("1", "CR-1", phone="404-555-0111", email="b@example.com"), usual[2]))
+    assert contacts(nightly) == ["b@example.com", "+14045550111", "+14045550103"], "it was no hold for ever"
+
+
+def test_only_the_person_with_the_typo_keeps_old_phones(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\nclient.reference = "id"\ncontact.phone = "cell"\ncase.number = "no"\n'
+        '[[party]]\ncolumns.client.reference = "aid"\ncolumns.contact.phone = "aphone"\n'
+        'constants.case.role = "Attorney"\n[processing]\nmethod = "replace_template"\nguard = 100',
+        "/upload",
+    )
+    head = "id,cell,no,aid,aphone\n"
+    court.push(f"{head}1,404-555-0101,X1,A1,404-555-0201\n2,404-555-0102,X2,A2,404-555-0202\n")
+    court.push(f"{head}1,,X1,A1,404-555\n2,4045,X2,A2,\n")
+    assert contacts(court) == ["+14045550102", "+14045550201"]
+
+
+@pytest.mark.parametrize("who", ["id", ""])
+def test_no_payment_vanishes_since_its_cell_had_a_typo(bare_court_at: CourtAt, tmp_path: Path, who: str) -> None:
+    court = bare_court_at(tmp_path / "court")
+    client = f'client.reference = "{who}"' if who else ""
+    court.template(
+        f'name = "t"\n[columns]\n{client}\ncase.number = "no"\n'
+        'payment.amount = "owed"\npayment.due_date = "due"\n'
+        '[processing]\nmethod = "replace_template"\nguard = 100',
+        "/upload",
+    )
+    court.push("id,no,owed,due\n1,X1,10.00,04/01/2026\n2,X2,20.00,04/01/2026\n3,X3,30.00,\n4,X4,40.00,\n")
+    court.push("id,no,owed,due\n1,X1,10.00,04/31/2026\n2,X2,,\n3,X3,3o,\n4,X4,,\n")
+    with court.database.reading() as conn:
+        left = conn.execute(text("SELECT amount FROM payments WHERE withdrawn_upload IS NULL ORDER BY 1"))
+        assert list(left.scalars()) == [1000, 3000]
+
+
+def test_the_guard_looks_at_contacts(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot(guard=30), "/upload")
+    with_phone = [row(str(i), f"CR-{i}", "04/16/2026", phone=f"404-555-{i:04}") for i in range(1, 11)]
+    over = [row(str(i), f"CR-{i}", "03/02/2026", phone=f"404-555-{i:04}") for i in range(20, 40)]
+    court.push(ecr(*with_phone, *over))
+    held = court.push(ecr(*(row(str(i), f"CR-{i}", "04/16/2026") for i in range(1, 11))))
+    assert held.error is not None
+    assert held.error.message.startswith("The file would withdraw 10 of 10 contacts (100 %);")
+    assert court.push(ecr(*with_phone[:7], *(row(str(i), f"CR-{i}", "04/16/2026") for i in range(8, 11)))).error is None
+
+
+def test_the_guard_tells_how_many_hearings_seem_moved(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot(guard=30), "/upload")
+    court.push(ecr(*people(10)))
+    held = court.push(ecr(*people(6, date="04/20/2026"), *people(3, 6)))
+    assert held.error is not None
+    assert "withdraw 7 of 10 events (70 %)" in held.error.message
+    assert held.error.message.endswith(
+        "6 hearings seem to be moved: the file has another date for the same person and case."
+    )
 
 
 OTHER = (
@@ -519,3 +601,34 @@ def test_a_confirmation_is_for_what_was_seen(bare_court_at: CourtAt, tmp_path: P
     assert again.status == "awaiting_confirmation"
     assert again.counts["events"].withdrawn == 40
     assert run_again(court, again).status == "processed"
+
+
+@pytest.mark.parametrize("method", ["update", "replace_template"])
+def test_a_hearing_with_a_reference_is_moved_when_its_date_changes(
+    bare_court_at: CourtAt, tmp_path: Path, method: str
+) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\ncase.number = "no"\nevent.reference = "ref"\nevent.date = "day"\n'
+        'event.time = "time"\nevent.notes = "notes"\n[match]\nevent = "reference"\n'
+        f'[processing]\nmethod = "{method}"\n',
+        "/upload",
+    )
+    head = "no,ref,day,time,notes\n"
+    court.push(f"{head}X1,1,04/16/2026,9:00 AM,a\nX2,2,04/16/2026,9:00 AM,a\nX3,3,04/16/2026,,a\nX4,4,04/16/2026,,a\n")
+    changed = 'local_date":  "x'
+    upload = court.push(
+        f"{head}X1,1,04/20/2026,1:30 PM,a\nX2,2,04/16/2026,10:00 AM,a\nX3,3,04/16/2026,9:00 AM,a\n"
+        f'X4,4,04/16/2026,,"""{changed}"""\n'
+    )
+    assert upload.counts["events"] == Counts(updated=4, moved=2)
+    with court.database.reading() as conn:
+        moved = inbox.moved_hearings(conn, upload.id)
+    assert [(each.case, each.old, each.new) for each in moved] == [
+        ("X1", "2026-04-16 09:00", "2026-04-20 13:30"),
+        ("X2", "2026-04-16 09:00", "2026-04-16 10:00"),
+    ]
+    assert "X1: 2026-04-16 09:00 -> 2026-04-20 13:30" in receipt_text(upload, [], moved)
+    undo_upload(court, upload)
+    with court.database.reading() as conn:
+        assert inbox.moved_hearings(conn, upload.id) == []

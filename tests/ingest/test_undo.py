@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from ingest import engine, inbox, skip
-from ingest.answer import Upload
+from ingest.answer import Counts, Upload
 from ingest.arrival import ArrivalState
 from ingest.errors import IngestError
 from ingest.record import records_of
@@ -22,6 +22,7 @@ from ingest.undo import Undone, undo
 from tests.ingest.court import Court, ecr, row
 from tests.ingest.reference import RICH
 from tests.ingest.test_changes import RICH_ROW, rich, rows_of
+from tests.ingest.test_snapshots import ECR, snapshot
 
 
 def undo_upload(court: Court, upload: Upload) -> Undone:
@@ -30,8 +31,14 @@ def undo_upload(court: Court, upload: Upload) -> Undone:
 
 
 def records(court: Court) -> dict[tuple[str, int], dict[str, Any]]:
-    """All of them, but for whose template they are: one that two have touched stays everybody's."""
-    return {key: {k: v for k, v in found.items() if k != "template"} for key, found in rows_of(court).items()}
+    """All of them, each with whose it is: its template, and those that hold it."""
+    found = rows_of(court)
+    with court.database.reading() as conn:
+        sql = "SELECT DISTINCT kind, record_id, template FROM holders WHERE gone_upload IS NULL ORDER BY template"
+        for held in conn.execute(text(sql)):
+            record = found[held.kind, held.record_id]
+            record["holders"] = f"{record.get('holders', '')} {held.template}".strip()
+    return found
 
 
 def told(court: Court) -> list[str]:
@@ -359,6 +366,119 @@ def test_a_file_that_was_undone_was_never_there(
         elif upload.status != "failed":
             undo_upload(court, upload)
     assert told(court) == told(other)
+
+
+person = st.builds(
+    row,
+    reference=st.sampled_from(["1", "2"]),
+    case=st.sampled_from(["CR-1", "CR-2"]),
+    date=st.sampled_from(["03/16/2026", "04/17/2026"]),
+    status=st.sampled_from(["Scheduled", "Held", ""]),
+    phone=st.sampled_from(["", "404-555-0101", "404-555-0102"]),
+)
+reports = st.lists(person, min_size=1, max_size=3).map(lambda people: ecr(*people))
+SNAPSHOTS = ("list", "docket")
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(days=st.lists(st.tuples(st.sampled_from([*SNAPSHOTS, "more"]), reports, st.booleans()), min_size=3, max_size=7))
+def test_snapshots_of_shared_records_are_undone_and_done_again(
+    bare_court_at: Any, tmp_path: Path, days: list[tuple[str, bytes, bool]]
+) -> None:
+    """Whoever holds what: as if those that were undone had never been there, and each step back is as it was."""
+    court, other = sharing(bare_court_at, tmp_path), sharing(bare_court_at, tmp_path)
+    done: list[tuple[dict[tuple[str, int], dict[str, Any]], Upload]] = []
+    for number, (name, report, stays) in enumerate(days):
+        path = f"/{name}/{number}.txt"
+        before = own(court)
+        upload = court.push(report, path)
+        if stays:
+            other.push(report, path)
+        elif upload.status != "duplicate":
+            undo_upload(court, upload)
+            assert own(court) == before
+        if stays and upload.status != "duplicate":
+            done.append((before, upload))
+    after = told(court)
+    assert after == told(other)
+    for before, upload in reversed(done):
+        undo_upload(court, upload)
+        assert own(court) == before
+    assert own(court) == {}
+    for number, (name, report, stays) in enumerate(days):
+        if stays:
+            court.push(report, f"/{name}/{number}.txt")
+    assert told(court) == after
+
+
+def sharing(bare_court_at: Any, tmp_path: Path) -> Court:
+    """A court whose two lists are snapshots, and a report that updates, all of the same people."""
+    court: Court = bare_court_at(tmp_path / "court", agency=f"agency {next(NUMBERS)}")
+    for name in SNAPSHOTS:
+        court.template(snapshot(name=name), f"/{name}")
+    court.template(ECR.replace("odyssey-ecr", "more"), "/more")
+    return court
+
+
+@pytest.fixture
+def lists(bare_court_at: Any, tmp_path: Path) -> Court:
+    """As `sharing`."""
+    return sharing(bare_court_at, tmp_path)
+
+
+def test_what_an_undone_snapshot_alone_had_shared_goes_with_its_list(lists: Court) -> None:
+    both = ecr(row(), row("2", "CR-2"))
+    lists.push(both, "/list/a.txt")
+    undo_upload(lists, lists.push(both, "/docket/a.txt"))
+    assert lists.push(ecr(row()), "/list/b.txt").counts["events"] == Counts(unchanged=1, withdrawn=1)
+
+
+def test_what_an_undone_snapshot_had_let_go_of_is_held_again(lists: Court) -> None:
+    both = ecr(row(), row("2", "CR-2"))
+    lists.push(both, "/list/a.txt")
+    lists.push(both, "/docket/a.txt")
+    undo_upload(lists, lists.push(ecr(row()), "/docket/b.txt"))
+    assert lists.push(ecr(row()), "/list/b.txt").counts["events"].withdrawn == 0, "the docket holds it"
+    assert lists.push(ecr(row()), "/docket/c.txt").counts["events"].withdrawn == 1
+
+
+def test_a_later_snapshot_holds_what_an_undone_one_began_to_hold(lists: Court) -> None:
+    both = ecr(row(), row("2", "CR-2"))
+    lists.push(both, "/list/a.txt")
+    before = own(lists)
+    first = lists.push(both, "/docket/a.txt")
+    second = lists.push(ecr(row(), row("2", "CR-2"), row("3", "CR-3")), "/docket/b.txt")
+    undo_upload(lists, first)
+    held = lists.push(ecr(row()), "/list/b.txt")
+    assert held.counts["events"].withdrawn == 0, "the docket still names it"
+    for upload in (held, second):
+        undo_upload(lists, upload)
+    assert own(lists) == before
+
+
+def test_what_another_has_shared_since_stays_shared(lists: Court) -> None:
+    lists.template(snapshot(name="third"), "/third")
+    lists.push(ecr(row()), "/list/a.txt")
+    before = own(lists)
+    first = lists.push(ecr(row()), "/docket/a.txt")
+    second = lists.push(ecr(row()), "/third/a.txt")
+    undo_upload(lists, first)
+    assert {found["holders"] for found in own(lists).values()} == {"list third"}
+    undo_upload(lists, second)
+    assert own(lists) == before
+
+
+def test_whoever_brings_a_record_back_has_it_until_that_is_undone(lists: Court) -> None:
+    lists.push(ecr(row(), row("2", "CR-2")), "/list/a.txt")
+    lists.push(ecr(row()), "/list/b.txt")
+    before = own(lists)
+    back = lists.push(ecr(row("2", "CR-2")), "/docket/a.txt")
+    assert {found["template"] for found in own(lists).values()} == {"list", "docket"}
+    undo_upload(lists, back)
+    assert own(lists) == before
+    with lists.database.reading() as conn:
+        event = conn.execute(text("SELECT record_id FROM changes WHERE kind = 'events' LIMIT 1")).scalar_one()
+        assert "template" not in {change.field for change in inbox.record_history(conn, "events", event)}
 
 
 NUMBERS = iter(range(10_000))

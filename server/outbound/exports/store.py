@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    exists,
     func,
     insert,
     select,
@@ -207,8 +208,10 @@ def last_runs(conn: Connection) -> dict[str, Run]:
 
 
 def undelivered(conn: Connection) -> list[Run]:
-    """Runs whose file is not where it belongs yet, the oldest first."""
-    waiting = (export_runs.c.delivered_at.is_(None), export_runs.c.removed_at.is_(None))
+    """Runs whose file is not where it belongs yet, the oldest first; but for those before one that tells all."""
+    later = export_runs.alias("later")
+    whole = (later.c.export_id == export_runs.c.export_id, later.c.id > export_runs.c.id, later.c.after.is_(None))
+    waiting = (export_runs.c.delivered_at.is_(None), export_runs.c.removed_at.is_(None), ~exists().where(*whole))
     return [_run(row) for row in conn.execute(select(export_runs).where(*waiting).order_by(export_runs.c.id))]
 
 

@@ -63,8 +63,9 @@ async def learn_host_key(server: Server) -> str:
     witness = _Witness(None)
     try:
         connection = await _connect(server, witness, HOST_KEYS, {})
-    except asyncssh.HostKeyNotVerifiable:
-        assert witness.shown  # noqa: S101  else it could not have been refused
+    except (OSError, asyncssh.Error) as error:
+        if witness.shown is None:
+            raise refused_connection(server, error) from None
         return witness.shown
     connection.abort()
     raise AppError(Code.INTERNAL, "A host key was taken without being looked at.")
@@ -89,42 +90,39 @@ async def connect(server: Server, secrets: dict[SecretField, Secret], log: Log) 
 
 async def _log_in(server: Server, witness: _Witness, proof: dict[str, Any]) -> asyncssh.SSHClientConnection:
     kind = (server.host_key or "").partition(" ")[0]
-    wanted = RSA if kind == "ssh-rsa" else (kind,)
     try:
-        return await _connect(server, witness, wanted, proof)
+        return await _connect(server, witness, RSA if kind == "ssh-rsa" else (kind,), proof)
     except asyncssh.HostKeyNotVerifiable:
         raise StrangeHostKeyError(server, witness.shown or "") from None
-    except asyncssh.KeyExchangeFailed:
-        # Perhaps it has no key of that kind any more: then that is a changed host key, and a person must look at it.
-        shown = await learn_host_key(server)
-        if shown == server.host_key:
-            raise refused_connection(server, asyncssh.KeyExchangeFailed("")) from None
-        raise StrangeHostKeyError(server, shown) from None
+    except (asyncssh.DisconnectError, ConnectionResetError, BrokenPipeError) as error:
+        if witness.shown is None:
+            # Perhaps it has no key of that kind any more: that is a changed host key, and a person must look at it.
+            shown = await learn_host_key(server)
+            if shown != server.host_key:
+                raise StrangeHostKeyError(server, shown) from None
+        raise refused_connection(server, error) from None
+    except (OSError, asyncssh.Error) as error:
+        raise refused_connection(server, error) from None
 
 
 async def _connect(
     server: Server, witness: _Witness, host_keys: tuple[str, ...], proof: dict[str, Any]
 ) -> asyncssh.SSHClientConnection:
-    """Raises HostKeyNotVerifiable and KeyExchangeFailed as they are, all else as `AppError`."""
-    try:
-        async with asyncio.timeout(server.timeout):
-            return await asyncssh.connect(
-                server.host or "",
-                server.port or 22,
-                username=server.username or "none",
-                client_factory=lambda: witness,
-                known_hosts=NOTHING_TRUSTED,
-                server_host_key_algs=host_keys,
-                config=None,
-                agent_path=None,
-                gss_host=None,
-                compression_algs=None,
-                **{"client_keys": None, "password": None, **proof},
-            )
-    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
-        raise
-    except (OSError, asyncssh.Error) as error:
-        raise refused_connection(server, error) from None
+    """Raises what asyncssh and the network raise."""
+    async with asyncio.timeout(server.timeout):
+        return await asyncssh.connect(
+            server.host or "",
+            server.port or 22,
+            username=server.username or "none",
+            client_factory=lambda: witness,
+            known_hosts=NOTHING_TRUSTED,
+            server_host_key_algs=host_keys,
+            config=None,
+            agent_path=None,
+            gss_host=None,
+            compression_algs=None,
+            **{"client_keys": None, "password": None, **proof},
+        )
 
 
 def _proof(server: Server, secrets: dict[SecretField, Secret]) -> dict[str, Any]:

@@ -20,9 +20,12 @@ import server.agencies
 import server.db
 import server.intake.taken
 import server.outbound.deliveries
+import server.outbound.exports.store
 import server.queue.local
 import server.remotes.server
+import server.schedule.claims
 import server.services.logins
+import server.sync.tables
 from ingest.natural import natural_texts
 from server.db import Database, migrate, open_database
 from server.db.metadata import metadata
@@ -233,3 +236,20 @@ def test_people_known_by_their_case_are_known_by_its_county_too(empty: Database)
         "#1",
         "\x1ename+dob+case\x1foak\x1f\x1f\x1f\x1f1990-01-01\x1fC1\x1fadams",
     ]
+
+
+def test_who_held_a_record_before_holds_it_still(empty: Database) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    with empty.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0009")
+        for template in ("list", "docket"):
+            conn.execute(text(f"INSERT INTO holders VALUES ('events', 7, '{template}')"))
+    with empty.writing() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+        held = conn.execute(text("SELECT * FROM holders ORDER BY template")).all()
+        # A template may let go of a record and name it again.
+        conn.execute(text("INSERT INTO holders VALUES ('events', 7, 'list', 'upload', NULL)"))
+    assert [tuple(each) for each in held] == [("events", 7, "docket", "", None), ("events", 7, "list", "", None)]

@@ -9,10 +9,14 @@ import pytest
 
 from server.agencies import Agency, add_agency
 from server.clock import now
+from server.inbound import homes
+from server.inbound import sweep as sweeping
+from server.inbound.homes import Found, Seen
 from server.inbound.reconcile import reconcile
 from server.inbound.sweep import Swept, sweep
 from server.intake.entry import new_entry
 from server.intake.register import Registrar
+from server.intake.taken import count_known
 from server.logs import Log, open_log
 from server.services.provision import make_home
 from server.settings import Settings
@@ -151,3 +155,32 @@ def test_however_deep_a_file_lies_it_is_found(state: State, upload: Path, log: L
         assert sorted(path.rsplit("/", 1)[1] for path in paths(run(state, log))) == ["deep.txt", "flat.txt"]
     finally:  # Python's own way to delete a tree calls itself, too
         subprocess.run(["rm", "-rf", upload / "d"], check=True)
+
+
+def test_many_files_are_taken_by_name_and_known_again(
+    state: State, upload: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homes, "BATCH", 7)  # as small as that, a folder has several batches
+    monkeypatch.setattr(sweeping, "BATCH", 7)
+    names = [f"{number:03}.txt" for number in range(25)]
+    for name in reversed(names):
+        (upload / name).write_text(name)
+    taken = paths(run(state, log))
+    assert sorted(taken) == [f"/upload/{name}" for name in names]
+    assert paths(run(state, log)) == []
+    for name in names[:20]:
+        (upload / name).unlink()
+    for _ in range(2):
+        assert paths(run(state, log)) == []
+    with state.database.reading() as conn:
+        assert count_known(conn, "a-1") == 5
+
+
+def test_what_a_walk_has_not_met_is_missing() -> None:
+    seen = Seen()
+    statuses = [
+        os.stat_result((0o100644, ino, dev, 1, 0, 0, 0, 0, 0, 0)) for dev, ino in ((1, 5), (1, 2**63 - 1), (2, 5))
+    ]
+    seen.add(Found("/home", "/upload/a", status) for status in statuses)
+    assert seen.missing([(1, 5), (1, 2**63 - 1), (2, 5)]) == []
+    assert seen.missing([(1, 6), (2, 5), (2, 2**63 - 1), (3, 5)]) == [(1, 6), (2, 2**63 - 1), (3, 5)]

@@ -1,6 +1,6 @@
 """A file is known by its inode, and forgotten when two sweeps have missed it."""
 
-from server.intake.taken import Footprint, find_taken, known_files, miss, take
+from server.intake.taken import Footprint, count_known, find_all_taken, find_taken, known_files, miss, take
 from server.state import State
 
 FILE = Footprint(dev=1, ino=2, size=300, mtime_ns=4_000)
@@ -14,7 +14,9 @@ def test_a_taken_file_is_known_whatever_its_size_and_time_say_now(state: State) 
         assert find_taken(conn, "another", FILE) is None
         take(conn, "agency", touched, "arrival-2")
         assert find_taken(conn, "agency", FILE) == (touched, "arrival-2")
-        assert known_files(conn, "agency") == {(1, 2)}
+        assert list(known_files(conn, "agency", 10)) == [[(1, 2)]]
+        assert count_known(conn, "agency") == 1
+        assert find_all_taken(conn, "agency", [(1, 2), (1, 3), (2, 2)]) == {(1, 2): touched}
 
 
 def test_a_file_is_forgotten_when_it_was_missed_twice(state: State) -> None:

@@ -54,15 +54,29 @@ def refused(code: int, sentence: str = "") -> "pytest.RaisesExc[Refused]":
 
 
 def test_an_agency_sees_two_directories_and_nothing_else(client: RawClient, door: RunningDoor) -> None:
-    (door.home() / "exports").mkdir()
-    (door.home() / "exports" / "x.csv").write_bytes(SECRET)
+    (door.home() / "elsewhere").mkdir()
+    (door.home() / "elsewhere" / "x.csv").write_bytes(SECRET)
     assert client.names("/") == ["download", "upload"]
     assert client.realpath(".") == "/"
-    for path in ("/exports", "/exports/x.csv", "/etc", "/etc/passwd"):
+    for path in ("/exports", "/elsewhere", "/elsewhere/x.csv", "/etc", "/etc/passwd"):
         with refused(NO_SUCH_FILE):
             client.stat(path)
         with refused(NO_SUCH_FILE):
             client.names(path)
+
+
+def test_an_agency_with_exports_sees_them_too(client: RawClient, door: RunningDoor) -> None:
+    with refused(PERMISSION_DENIED, "Only /upload and /download exist here"):
+        client.mkdir("/exports")
+    (door.home() / "exports").mkdir()
+    (door.home() / "exports" / "x.csv").write_bytes(b"id\r\n")
+    assert client.names("/") == ["download", "exports", "upload"]
+    client.mkdir("/exports/done")
+    client.rename("/exports/x.csv", "/exports/done/x.csv")
+    assert client.names("/exports/done") == ["x.csv"]
+    for call in (client.mkdir, client.rmdir, client.remove):
+        with pytest.raises(Refused):
+            call("/exports")
 
 
 @pytest.mark.parametrize(

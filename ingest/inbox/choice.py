@@ -1,0 +1,87 @@
+"""Which profile takes a file: of those that fit, exactly one, the most specific."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ingest.arrival import ArrivalState, Profile
+from ingest.inbox.rules import Word, collide, fold, read_rule
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The verdict on a file (received, blocked or unmatched), the profile it concerns, and a sentence that says why."""
+
+    state: ArrivalState
+    profile: Profile | None
+    detail: str
+
+
+def choose(name: str, directory: str, profiles: Iterable[Profile]) -> Choice:
+    """Choose among profiles of one server.
+
+    They must be of exactly the file's directory, their keyword must fit and their blockword must not. The keyword of
+    the greatest measure wins (`ingest.inbox.rules`), a profile without one comes last. Profiles that were made before
+    ties were refused go by their names. A profile whose Auto-Sync is off keeps its files from all others.
+    """
+    folded, folder = fold(name), directory.rstrip("/") or "/"
+    here = [profile for profile in profiles if (profile.directory.rstrip("/") or "/") == folder]
+    fitting = [profile for profile in here if _fits(profile.keyword, folded)]
+    free = [profile for profile in fitting if not profile.blockword or not _fits(profile.blockword, folded)]
+    if free:
+        return _chosen(min(free, key=lambda profile: (*_rank(profile.keyword, folded), profile.name)))
+    if fitting:
+        blocking = fitting[0]
+        detail = f"Its name holds {blocking.blockword!r}, which the profile {blocking.name} blocks."
+        return Choice(ArrivalState.BLOCKED, blocking, detail)
+    if here:
+        words = ", ".join(repr(profile.keyword) for profile in here)
+        return Choice(ArrivalState.UNMATCHED, None, f"No profile's keyword is in its name; {folder} has: {words}.")
+    return Choice(ArrivalState.UNMATCHED, None, f"No profile reads the directory {folder}.")
+
+
+def find_tie(profile: Profile, others: Sequence[Profile]) -> Profile | None:
+    """One of the `others` on the same server that would take a file which the profile would take with equal right."""
+    for other in others:
+        alike = (other.server_id, other.directory) == (profile.server_id, profile.directory)
+        own_home = profile.server_id is None and other.agency_id != profile.agency_id
+        if other.id == profile.id or not alike or own_home:
+            continue
+        if collide(profile.keyword, other.keyword) and not (_excludes(profile, other) or _excludes(other, profile)):
+            return other
+    return None
+
+
+def _chosen(best: Profile) -> Choice:
+    if not best.auto_sync:
+        return Choice(
+            ArrivalState.UNMATCHED,
+            None,
+            f"The profile {best.name} would read it, but its Auto-Sync is off.",
+        )
+    return Choice(ArrivalState.RECEIVED, best, f"Profile {best.name} reads it with the template {best.template}.")
+
+
+@lru_cache(maxsize=4096)
+def _place(rule: str, folded: str) -> int | None:
+    return read_rule(rule).find(folded)
+
+
+def _fits(rule: str | None, folded: str) -> bool:
+    return not rule or _place(rule, folded) is not None
+
+
+def _rank(keyword: str | None, folded: str) -> tuple[int, int, int]:
+    """Sorts the most specific keyword first."""
+    if not keyword:
+        return 1, 0, 0
+    letters, kind = read_rule(keyword).measure
+    return -letters, -kind, _place(keyword, folded) or 0
+
+
+def _excludes(profile: Profile, other: Profile) -> bool:
+    """Whether the profile's blockword keeps it from all that the other one takes."""
+    if not profile.blockword or not other.keyword:
+        return False
+    block, keyword = read_rule(profile.blockword), read_rule(other.keyword)
+    return isinstance(block, Word) and isinstance(keyword, Word) and block.text in keyword.text

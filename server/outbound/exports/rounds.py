@@ -1,0 +1,204 @@
+"""What the scheduler does for exports, again and again: run what is due, deliver, look after the files, tidy up.
+
+Whatever fails of one export is kept with it, shown to operators, and tried again after a while that grows; the others
+go on meanwhile.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from server.agencies import list_agencies
+from server.clock import now
+from server.errors import AppError, Code
+from server.logs import Log, trace
+from server.outbound.exports.place import Parts, Sight, look, parts_of, put, remove, search
+from server.outbound.exports.run import Task, deliver, known, late_note, run_export, staging_of
+from server.outbound.exports.store import (
+    Export,
+    ExportState,
+    Run,
+    last_runs,
+    list_exports,
+    mark_run,
+    note_error,
+    outdated,
+    runs_by_id,
+    undelivered,
+)
+from server.schedule.claims import forget
+from server.schedule.slots import last_slot
+from server.state import State
+
+LOOK_EVERY = 5.0
+TIDY_EVERY = timedelta(hours=1)
+SLOTS_KEPT = timedelta(days=100)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """An export that has failed so often without success, the last time at `at`, and is let alone until then."""
+
+    tries: int
+    at: datetime
+    until: datetime
+
+
+class ExportRounds:
+    """Walks the rounds. What it remembers saves work; nothing is lost with it."""
+
+    def __init__(self, state: State, log: Log, clock: Callable[[], datetime] = now) -> None:
+        self._state = state
+        self._log = log
+        self._clock = clock
+        self._owner = f"{socket.gethostname()}-scheduler"
+        self._troubled: dict[str, _Trouble] = {}
+        self._looked: dict[str, datetime] = {}
+        self._seen: dict[str, Parts] = {}
+        self._unseen: set[str] = set()
+        self._tidied: datetime | None = None
+
+    def walk(self, stopping: threading.Event) -> None:
+        """Go round until `stopping` is set."""
+        while not stopping.wait(LOOK_EVERY):
+            try:
+                self.round(self._clock())
+            except AppError as error:
+                self._log.error("exports put off", code=error.code, reason=error.message)
+            except Exception as error:
+                self._log.error("exports failed", trace=trace(error))
+
+    def round(self, at: datetime) -> None:
+        """Do what is due at `at`."""
+        with self._state.database.reading() as conn:
+            exports = {export.id: export for export in list_exports(conn, cancelled=True)}
+            if not exports:
+                return
+            slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        for export in exports.values():
+            if export.state == ExportState.ACTIVE:
+                self._run(export, slugs[export.agency_id], at)
+        with self._state.database.reading() as conn:
+            waiting, last = undelivered(conn), last_runs(conn)
+        for run in waiting:
+            self._deliver(exports.get(run.export_id), slugs, run, at)
+        for export in exports.values():
+            run_ = last.get(export.id)
+            if run_ and run_.delivered_at and export.state != ExportState.CANCELLED:
+                self._look_after(export, slugs[export.agency_id], run_, at)
+        if self._tidied is None or at >= self._tidied + TIDY_EVERY:
+            self._tidied = at
+            self._tidy(exports, slugs, at)
+
+    def _run(self, export: Export, slug: str, at: datetime) -> None:
+        found = last_slot(export.schedule, export.since, at)
+        if found is None:
+            return
+        slot, missed = found
+        if self._is_troubled(export, slot.at, at):
+            return
+        with self._guarded(export, slug, at):
+            note = late_note(slot, missed, at)
+            run = run_export(self._state, export.id, Task(slot, self._owner, at, note))
+            if run is not None:
+                facts = {"late": note} if note else {}
+                self._log.info(
+                    "exported", agency=slug, export=export.name, file=run.file, rows=run.rows, upto=run.upto, **facts
+                )
+
+    def _deliver(self, export: Export | None, slugs: dict[str, str], run: Run, at: datetime) -> None:
+        if export is None or self._is_troubled(export, run.started_at, at):
+            return
+        slug = slugs[export.agency_id]
+        with self._guarded(export, slug, at):
+            deliver(self._state, run, at)
+            self._recover(export, at)
+            self._log.info("export delivered", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
+
+    def _look_after(self, export: Export, slug: str, run: Run, at: datetime) -> None:
+        """See that the newest file is still there, in its folder or another one; if not, put it back."""
+        every = timedelta(seconds=self._state.settings.export_check)
+        if at < self._looked.get(run.id, datetime.min.replace(tzinfo=at.tzinfo)) + every:
+            return
+        self._looked[run.id] = at
+        with self._guarded(export, slug, at):
+            self._keep_there(export, slug, run)
+            if export.id in self._unseen:
+                self._recover(export, at)
+            return
+        self._unseen.add(export.id)
+
+    def _keep_there(self, export: Export, slug: str, run: Run) -> None:
+        home, folder, file = self._state.settings.home(slug), parts_of(run.directory), known(run)
+        if look(home, folder, file) != Sight.GONE:
+            return
+        if look(home, self._seen.get(run.id, folder), file) == Sight.THERE:
+            return
+        elsewhere = search(home, file)
+        if elsewhere is not None:
+            self._seen[run.id] = elsewhere
+        elif put(home, folder, file, staging_of(self._state).place(run.id)) == Sight.THERE:
+            with self._state.database.writing() as conn:
+                mark_run(conn, replace(run, copies=run.copies + 1))
+            self._log.info("export put back", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
+
+    def _recover(self, export: Export, at: datetime) -> None:
+        """What has failed does so no more."""
+        self._troubled.pop(export.id, None)
+        self._unseen.discard(export.id)
+        with self._state.database.writing() as conn:
+            note_error(conn, export.id, None, at)
+
+    def _tidy(self, exports: dict[str, Export], slugs: dict[str, str], at: datetime) -> None:
+        """Delete files whose time is over, staged copies that nobody needs, and slots of long ago."""
+        with self._state.database.reading() as conn:
+            old = outdated(conn, at - timedelta(days=self._state.settings.export_days))
+        for agency_id in {exports[run.export_id].agency_id for run in old}:
+            runs = [run for run in old if exports[run.export_id].agency_id == agency_id]
+            self._remove(slugs[agency_id], runs, at)
+        with self._state.database.reading() as conn:
+            alive = {export.id for export in exports.values() if export.state != ExportState.CANCELLED}
+            needed = [run.id for run in last_runs(conn).values() if run.export_id in alive]
+            needed += [run.id for run in undelivered(conn)]
+            staging_of(self._state).tidy(needed, lambda ids: runs_by_id(conn, ids))
+        with self._state.database.writing() as conn:
+            forget(conn, at - SLOTS_KEPT)
+
+    def _remove(self, slug: str, runs: Sequence[Run], at: datetime) -> None:
+        try:
+            paths = remove(self._state.settings.home(slug), {run.file: known(run) for run in runs})
+        except OSError as error:
+            self._log.warning("old exports not removed", agency=slug, reason=error.strerror)
+            return
+        with self._state.database.writing() as conn:
+            for run in runs:
+                mark_run(conn, replace(run, removed_at=at))
+        self._log.info("old exports removed", agency=slug, files=len(paths))
+
+    def _is_troubled(self, export: Export, due: datetime, at: datetime) -> bool:
+        """Whether it is let alone; not with what has become due since it failed."""
+        trouble = self._troubled.get(export.id)
+        return trouble is not None and at < trouble.until and due <= trouble.at
+
+    @contextmanager
+    def _guarded(self, export: Export, slug: str, at: datetime) -> Iterator[None]:
+        """Let nothing out of the block; keep it with the export, and let that alone for a while."""
+        try:
+            yield
+            return
+        except AppError as error:
+            refused = error
+        except OSError as error:
+            refused = AppError(Code.UNAVAILABLE, f"The agency's home cannot be read: {error.strerror}.")
+        except Exception as error:
+            self._log.error("export failed", agency=slug, export=export.name, trace=trace(error))
+            refused = AppError(Code.INTERNAL, "Internal error; the log tells more.")
+        tries = self._troubled[export.id].tries + 1 if export.id in self._troubled else 1
+        self._troubled[export.id] = _Trouble(tries, at, at + min(FIRST_PAUSE * 2 ** min(tries - 1, 9), LONGEST_PAUSE))
+        self._log.warning("export put off", agency=slug, export=export.name, code=refused.code, reason=refused.message)
+        with self._state.database.writing() as conn:
+            note_error(conn, export.id, refused, at)
