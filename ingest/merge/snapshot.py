@@ -79,7 +79,8 @@ def judge(withdrawn: Withdrawn, share: int, *, empty: bool) -> IngestError | Non
         if withdrawn.gone[kind] >= FEW and withdrawn.gone[kind] * 100 > of * share
     ]
     if empty and any(withdrawn.total.values()):
-        told = [f"{count:,} {kind}" for kind, count in withdrawn.total.items() if count and kind in KINDS]
+        found = {kind: count for kind, count in withdrawn.total.items() if count and kind in KINDS}
+        told = [f"{count:,} {kind if count > 1 else kind.removesuffix('s')}" for kind, count in found.items()]
         return IngestError(
             WITHDRAWALS, f"The file names nothing at all; it would withdraw everything: {', '.join(told)}.", _HINT
         )

@@ -23,6 +23,7 @@ def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
     [
         ("name = ", "template_syntax", "TOML"),
         ("[columns]\n", "template_name", "name"),
+        ('name = " * "\n[columns]\n', "template_name", "line 1"),
         (GOOD + "[fiel]\n", "template_key", "Did you mean file?"),
         (GOOD + '[file]\nencodng = "utf-8"', "template_key", "Did you mean encoding?"),
         (GOOD + 'client.frist_name = "x"', "template_field", "Did you mean client.first_name?"),
