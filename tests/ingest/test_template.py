@@ -220,7 +220,7 @@ def test_an_event_reference_lets_a_hearing_move(court: Court) -> None:
     court.template(toml, "/ref")
     court.push("n,e,d,t\n7,E1,03/16/2026,9:00 AM\n", "/ref/a.csv")
     upload = court.push("n,e,d,t\n7,E1,03/18/2026,\n", "/ref/b.csv")
-    assert upload.counts["events"] == Counts(0, 1, 0)
+    assert upload.counts["events"] == Counts(updated=1, moved=1)
     assert [event[2:7] for event in court.dump()["events"]] == [
         ("#E1", "E1", "2026-03-18T04:00:00.000000Z", "2026-03-18", None)
     ]
