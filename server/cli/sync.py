@@ -25,6 +25,7 @@ from server.remotes.server import MANAGED_ID
 from server.remotes.store import find_server, list_servers
 from server.state import State, open_state
 from server.sync.cycle import Viewer
+from server.sync.delivery import deliver_from
 from server.sync.overdue import overdue_profiles
 from server.sync.places import Standing, standing_of, standings
 from server.sync.places import resume as resume_place
@@ -153,7 +154,7 @@ def _unpark(state: State, tasks: Sequence[Task]) -> None:
 
 async def _sync(state: State, tasks: Sequence[Task], viewer: Viewer) -> list[Run]:
     log = open_log("critical")
-    syncer = Syncer(state, log, reach_place(state, log), viewer=viewer)
+    syncer = Syncer(state, log, reach_place(state, log), deliver_from(state), viewer)
     results = await asyncio.gather(*(_work(syncer, task) for task in tasks))
     return [run for runs in results for run in runs]
 

@@ -33,7 +33,7 @@ from server.sync.runs import TIDY, Run
 from server.sync.slots import Slots, watched
 
 T = TypeVar("T")
-Deliver = Callable[[Remote, Place, Agency, Profile], Awaitable[str | None]]
+Deliver = Callable[[Remote, Agency, Profile], Awaitable[str | None]]
 """Delivers a profile's report; the name of the file, None if there was nothing new. Raises `AppError`."""
 
 
@@ -265,7 +265,7 @@ class Cycle:
             return
         run, agency = self.runs[profile.id], self._place.agencies[profile.agency_id]
         try:
-            run.report = await self._tools.deliver(remote, self._place, agency, profile)
+            run.report = await self._tools.deliver(remote, agency, profile)
         except AppError as error:
             run.fail(error)
             if error.code is Code.UNAVAILABLE:
