@@ -94,7 +94,7 @@ async def _log_in(server: Server, witness: _Witness, proof: dict[str, Any]) -> a
         return await _connect(server, witness, RSA if kind == "ssh-rsa" else (kind,), proof)
     except asyncssh.HostKeyNotVerifiable:
         raise StrangeHostKeyError(server, witness.shown or "") from None
-    except asyncssh.DisconnectError as error:
+    except (asyncssh.DisconnectError, ConnectionResetError, BrokenPipeError) as error:
         if witness.shown is None:
             # Perhaps it has no key of that kind any more: that is a changed host key, and a person must look at it.
             shown = await learn_host_key(server)

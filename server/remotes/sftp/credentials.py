@@ -5,7 +5,7 @@ import asyncssh
 from keys.secret import Secret
 from server.errors import AppError, Code
 
-PPK = b"PuTTY-User-Key-File"
+PPK = b"PuTTY-User-Key"
 
 
 def check_private_key(text: Secret, passphrase: Secret | None) -> None:

@@ -34,9 +34,11 @@ from server.remotes.port import Progress, RemoteFile
 from server.remotes.server import Server
 from server.remotes.sftp.refusals import translated
 
-REQUESTS = 32  # reads that are asked for before the first is answered
-BLOCK = 1024 * 1024
+REQUESTS = 64  # reads that are asked for before the first is answered
+# Small: a server is taken for silent if no block has come whole within its timeout, however slow the line.
+BLOCK = 32 * 1024
 LEAST_BLOCK = 4096
+SENT_AT_ONCE = 2 * BLOCK
 
 
 class SftpRemote:
@@ -172,7 +174,7 @@ class SftpRemote:
         """Write all of `source`; the bytes it has."""
         at = 0
         with source.open("rb") as given:
-            while block := await asyncio.to_thread(given.read, BLOCK // 4):
+            while block := await asyncio.to_thread(given.read, SENT_AT_ONCE):
                 async with self._patience(path):
                     await handle.write(block, at)
                 at += len(block)
