@@ -116,10 +116,11 @@ def resume(
     """Have a parked server tried again: its cause is mended."""
     with open_state(context.obj) as state, state.database.writing() as conn:
         wanted = find_server(conn, server)
-        places = [place for place in list_places(conn) if place.server.id == wanted.id]
-        resumed = [place.name for place in places if standing_of(conn, place.id).failures]
-        for place in places:
-            resume_place(conn, place.id, now())
+        homes = [agency.id for agency in list_agencies(conn)]  # of our own endpoint, each home stands for itself
+        ids = homes if wanted.id == MANAGED_ID else [wanted.id]
+        resumed = [id_ for id_ in ids if standing_of(conn, id_).failures]
+        for id_ in resumed:
+            resume_place(conn, id_, now())
     sentence = f"{server} is tried again now." if resumed else f"{server} was not parked."
     print_one({"server": server, "resumed": bool(resumed)}, as_json, sentence)
 

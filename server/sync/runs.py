@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -12,6 +12,7 @@ from server.sync.tables import sync_runs, sync_turns
 
 TIDY = "tidy"
 """Who starts a run that only deletes: it is no cycle, so the next one comes as if it had not been."""
+LONGEST_PAUSE = timedelta(hours=1)
 SHOWN = 200
 """Files of one run that are named; all are counted."""
 
@@ -71,6 +72,13 @@ class Run:
     def look_again(self, at: datetime) -> None:
         """Look again at `at`, if not before."""
         self.again_at = min(self.again_at, at) if self.again_at else at
+
+    def be_patient(self, before: "Run | None") -> None:
+        """A file that grows for long, or for ever, is looked at less and less often: at last once an hour."""
+        if not (self.again_at and before and before.again_at) or self.took:
+            return
+        pause = min(2 * (before.again_at - before.finished_at), LONGEST_PAUSE)
+        self.again_at = max(self.again_at, self.finished_at + pause)
 
     @property
     def eventful(self) -> bool:

@@ -122,6 +122,18 @@ def test_a_file_that_grows_between_two_looks_waits(town: Town, monkeypatch: pyte
     assert counts(run) == {"saw": 1, "took": 1}
 
 
+def test_a_file_that_never_rests_is_looked_at_less_and_less_often(town: Town) -> None:
+    object.__setattr__(town.state.settings, "quiet_time", 60.0)
+    town.profile("court", "nightly")
+    pauses = []
+    for size in range(1, 10):
+        town.folders["county"].put("/log.txt", b"x" * size, now().timestamp())
+        [run] = town.sync()
+        assert run.again_at
+        pauses.append(round((run.again_at - run.finished_at).total_seconds() / 60))
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
 def test_a_file_that_changes_while_it_is_brought_is_not_taken(town: Town) -> None:
     county = town.folders["county"]
     county.put("/ecr.txt", FILE)
@@ -231,6 +243,25 @@ def test_a_refused_deletion_is_told_and_the_file_is_not_taken_again(town: Town) 
     county.faults.clear()
     [run] = town.sync()
     assert counts(run) == {"saw": 1, "removed": 1}
+
+
+def test_who_dies_between_deleting_and_noting_it_does_no_harm(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    import server.sync.cycle as cycle
+
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    file = town.folders["county"].put("/ecr.txt", FILE)
+    town.profile("court", "nightly", delete_after=True)
+    town.sync()
+    town.process()
+    monkeypatch.setattr(cycle, "mark", die)
+    town.sync()
+    assert not file.exists()
+    monkeypatch.undo()
+    [run] = town.sync()
+    assert (counts(run), run.error) == ({}, None)
+    assert town.cycle() == []
 
 
 def test_nothing_is_deleted_with_the_switch_off(town: Town) -> None:

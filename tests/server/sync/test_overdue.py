@@ -1,12 +1,13 @@
 """A file that was expected and has not come is told, until it comes."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
-from ingest.tables import arrivals
-from server.clock import now
+from ingest.tables import arrivals, profiles
+from server.clock import new_id, now
 from server.sync.checkup import examine_sync
 from server.sync.overdue import find_overdue, next_expected
 from tests.acceptance.court import ecr, ecr_row
@@ -33,22 +34,23 @@ def test_a_file_counts_for_the_nearest_time(town: Town, came: str | None, looked
         town.sync()
         instant = datetime.fromisoformat(came)
         with town.state.database.writing() as conn:
-            # ids begin with the time of their arrival
-            from server.clock import new_id
-
             conn.execute(update(arrivals).values(received_at=instant, id=new_id(instant)))
-    with town.state.database.reading() as conn:
+    with town.state.database.writing() as conn:
         [agency] = [one for one in town.all_agencies(conn) if one.slug == "court"]
         at = datetime.fromisoformat(f"2026-03-08T{looked}-04:00")
-        assert (find_overdue(conn, profile, agency, at) is not None) is late
+        assert find_overdue(conn, profile, agency, at) is None  # it was not there yet
+        old = replace(profile, id=new_id(datetime.fromisoformat("2026-03-01T00:00Z")))
+        conn.execute(update(arrivals).values(profile_id=old.id))
+        assert (find_overdue(conn, old, agency, at) is not None) is late
         assert next_expected(profile, agency, NIGHT - timedelta(minutes=1)) == NIGHT
 
 
 def test_doctor_tells_what_is_overdue_failing_and_well(town: Town) -> None:
-    town.profile("court", "late", expected="every 1 minutes")
+    late = town.profile("court", "late", expected="every 1 minutes")
+    with town.state.database.writing() as conn:
+        conn.execute(update(profiles).where(profiles.c.id == late.id).values(id=new_id(now() - timedelta(days=1))))
     town.profile("court", "gone", directory="/gone")
     town.sync()
     found = {finding.subject: finding for finding in examine_sync(town.state)}
     assert not found["profile court/late"].good
     assert found["sync court/gone"].sentence == "its last cycle had an error: There is no directory /gone."
-    assert now()
