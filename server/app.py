@@ -34,6 +34,7 @@ from server.outbound.exports.rounds import ExportRounds
 from server.settings import Settings, environment
 from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
+from server.sync.delivery import deliver_from
 from server.sync.reach import reach_place
 from server.sync.rounds import SyncRounds
 from server.sync.syncer import Syncer
@@ -161,7 +162,7 @@ def run_scheduler(settings: Settings, child: Child) -> None:
 
 def _sync(state: State, log: Log, stopping: threading.Event) -> None:
     """Files from other servers: until `stopping` is set."""
-    syncer = Syncer(state, log, reach_place(state, log))
+    syncer = Syncer(state, log, reach_place(state, log), deliver_from(state))
     SyncRounds(state, log, syncer).walk(stopping)
 
 

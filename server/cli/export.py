@@ -36,7 +36,7 @@ SHOWN = 10
 _PLACED = "{when}, {place}"
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The export's name: its dataset, or another.")]
-OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
 Zone = Annotated[str | None, typer.Option(help="IANA time zone of that time.", show_default="the agency's")]
 Weekdays = Annotated[str | None, typer.Option(help="Only on these days, such as mon,wed,fri.")]
 EveryDays = Annotated[int | None, typer.Option(help="Only every so many days, from today on.")]
