@@ -8,6 +8,7 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from ingest import inbox
+from keys.errors import KeysError
 from keys.sshkey import winscp_fingerprint
 from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
 from server.agencies import Agency, list_agencies
@@ -69,7 +70,10 @@ def _disk(state: State) -> Finding:
 
 def _master_key(state: State) -> Finding:
     masters = state.masters
-    sentence = f"{masters.cipher().key_id} in {masters.place}"
+    try:
+        sentence = f"{masters.cipher().key_id} in {masters.place}"
+    except KeysError as error:
+        return Finding("master key", False, error.message, error.hint)
     if masters.under_way:
         hint = "Both keys open what they sealed. Bring it to its end: dropslot key rotate-master"
         return Finding("master key", False, f"{sentence}; its replacement did not come to its end", hint)
@@ -77,8 +81,12 @@ def _master_key(state: State) -> Finding:
 
 
 def _host_keys(state: State) -> Iterator[Finding]:
-    with state.database.writing() as conn:
-        keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
+    try:
+        with state.database.writing() as conn:
+            keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
+    except KeysError as error:
+        yield Finding("host key", False, error.message, error.hint)
+        return
     for key in keys:
         yield Finding("host key", True, winscp_fingerprint(key.public))  # as -hostkey wants it
 

@@ -15,6 +15,7 @@ from server.remotes import store
 from server.remotes.server import Server
 from server.remotes.users import users_of
 from server.state import open_state
+from server.sync.files import forget_server
 
 app = typer.Typer(
     help="Add, list, show, test, trust, edit and remove servers: where files are exchanged.", no_args_is_help=True
@@ -64,6 +65,7 @@ def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
             )
         told = _told(conn, server)
         store.remove_server(conn, server)
+        forget_server(conn, server.id)
     print_one(told, as_json, f"Server {name} is removed.")
 
 
