@@ -8,12 +8,14 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from ingest import inbox
+from keys.errors import KeysError
 from keys.sshkey import winscp_fingerprint
 from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
 from server.mismatches import Mismatches
+from server.outbound.exports.plan import overdue
 from server.outbound.exports.store import list_exports
 from server.remotes.reach import fingerprint, refuse_untrusted
 from server.remotes.server import Kind
@@ -68,7 +70,10 @@ def _disk(state: State) -> Finding:
 
 def _master_key(state: State) -> Finding:
     masters = state.masters
-    sentence = f"{masters.cipher().key_id} in {masters.place}"
+    try:
+        sentence = f"{masters.cipher().key_id} in {masters.place}"
+    except KeysError as error:
+        return Finding("master key", False, error.message, error.hint)
     if masters.under_way:
         hint = "Both keys open what they sealed. Bring it to its end: dropslot key rotate-master"
         return Finding("master key", False, f"{sentence}; its replacement did not come to its end", hint)
@@ -76,8 +81,12 @@ def _master_key(state: State) -> Finding:
 
 
 def _host_keys(state: State) -> Iterator[Finding]:
-    with state.database.writing() as conn:
-        keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
+    try:
+        with state.database.writing() as conn:
+            keys = ensure_host_keys(conn, state.cipher(), now(), new_id)
+    except KeysError as error:
+        yield Finding("host key", False, error.message, error.hint)
+        return
     for key in keys:
         yield Finding("host key", True, winscp_fingerprint(key.public))  # as -hostkey wants it
 
@@ -177,8 +186,12 @@ def _exports(state: State) -> Iterator[Finding]:
         slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
         exports = list_exports(conn)
     failing = [export for export in exports if export.error]
-    if exports and not failing:
+    waiting = [export for export in exports if not export.error and overdue(export, now())]
+    if exports and not failing and not waiting:
         yield Finding("exports", True, f"{len(exports)}, none has failed")
+    for export in waiting:
+        sentence = f"{export.name} of {slugs[export.agency_id]} should have run by now"
+        yield Finding("export", False, sentence, "The server runs exports; start it: dropslot serve")
     for export in failing:
         slug = slugs[export.agency_id]
         sentence = f"{export.name} of {slug} has failed since {export.error_at:%Y-%m-%d %H:%M} UTC: {export.error}"

@@ -212,9 +212,21 @@ def seaweedfs(folder: Path) -> Iterator[Bucket]:
     ]
     with _running(command, log) as process:
         _await_port(process, ports[0], log)
+        _await_volumes(ports[1], log)
         bucket = Bucket(ports[0], keys)
         _make_bucket(bucket, log)
         yield bucket
+
+
+def _await_volumes(port: int, log: Path) -> None:
+    """Until there is a place for files: the first one would else wait five seconds for it."""
+    until = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{LOOPBACK}:{port}/dir/status") as answer:
+            if b'"PublicUrl"' in answer.read() or time.monotonic() > until:
+                return
+        assert time.monotonic() < until, log.read_text()[-4000:]
+        time.sleep(0.05)
 
 
 def _make_bucket(bucket: Bucket, log: Path) -> None:

@@ -116,9 +116,11 @@ def add(
     secrets = ask_secrets(kind, read_secrets(files))
     virtual = None if style is None else style is Style.PATH
     wish = ServerWish(host, port, timeout, username, directory, bucket, region, virtual, plain_http, secrets)
-    with open_state(context.obj) as state, state.database.writing() as conn:
-        owner = find_agency(conn, agency).id if agency else None
-        server = store.add_server(conn, make_server(name, kind, owner, wish, state.cipher()))
+    with open_state(context.obj) as state:
+        state.cipher()  # it may have to be fetched from far away: not while others are kept out
+        with state.database.writing() as conn:
+            owner = find_agency(conn, agency).id if agency else None
+            server = store.add_server(conn, make_server(name, kind, owner, wish, state.cipher()))
     sentence = f"Server {name} is there. Next: dropslot server test {name}"
     print_one(document(server, agency, []), as_json, sentence)
 
@@ -156,6 +158,7 @@ def edit(
 
 
 def _change(state: State, name: str, wish: ServerWish) -> Server:
+    state.cipher()  # see `add`
     with state.database.writing() as conn:
         found = store.find_server(conn, name)
         refuse_default(found)
@@ -168,7 +171,7 @@ def refuse_default(server: Server) -> None:
         raise AppError(
             Code.DENIED,
             "The server 'managed' is there for everyone and stays as it is.",
-            "Add another: dropslot server add NAME --type managed --directory /upload/...",
+            "Add another one: dropslot server add NAME --type sftp (or s3)",
         )
 
 

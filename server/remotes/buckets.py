@@ -10,8 +10,10 @@ from server.errors import AppError, Code
 from server.remotes.places import changed, missing
 from server.remotes.server import Server
 
+LONGEST_KEY = 120  # characters of one that are shown
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>|(?<!status )\bcode: \"?([A-Za-z]\w{1,63})")
 _STATUS = re.compile(r"status code: (\d{3})")
+_ODD_KEY = re.compile(r'invalid path: (?:Error parsing )?Path "(.{0,1024}?)"[: ]', re.DOTALL)
 _TLS = re.compile(r"certificate|UnknownIssuer|handshake|InvalidContentType|TLS", re.IGNORECASE)
 
 
@@ -31,6 +33,8 @@ def refusal(server: Server, path: str, error: Exception) -> AppError:
     status = int(match[1]) if (match := _STATUS.search(text)) else 0
     if known := _of_code(server, path, code):
         return known
+    if odd := _ODD_KEY.search(text):
+        return _odd_key(server, odd[1])
     if status == 412 or type(error).__name__ == "PreconditionError":
         return changed(path)
     if status == 404 or isinstance(error, FileNotFoundError):
@@ -70,6 +74,15 @@ def _of_code(server: Server, path: str, code: str) -> AppError | None:
         case "PreconditionFailed":
             return changed(path)
     return None
+
+
+def _odd_key(server: Server, key: str) -> AppError:
+    shown = "".join(character if character.isprintable() else "?" for character in key)[:LONGEST_KEY]
+    return AppError(
+        Code.INVALID,
+        f"{_where(server)} has a key that cannot be listed: {shown}",
+        "Delete or rename it: a key with '//', '.' or '..' as a folder, or a control character, hides all others.",
+    )
 
 
 def _denied(server: Server, path: str) -> AppError:

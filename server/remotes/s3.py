@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 PAGE = 1000  # keys of one answer (S3 gives no more)
-BLOCK = 1024 * 1024
+BLOCK = 64 * 1024  # small, for slow lines: as soon as so much has come, it is handed on
 PART = 5 * 1024 * 1024  # the least that S3 takes as a part of a larger object
 SLOWEST = 64 * 1024  # bytes a second at which a part must get away
 LAST = "\U0010ffff"  # sorts behind every other name

@@ -24,7 +24,7 @@ LONGEST_SECRET = {SecretField.PRIVATE_KEY: 64 * 1024}
 LONGEST_LINE = 1024
 
 OF_KIND = {
-    Kind.MANAGED: ("directory",),
+    Kind.MANAGED: (),
     Kind.SFTP: ("host", "port", "timeout", "username", "directory"),
     Kind.S3: ("host", "port", "timeout", "bucket", "region", "directory", "path_style", "plain_http"),
 }
@@ -92,10 +92,11 @@ def _refuse_other_kinds(server: Server, wish: ServerWish) -> None:
     odd = [name for name in vars(wish) if name not in (*fits, "secrets") and getattr(wish, name) is not None]
     odd += [name.value for name in wish.secrets if name not in SECRETS_OF_KIND[server.kind]]
     if odd:
+        has = ", ".join(name.replace("_", " ") for name in (*fits, *SECRETS_OF_KIND[server.kind]))
         raise AppError(
             Code.INVALID,
             f"A server of type {server.kind} has no {odd[0].replace('_', ' ')}.",
-            f"It has: {', '.join(name.replace('_', ' ') for name in (*fits, *SECRETS_OF_KIND[server.kind]))}.",
+            f"It has: {has or 'nothing to be set'}.",
         )
 
 

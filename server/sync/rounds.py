@@ -19,7 +19,7 @@ from server.sync.plan import Task, due_tasks
 from server.sync.runs import forget_runs
 from server.sync.syncer import Syncer
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 2.0
 TIDY_EVERY = 600.0
 OVERDUE_EVERY = 30.0
 RUBBISH_AGE = 3600.0

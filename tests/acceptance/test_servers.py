@@ -256,3 +256,30 @@ def test_documents_are_whole(shared: Dropslot) -> None:
     document = json.loads(shared.run("server", "show", "managed", "--json").stdout)
     assert document["type"] == "managed"
     assert document["profiles"] == []
+
+
+def test_the_master_key_is_replaced_while_the_server_runs(shared: Dropslot, court: Court, sshd: peers.Sshd) -> None:
+    name = f"{court.slug}-county"
+    add_sshd(shared, sshd, name)
+    refused(shared, "server", "test", name)
+    shared.run("server", "trust", name, fingerprint_of(shared, name))
+    said = shared.run("key", "rotate-master").stdout
+    assert "3 host key(s)" in said
+    assert f"ok    master key: {said.split()[4]} in" in shared.run("doctor", check=False).stdout
+    assert shared.json("server", "test", name)["good"]
+    court.push("a.csv", b"x")
+
+
+def test_a_lost_master_key_is_told_by_doctor(dropslot: Dropslot) -> None:
+    dropslot.run("host-key", "list")
+    (dropslot.data / "keys" / "master.key").write_bytes(bytes(range(32)))
+    said = dropslot.run("doctor", check=False).stdout
+    assert "MEND  host key: This secret was sealed with another master key" in said
+
+
+def test_putty_keys_are_told_how_to_be_converted(dropslot: Dropslot, tmp_path: Path) -> None:
+    dropslot.run("agency", "add", "court", "--name", "Court", "--timezone", "America/Phoenix")
+    dropslot.run("key", "generate", "court", "--out", tmp_path / "key.ppk", "--format", "ppk")
+    where = ("--type", "sftp", "--host", "h", "--username", "u")
+    said = refused(dropslot, "server", "add", "x", *where, "--private-key", tmp_path / "key.ppk")
+    assert "puttygen" in said

@@ -34,9 +34,11 @@ from server.remotes.port import Progress, RemoteFile
 from server.remotes.server import Server
 from server.remotes.sftp.refusals import translated
 
-REQUESTS = 32  # reads that are asked for before the first is answered
-BLOCK = 1024 * 1024
+REQUESTS = 64  # reads that are asked for before the first is answered
+# Small: a server is taken for silent if no block has come whole within its timeout, however slow the line.
+BLOCK = 32 * 1024
 LEAST_BLOCK = 4096
+SENT_AT_ONCE = 2 * BLOCK
 
 
 class SftpRemote:
@@ -143,7 +145,7 @@ class SftpRemote:
 
     async def _blocks(self, handle: Any, file: RemoteFile, at: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `at` to the end that the file should have; ends earlier where the server says so."""
-        length = max(min(handle.read_len or BLOCK, BLOCK), LEAST_BLOCK)
+        length = max(min(self._client.limits.max_read_len or BLOCK, BLOCK), LEAST_BLOCK)
         asked: deque[tuple[int, int, asyncio.Future[bytes]]] = deque()
         try:
             while at < file.size or asked:
@@ -151,18 +153,16 @@ class SftpRemote:
                     size = min(length, file.size - at)
                     asked.append((at, size, asyncio.ensure_future(handle.read(size, at))))
                     at += size
-                start, size, answer = asked.popleft()
-                try:
-                    async with self._patience(file.path):
-                        block = await answer
-                finally:
-                    answer.cancel()
+                start, size, answer = asked[0]
+                async with self._patience(file.path):
+                    block = await answer
                 if not block or len(block) > size:
                     raise changed(file.path)
-                yield block
+                asked.popleft()
                 if len(block) < size:  # it may give less than was asked for
-                    more = (start + len(block), size - len(block))
-                    asked.appendleft((*more, asyncio.ensure_future(handle.read(more[1], more[0]))))
+                    start, size = start + len(block), size - len(block)
+                    asked.appendleft((start, size, asyncio.ensure_future(handle.read(size, start))))
+                yield block
         finally:
             for *_, answer in asked:
                 answer.cancel()
@@ -171,8 +171,9 @@ class SftpRemote:
     async def _send(self, source: Path, handle: Any, path: str) -> int:
         """Write all of `source`; the bytes it has."""
         at = 0
+        length = max(min(self._client.limits.max_write_len or BLOCK, SENT_AT_ONCE), LEAST_BLOCK)
         with source.open("rb") as given:
-            while block := await asyncio.to_thread(given.read, BLOCK // 4):
+            while block := await asyncio.to_thread(given.read, length):
                 async with self._patience(path):
                     await handle.write(block, at)
                 at += len(block)
@@ -204,7 +205,8 @@ class SftpRemote:
     @asynccontextmanager
     async def _opened(self, path: str, mode: str) -> AsyncIterator[Any]:
         async with self._patience(path):
-            handle = await self._client.open(self._place(path), mode)
+            # Without a block size of its own it asks for what it is told, and starts no tasks that nobody waits for.
+            handle = await self._client.open(self._place(path), mode, block_size=0)
         try:
             yield handle
         except BaseException:

@@ -1,0 +1,277 @@
+"""Buckets: thousands of keys, rights that are missing, wires that are cut, and endpoints that are none."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import obstore
+import pytest
+
+from server.errors import AppError
+from server.remotes.port import Remote
+from server.remotes.reach import open_secrets
+from server.remotes.s3 import open_bucket
+from server.remotes.server import Server
+from tests import peers
+from tests.server.remotes.conftest import Harbour, s3_server
+
+pytestmark = pytest.mark.sqlite_only
+
+MANY = 5000
+
+
+def with_keys(harbour: Harbour, server: Server, keys: tuple[str, str]) -> Server:
+    return harbour.add(server, access_key=keys[0], secret_key=keys[1])
+
+
+def raw_store(harbour: Harbour, server: Server) -> Any:
+    return open_bucket(server, open_secrets(harbour.state.cipher, server), harbour.log)._store
+
+
+def test_five_thousand_keys_come_in_pages_and_folders_between_cost_little(harbour: Harbour, weed: peers.Bucket) -> None:
+    server = with_keys(harbour, s3_server(weed, directory="/many", timeout=20.0), weed.keys["operator"])
+    store = raw_store(harbour, server)
+    names = [f"file-{number:05}.csv" for number in range(MANY)]
+    deep = [f"file-02500-old/{number:04}.csv" for number in range(1500)] + [
+        f"archive/{n % 3}/{n}.csv" for n in range(30)
+    ]
+
+    async def fill() -> None:
+        gate = asyncio.Semaphore(64)
+
+        async def put(name: str) -> None:
+            async with gate:
+                await obstore.put_async(store, f"many/{name}", b"x")
+
+        await asyncio.gather(*map(put, [*names, *deep]))
+
+    asyncio.run(fill())
+    with peers.wire(weed.port) as wire:
+        through = with_keys(
+            harbour, s3_server(weed, port=wire.port, directory="/many", timeout=20.0), weed.keys["operator"]
+        )
+        found = harbour.use(through, lambda remote: remote.list("/"))
+    assert [file.name for file in found] == names
+    one = harbour.use(server, lambda remote: remote.list("/file-02500-old"))
+    assert len(one) == 1500
+
+
+@pytest.mark.parametrize(
+    ("identity", "bucket", "code", "said"),
+    [
+        ("reader", "court", "denied", "s3:DeleteObject"),
+        ("wrong", "court", "denied", "the secret key is wrong"),
+        ("nobody", "court", "denied", "does not know the access key"),
+        ("operator", "no-such-bucket", "not_found", "There is no bucket no-such-bucket"),
+    ],
+)
+def test_what_a_bucket_refuses_is_told(
+    harbour: Harbour, weed: peers.Bucket, tmp_path: Path, identity: str, bucket: str, code: str, said: str
+) -> None:
+    operator = with_keys(harbour, s3_server(weed, directory="/rights"), weed.keys["operator"])
+    obstore.put(raw_store(harbour, operator), "rights/a.csv", b"abc")
+    seen = harbour.use(operator, lambda remote: remote.look("/a.csv"))
+    keys = {**weed.keys, "wrong": (weed.keys["operator"][0], "wrong"), "nobody": ("AKNOBODY", "wrong")}[identity]
+    server = with_keys(harbour, s3_server(weed, directory="/rights", bucket=bucket), keys)
+
+    async def work(remote: Remote) -> None:
+        await remote.list("/")
+        await remote.remove(seen)
+
+    with pytest.raises(AppError) as refused:
+        harbour.use(server, work)
+    assert refused.value.code == code
+    assert said in str(refused.value)
+    assert not any(key in str(refused.value) for key in keys if len(key) > 6)
+    assert harbour.use(operator, lambda remote: remote.look("/a.csv")) == seen
+
+
+def test_a_download_from_a_bucket_that_is_cut_goes_on_where_it_was(
+    harbour: Harbour, weed: peers.Bucket, tmp_path: Path
+) -> None:
+    content, target = os.urandom(6_000_000), tmp_path / "target"
+    operator = with_keys(harbour, s3_server(weed, directory="/cut"), weed.keys["operator"])
+    obstore.put(raw_store(harbour, operator), "cut/large.csv", content)
+    starts = []
+
+    async def work(remote: Remote) -> None:
+        steps: list[int] = []
+        file = await remote.look("/large.csv")
+        try:
+            await remote.fetch(file, target, steps.append)
+        finally:
+            starts.append(steps[0])
+
+    with peers.wire(weed.port) as wire:
+        server = with_keys(harbour, s3_server(weed, port=wire.port, directory="/cut"), weed.keys["operator"])
+        wire.cut_after = 2_000_000
+        with pytest.raises(AppError) as refused:
+            harbour.use(server, work)
+        assert refused.value.code == "unavailable"
+        wire.reset()
+        harbour.use(server, work)
+    assert target.read_bytes() == content
+    assert starts[0] == 0
+    assert starts[1] > 500_000
+
+
+@dataclass
+class Trick:
+    """How an endpoint misbehaves."""
+
+    keys: list[str] = field(default_factory=list)
+    endless: bool = False
+    size: int = 3
+    body: bytes = b"abc"
+    status: int = 200
+    asked: int = 0
+
+
+@contextmanager
+def endpoint(trick: Trick) -> Iterator[int]:
+    """Something that answers like a bucket; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            trick.asked += 1
+            listing = "list-type=2" in self.path
+            self.answer(self.listed() if listing else trick.body, listing)
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(trick.size))
+            self.stamp()
+
+        def listed(self) -> bytes:
+            keys = [f"in/{trick.asked:06}-{number}" for number in range(1000)] if trick.endless else trick.keys
+            entries = "".join(
+                f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                f"<ETag>&quot;x&quot;</ETag><Size>{trick.size}</Size></Contents>"
+                for key in keys
+            )
+            more = f"<NextContinuationToken>{trick.asked}</NextContinuationToken>" if trick.endless else ""
+            head = f"<IsTruncated>{str(trick.endless).lower()}</IsTruncated>"
+            return f"<ListBucketResult>{head}{more}{entries}</ListBucketResult>".encode()
+
+        def answer(self, body: bytes, listing: bool) -> None:
+            self.send_response(trick.status if listing or trick.status != 200 else 206)
+            self.send_header("Content-Length", str(len(body)))
+            if not listing:
+                self.send_header("Content-Range", f"bytes 0-{len(body) - 1}/{trick.size}")
+            self.stamp()
+            self.wfile.write(body)
+
+        def stamp(self) -> None:
+            self.send_header("ETag", '"x"')
+            self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def hostile(harbour: Harbour, port: int, **values: Any) -> Server:
+    peer = peers.Bucket(port, {})
+    return with_keys(harbour, replace(s3_server(peer, timeout=2.0), **values), ("AKTEST", "secret"))
+
+
+ODD = ["in/../../etc/passwd", "in//double.csv", "in/./dot.csv", "in/line\nbreak.csv"]
+HARMLESS = ["in/" + "x" * 300, "in/", "elsewhere/x"]
+
+
+@pytest.mark.parametrize("odd", range(len(ODD)))
+def test_an_odd_key_is_named_because_it_hides_the_others(harbour: Harbour, odd: int) -> None:
+    with endpoint(Trick(keys=[ODD[odd], "in/good.csv"])) as port, pytest.raises(AppError) as refused:
+        harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
+    assert refused.value.code == "invalid"
+    assert refused.value.message.endswith(ODD[odd].replace("\n", "?"))
+
+
+def test_keys_that_are_no_files_of_the_directory_are_left_out(harbour: Harbour) -> None:
+    with endpoint(Trick(keys=[*HARMLESS, "in/good.csv"])) as port:
+        found = harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
+    assert [file.path for file in found] == ["/in/good.csv"]
+
+
+def test_pages_without_an_end_are_given_up(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.remotes.s3.MOST_FILES", 3000)
+    trick = Trick(endless=True)
+    with endpoint(trick) as port, pytest.raises(AppError, match="more than"):
+        harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
+    assert trick.asked < 10
+
+
+@pytest.mark.parametrize("told", [2, 5_000_000, 2**63])
+def test_a_lie_about_an_objects_size_is_never_a_whole_file(harbour: Harbour, tmp_path: Path, told: int) -> None:
+    target = tmp_path / "target"
+
+    async def work(remote: Remote) -> None:
+        await remote.fetch(await remote.look("/in/a.csv"), target, lambda _: None)
+
+    with endpoint(Trick(size=told)) as port, pytest.raises(AppError) as refused:
+        harbour.use(hostile(harbour, port), work)
+    assert refused.value.code in ("conflict", "unavailable")
+    assert target.stat().st_size <= 3
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 404, 500, 503])
+def test_answers_without_a_reason_are_sentences(harbour: Harbour, status: int) -> None:
+    with endpoint(Trick(status=status)) as port, pytest.raises(AppError) as refused:
+        harbour.use(hostile(harbour, port, timeout=0.5), lambda remote: remote.list("/in"))
+    assert refused.value.hint
+    assert "secret" not in str(refused.value)
+
+
+def test_a_mute_endpoint_is_given_up_in_time(harbour: Harbour) -> None:
+    async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+
+    async def run() -> None:
+        listener = await asyncio.start_server(mute, "127.0.0.1", 0)
+        server = hostile(harbour, listener.sockets[0].getsockname()[1], timeout=0.5)
+        remote = open_bucket(server, open_secrets(harbour.state.cipher, server), harbour.log)
+        await remote.list("/in")
+
+    begun = time.monotonic()
+    with pytest.raises(AppError, match="did not answer") as refused:
+        asyncio.run(run())
+    assert refused.value.code == "unavailable"
+    assert time.monotonic() - begun < 20
+
+
+def test_the_environment_says_nothing_about_a_server(
+    harbour: Harbour, weed: peers.Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_SESSION_TOKEN": "stolen",
+        "AWS_ACCESS_KEY_ID": "other",
+        "AWS_SECRET_ACCESS_KEY": "other",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_BUCKET": "other",
+    }.items():
+        monkeypatch.setenv(name, value)
+    server = with_keys(harbour, s3_server(weed), weed.keys["operator"])
+    assert harbour.use(server, lambda remote: remote.has_directory("/"))
