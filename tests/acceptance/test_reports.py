@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import openpyxl
@@ -83,3 +84,27 @@ def test_what_cannot_be_is_told(dropslot: Dropslot, arguments: list[str], compla
     assert done.returncode == 1
     assert complaint in done.stderr
     assert not list((dropslot.data / "reports").iterdir())
+
+
+def test_a_profile_brings_its_report_on_each_cycle(dropslot: Dropslot) -> None:
+    wish = ("--report", "events status=Scheduled", "--report-directory", "/download/reports", "--report-format", "txt")
+    dropslot.run("profile", "edit", "gwinnett", "nightly", *wish)
+    missing = "The directory /download/reports is not there, so the report events is not delivered."
+    done = dropslot.run("sync", "now", check=False)
+    assert missing in done.stdout + done.stderr
+    assert missing in dropslot.run("profile", "show", "gwinnett", "nightly").stdout
+    assert missing in dropslot.run("sync", "log").stdout
+    folder = dropslot.data / "agencies" / "gwinnett" / "download" / "reports"
+    assert not folder.exists()
+    folder.mkdir()
+    for _ in range(2):
+        dropslot.run("sync", "now")
+    (placed,) = folder.iterdir()
+    assert re.fullmatch(r"gwinnett_events_\d{8}T\d{6}Z\.txt", placed.name)
+    assert placed.read_text().splitlines()[1].startswith("2026-03-16|09:00|America/New_York|1000001|Alder1|Avery||")
+    assert placed.name in dropslot.run("sync", "log").stdout
+    assert missing not in dropslot.run("profile", "show", "gwinnett", "nightly").stdout
+    delivered = dropslot.run("report", "run", "gwinnett", "activity", "--filter", "what=report delivered").stdout
+    assert f"/download/reports/{placed.name}" in delivered
+    refused = dropslot.run("profile", "edit", "gwinnett", "nightly", "--report", "everything", check=False)
+    assert "There is no report 'everything'." in refused.stderr

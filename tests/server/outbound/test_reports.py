@@ -87,6 +87,14 @@ def test_local_times_follow_the_clocks_of_the_agency(filled: House) -> None:
             assert (found["received_at"].hour, found["received_at_utc"]) == (hour, at)  # type: ignore[union-attr]
 
 
+def test_an_hour_that_comes_twice_is_told_apart_by_the_instant(filled: House) -> None:
+    instants = [datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (5, 6)]
+    for at in instants:
+        filled.push(EAST, f"no header {at}".encode(), at=at)
+    found = filled.rows(EAST, "upload-results", "from=2026-11-01", at=instants[1])
+    assert picked(found, "received_at", "received_at_utc") == [(datetime(2026, 11, 1, 1, 30), at) for at in instants]
+
+
 def test_unreachable_clients_are_those_without_a_good_contact(filled: House) -> None:
     found = filled.rows(GWINNETT, "unreachable-clients")
     assert picked(found, "client", "why", "next_date", "next_time", "next_location") == [
