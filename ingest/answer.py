@@ -218,7 +218,7 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
     if upload.error_file:
         lines += ["", f"All of them are in {upload.error_file}; {_correct(upload)}"]
     lines += [
-        "",
+        *([""] if lines[-1] else []),
         f"Upload {upload.id}, template {upload.template}, version {upload.template_version}.",
         f"SHA-256 {upload.sha256}",
     ]

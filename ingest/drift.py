@@ -55,11 +55,12 @@ def comparing(known: Shape | None, template: Template, limits: Limits) -> Iterat
         if error.code != "missing_column" or known is None or not error.expected:
             raise
         gone = [name for name in known.columns if name not in error.found]
+        now = error.hint if error.hint.startswith("Is ") else "Export the file with the columns of before."
         raise IngestError(
             CODE,
             f"{_briefly(error)} The last file, {known.file} of {known.day}, had "
             f"{'other columns' if not known.names or not gone else _listed(gone)}.",
-            f"{error.hint} {_way_on(known, error.found, template, limits)}".strip(),
+            f"{now} {_way_on(known, error.found, template, limits)}",
             known.columns,
             error.found,
         ) from error

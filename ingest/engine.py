@@ -43,8 +43,8 @@ from ingest.inbox.templates import find_template
 from ingest.inbox.uploads import find_upload, header_before, record_upload, row_errors
 from ingest.index import current_index, forget
 from ingest.layout import Layout, lay_out
-from ingest.mapping import refuse_unsteady
-from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records
+from ingest.mapping import filled_by, refuse_unsteady
+from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records, unsaid
 from ingest.record import records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import SkipIndex
@@ -230,7 +230,8 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         raw: Any = conn.connection.dbapi_connection
         conn.detach()
         try:
-            yield Stage(conn, rules.template.filled, rules.zone, rules.template.match, rules.template.clears)
+            filled = filled_by(rules.template, rules.plan)
+            yield Stage(conn, filled, rules.zone, rules.template.match, rules.template.clears)
         finally:
             conn.close()
             raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
@@ -368,7 +369,7 @@ def _snapshot(task: Task, stage: Stage) -> Snapshot | None:
     today = work.now.astimezone(ZoneInfo(work.zone)).date()
     own_alone = template.processing.method == REPLACE_TEMPLATE
     legible = not stage.unread or (stage.is_searchable and is_literal(template))
-    return Snapshot(own_alone, work.now, today, legible)
+    return Snapshot(own_alone, work.now, today, legible, unsaid(template, stage.fields))
 
 
 def _close_duplicate(engine: Engine, task: Task, earlier: str) -> Upload | None:

@@ -148,4 +148,4 @@ def write_instant(at: datetime) -> str:
 
 def read_instant(text: str) -> datetime:
     """The instant that `write_instant` wrote, aware, in UTC."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)

@@ -34,13 +34,14 @@ from server.outbound.exports.rounds import ExportRounds
 from server.settings import Settings, environment
 from server.state import State, hold_data, open_state
 from server.supervisor import Role, Supervisor, tell_ready
+from server.sync.delivery import deliver_from
 from server.sync.reach import reach_place
 from server.sync.rounds import SyncRounds
 from server.sync.syncer import Syncer
 
 BACKLOG = 512
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
-SYNC_GRACE = 10.0  # seconds; what is cut off then is gone on with later
+GRACE = 10.0  # seconds; what is cut off then is gone on with later
 BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
 
@@ -155,13 +156,13 @@ def run_scheduler(settings: Settings, child: Child) -> None:
         exports.start()
         tell_ready(child.ready_fd)
         rounds.walk(stopping)
-        exports.join()
-        sync.join(SYNC_GRACE)
+        exports.join(GRACE)
+        sync.join(GRACE)
 
 
 def _sync(state: State, log: Log, stopping: threading.Event) -> None:
     """Files from other servers: until `stopping` is set."""
-    syncer = Syncer(state, log, reach_place(state, log))
+    syncer = Syncer(state, log, reach_place(state, log), deliver_from(state))
     SyncRounds(state, log, syncer).walk(stopping)
 
 

@@ -15,6 +15,7 @@ from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
 from server.mismatches import Mismatches
+from server.outbound.exports.plan import overdue
 from server.outbound.exports.store import list_exports
 from server.remotes.reach import fingerprint, refuse_untrusted
 from server.remotes.server import Kind
@@ -185,8 +186,12 @@ def _exports(state: State) -> Iterator[Finding]:
         slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
         exports = list_exports(conn)
     failing = [export for export in exports if export.error]
-    if exports and not failing:
+    waiting = [export for export in exports if not export.error and overdue(export, now())]
+    if exports and not failing and not waiting:
         yield Finding("exports", True, f"{len(exports)}, none has failed")
+    for export in waiting:
+        sentence = f"{export.name} of {slugs[export.agency_id]} should have run by now"
+        yield Finding("export", False, sentence, "The server runs exports; start it: dropslot serve")
     for export in failing:
         slug = slugs[export.agency_id]
         sentence = f"{export.name} of {slug} has failed since {export.error_at:%Y-%m-%d %H:%M} UTC: {export.error}"

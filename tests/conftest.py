@@ -12,7 +12,7 @@ import pytest
 from tests import postgres
 
 ROOT = Path(__file__).parent
-SQLITE_WILL_DO = (ROOT / "server" / "sftp", ROOT / "acceptance")
+SQLITE_WILL_DO = (ROOT / "server" / "sftp", ROOT / "server" / "sync", ROOT / "acceptance")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

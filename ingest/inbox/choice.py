@@ -22,14 +22,17 @@ def choose(name: str, directory: str, profiles: Iterable[Profile]) -> Choice:
 
     They must be of exactly the file's directory, their keyword must fit and their blockword must not. The keyword of
     the greatest measure wins (`ingest.inbox.rules`), a profile without one comes last. Profiles that were made before
-    ties were refused go by their names. A profile whose Auto-Sync is off keeps its files from all others.
+    ties were refused go by their names. A profile whose Auto-Sync is off keeps its files from those that are less
+    specific, but not from its equal.
     """
     folded, folder = fold(name), directory.rstrip("/") or "/"
     here = [profile for profile in profiles if (profile.directory.rstrip("/") or "/") == folder]
     fitting = [profile for profile in here if _fits(profile.keyword, folded)]
     free = [profile for profile in fitting if not profile.blockword or not _fits(profile.blockword, folded)]
     if free:
-        return _chosen(min(free, key=lambda profile: (*_rank(profile.keyword, folded), profile.name)))
+        return _chosen(
+            min(free, key=lambda profile: (*_rank(profile.keyword, folded), not profile.auto_sync, profile.name))
+        )
     if fitting:
         blocking = fitting[0]
         detail = f"Its name holds {blocking.blockword!r}, which the profile {blocking.name} blocks."
@@ -41,11 +44,14 @@ def choose(name: str, directory: str, profiles: Iterable[Profile]) -> Choice:
 
 
 def find_tie(profile: Profile, others: Sequence[Profile]) -> Profile | None:
-    """One of the `others` on the same server that would take a file which the profile would take with equal right."""
+    """One of the `others` on the same server that would take a file which the profile would take with equal right.
+
+    What has its Auto-Sync off takes nothing, and ties with nobody until it is switched on.
+    """
     for other in others:
         alike = (other.server_id, other.directory) == (profile.server_id, profile.directory)
         own_home = profile.server_id is None and other.agency_id != profile.agency_id
-        if other.id == profile.id or not alike or own_home:
+        if other.id == profile.id or not alike or own_home or not (profile.auto_sync and other.auto_sync):
             continue
         if collide(profile.keyword, other.keyword) and not (_excludes(profile, other) or _excludes(other, profile)):
             return other

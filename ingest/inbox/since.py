@@ -35,8 +35,8 @@ _KNOWN_BY = MappingProxyType({"contacts": "value", "cases": "number"})
 
 
 def records_since(conn: Connection, kind: str, agency_id: str, after: int | None) -> Iterator[dict[str, Any]]:
-    """What was done to the records of one kind after the write of that number (None: all records), deleted ones first,
-    each by their numbers.
+    """What was done to the records of one kind after that write, deleted ones first, by their numbers; or,
+    with None, all records in no certain order.
 
     One dict per record, with the keys of `TOLD[kind]`. Rows are fetched as they are consumed. The connection must see
     one moment of the database, so that this and `last_number` agree (`Database.reading`).
@@ -45,9 +45,9 @@ def records_since(conn: Connection, kind: str, agency_id: str, after: int | None
         yield from _deleted(conn, kind, agency_id, after)
     table = _TABLES[kind]
     query = select_records(kind, agency_id).add_columns(table.c.withdrawn_upload.label(STATE))
-    query = query.order_by(None).order_by(table.c.id)  # any other order takes memory for all of them
+    query = query.order_by(None)  # to sort all of them takes memory for all of them
     if after is not None:
-        query = query.where(table.c.id.in_(_written(table, agency_id, after)))
+        query = query.where(table.c.id.in_(_written(table, agency_id, after))).order_by(table.c.id)
     for row in conn.execution_options(yield_per=1000).execute(query):
         told = dict(row._mapping)
         yield told | {STATE: ACTIVE if told[STATE] is None else GONE}

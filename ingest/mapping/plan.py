@@ -65,6 +65,16 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
     return Plan(MappingProxyType(places), (*ours, *names), (*ours, *told), notes, answered, _shown(template, places))
 
 
+def filled_by(template: Template, plan: Plan) -> frozenset[str]:
+    """The fields of records that this file may fill, whoever's they are: not those whose columns it does not have."""
+    told = {*template.constants}
+    for name in template.fields:
+        rule = template.rules.get(name)
+        if (rule and rule.default) or any(slot in plan.columns for slot in (rule.slots if rule else (name,))):
+            told.add(name)
+    return frozenset(split_party(name)[1] for name in told)
+
+
 def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
     found = {name: [places[slot] for slot in rule.slots if slot in places] for name, rule in template.rules.items()}
     return MappingProxyType({name: there[0] for name, there in found.items() if there})

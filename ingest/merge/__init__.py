@@ -1,7 +1,7 @@
 """From checked rows to records: first into temporary tables, then set by set into the real ones."""
 
 from ingest.merge.records import Merged, Outcome, keep_errors, merge_records
-from ingest.merge.snapshot import Snapshot, Withdrawn, is_literal, judge
+from ingest.merge.snapshot import Snapshot, Withdrawn, is_literal, judge, unsaid
 from ingest.merge.stage import Stage
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "judge",
     "keep_errors",
     "merge_records",
+    "unsaid",
 ]

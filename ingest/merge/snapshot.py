@@ -1,11 +1,12 @@
 """What a file is that replaces, and how much it may withdraw without a person's word."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 
 from ingest.errors import IngestError
-from ingest.record import KINDS, write_instant
+from ingest.record import CONTACTS, KINDS, write_instant
 from ingest.template import Template, split_party
 
 FEW = 5
@@ -15,6 +16,14 @@ _HINT = (
     "The operators of this server see it and confirm or reject it. If the file is right there is nothing to do; if "
     "not, send the right one."
 )
+_MADE_BY = MappingProxyType(
+    {
+        "events": frozenset({"event.date", "event.datetime"}),
+        "payments": frozenset({"payment.amount", "payment.due_date", "payment.reference"}),
+        **{kind: frozenset(field for field, its in CONTACTS.items() if its == kind) for kind in ("phone", "email")},
+    }
+)
+"""Of each kind: the fields of which one must be there."""
 _KNOWN_BY = ("client.reference", "client.last_name", "case.number")
 
 
@@ -23,18 +32,25 @@ class Snapshot:
     """A file that holds all there is: of the whole agency, or with `own_alone` of what its template brought.
 
     What is before `now` (aware), or before `today` by the agency's clock where it has no time, is over. Unless the file
-    is `legible`, its refused rows may speak of anybody.
+    is `legible`, its refused rows may speak of anybody. `unsaid` are kinds of which it cannot speak (`unsaid`).
     """
 
     own_alone: bool
     now: datetime
     today: date
     legible: bool = True
+    unsaid: frozenset[str] = frozenset()
 
     @property
     def names(self) -> dict[str, str]:
         """Parameters of the statements."""
         return {"now": write_instant(self.now), "today": self.today.isoformat()}
+
+
+def unsaid(template: Template, fields: Collection[str]) -> frozenset[str]:
+    """Kinds (events, payments, phone, email) that the template knows of, but not a file with these `fields`, since it
+    lacks their columns: that it names none tells nothing."""
+    return frozenset(kind for kind, made in _MADE_BY.items() if made & template.filled and not made & set(fields))
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,8 @@ def judge(withdrawn: Withdrawn, share: int, *, empty: bool) -> IngestError | Non
         if withdrawn.gone[kind] >= FEW and withdrawn.gone[kind] * 100 > of * share
     ]
     if empty and any(withdrawn.total.values()):
-        told = [f"{count:,} {kind}" for kind, count in withdrawn.total.items() if count and kind in KINDS]
+        found = {kind: count for kind, count in withdrawn.total.items() if count and kind in KINDS}
+        told = [f"{count:,} {kind if count > 1 else kind.removesuffix('s')}" for kind, count in found.items()]
         return IngestError(
             WITHDRAWALS, f"The file names nothing at all; it would withdraw everything: {', '.join(told)}.", _HINT
         )

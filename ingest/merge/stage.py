@@ -48,7 +48,7 @@ class Stage:
 
     def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match, clears: bool = False) -> None:
         self.conn, self.zone, self.match, self.clears = conn, zone, match, clears
-        fields = list(fields)
+        self.fields = fields = frozenset(fields)
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]

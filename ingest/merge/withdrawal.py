@@ -15,7 +15,7 @@ Only names of our own tables and columns are put into the text; values are bound
 """
 # ruff: noqa: S608
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
@@ -133,6 +133,8 @@ def _spare(conn: Connection, snapshot: Snapshot, names: Names) -> None:
     if not snapshot.legible:
         _do(conn, "DELETE FROM stage_gone", {})
         return
+    _do(conn, f"DELETE FROM stage_gone WHERE kind IN ({_quoted(snapshot.unsaid)})", {})
+    _do(conn, _children_out("contacts", f"t.kind IN ({_quoted(snapshot.unsaid)})"), {})
     for name, table in SPARED.items():
         _do(conn, backend_of(conn).find(f"stage_spared_{name}", table, NATURAL[table]), names)
     if _count(conn, "SELECT count(*) FROM stage_unread", {}):
@@ -146,6 +148,11 @@ def _spare(conn: Connection, snapshot: Snapshot, names: Names) -> None:
     whose = "t.client_id IN (SELECT id FROM stage_spared_payments)"
     alone = "t.client_id IS NULL AND t.case_id IN (SELECT id FROM stage_spared_dues)"
     _do(conn, _children_out("payments", f"({whose} OR {alone})"), {})
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Names of our own as literals."""
+    return ", ".join(["''", *(f"'{name}'" for name in sorted(names))])
 
 
 def _search(conn: Connection) -> None:

@@ -104,6 +104,8 @@ def _read(document: Mapping[str, Any]) -> Template:
         raise TemplateError(
             "template_name", "The template has no name.", 'Begin it with: name = "my-template"', ("name",)
         )
+    if name.strip() == "*":  # marks the records that several templates have named
+        raise TemplateError("template_name", "No template can be named *.", "Choose a word.", ("name",))
     template = _build(name.strip(), document)
     _refuse_senseless(template)
     return template

@@ -18,6 +18,7 @@ from server.outbound.exports.plan import (
     cancel_export,
     change_export,
     create_export,
+    overdue,
     pause_export,
     resume_export,
 )
@@ -35,7 +36,7 @@ SHOWN = 10
 _PLACED = "{when}, {place}"
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The export's name: its dataset, or another.")]
-OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
 Zone = Annotated[str | None, typer.Option(help="IANA time zone of that time.", show_default="the agency's")]
 Weekdays = Annotated[str | None, typer.Option(help="Only on these days, such as mon,wed,fri.")]
 EveryDays = Annotated[int | None, typer.Option(help="Only every so many days, from today on.")]
@@ -161,7 +162,19 @@ def list_(
             _document(export, owners[export.agency_id]) | _last(export, list_runs(conn, export.id, 1))
             for export in found
         ]
-    columns = ("agency", "name", "dataset", "schedule", "format", "directory", "state", "last", "next", "error")
+    columns = (
+        "agency",
+        "name",
+        "dataset",
+        "schedule",
+        "format",
+        "directory",
+        "state",
+        "last",
+        "next",
+        "overdue",
+        "error",
+    )
     empty = "No export yet. Add one with: dropslot export add AGENCY DATASET --at HH:MM"
     print_list(rows, as_json, columns, empty)
 
@@ -191,6 +204,7 @@ def show(
 
 def _document(export: Export, owner: Agency) -> dict[str, object]:
     following = next_slot(export.schedule, max(export.since, now())) if export.state == ExportState.ACTIVE else None
+    late = overdue(export, now())
     return {
         "agency": owner.slug,
         "name": export.name,
@@ -200,6 +214,7 @@ def _document(export: Export, owner: Agency) -> dict[str, object]:
         "directory": export.directory,
         "state": export.state,
         "next": following and _local(following.at, export),
+        "overdue": late and f"since {_local(late.at, export)}: is the server running?",
         "error": export.error and f"{export.error} {export.error_hint or ''}".strip(),
         "error_at": export.error_at and _local(export.error_at, export),
         "watermark": export.watermark,

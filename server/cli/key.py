@@ -31,7 +31,7 @@ app.command("rotate-master")(key_master.rotate)
 LONGEST_PASSPHRASE = 1024
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
-OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
 Which = Annotated[str, typer.Argument(help="Its id, its label, or the beginning of its fingerprint.")]
 Label = Annotated[str, typer.Option(help="A word to know the key by.")]
 NotBefore = Annotated[

@@ -14,7 +14,7 @@ from server.state import open_state
 
 def audit(
     context: typer.Context,
-    agency: Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")] = None,
+    agency: Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")] = None,
     days: Annotated[int, typer.Option(min=1, max=3650, help="A key is unused after so many days.")] = 90,
     as_json: Json = False,
 ) -> None:

@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
-OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
 NONE = "none"
 CLEARABLE = ("keyword", "blockword", "expect", "report", "report_directory")
 

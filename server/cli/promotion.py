@@ -10,6 +10,7 @@ from server.errors import AppError, Code
 from server.services.promotion import ProfileChange, Promotion, compare
 from server.services.promotion import promote as copy
 from server.state import open_state
+from server.sync.profiles import refuse_unfit
 
 
 def promote(
@@ -40,6 +41,7 @@ def promote(
                 raise typer.Exit(1)
         with state.database.writing() as conn:
             copy(conn, staging, production, found)
+            refuse_unfit(conn, production, [change.profile.name for change in found.profiles])
     if as_json:
         print_json(_document(found))
     else:

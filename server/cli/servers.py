@@ -14,6 +14,7 @@ from server.remotes import store
 from server.remotes.users import users_of
 from server.state import open_state
 from server.sync.files import forget_server
+from server.sync.places import forget_place
 
 app = typer.Typer(
     help="Add, list, show, test, trust, edit and remove servers: where files are exchanged.", no_args_is_help=True
@@ -24,7 +25,7 @@ app.command("add")(server_edit.add)
 @app.command("list")
 def list_(
     context: typer.Context,
-    agency: Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Those its profiles may use.")] = None,
+    agency: Annotated[str | None, typer.Argument(metavar="AGENCY", help="Those its profiles may use.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the servers."""
@@ -64,4 +65,5 @@ def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
         told = document(conn, server)
         store.remove_server(conn, server)
         forget_server(conn, server.id)
+        forget_place(conn, server.id)
     print_one(told, as_json, f"Server {name} is removed.")

@@ -20,7 +20,7 @@ def accept(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="The template whose files have changed.")],
     upload_id: Annotated[
         str | None,
-        typer.Argument(metavar="[UPLOAD]", help="The stopped upload; else the template's last one."),
+        typer.Argument(metavar="UPLOAD", help="The stopped upload; else the template's last one."),
     ] = None,
     as_json: Json = False,
 ) -> None:

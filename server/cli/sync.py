@@ -25,6 +25,7 @@ from server.remotes.server import MANAGED_ID
 from server.remotes.store import find_server, list_servers
 from server.state import State, open_state
 from server.sync.cycle import Viewer
+from server.sync.delivery import deliver_from
 from server.sync.overdue import overdue_profiles
 from server.sync.places import Standing, standing_of, standings
 from server.sync.places import resume as resume_place
@@ -35,8 +36,8 @@ from server.sync.syncer import Syncer
 
 app = typer.Typer(help="Auto-Sync: files from other servers.", no_args_is_help=True)
 
-OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
-OptionalProfile = Annotated[str | None, typer.Argument(metavar="[PROFILE]", help="Only this profile of it.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
+OptionalProfile = Annotated[str | None, typer.Argument(metavar="PROFILE", help="Only this profile of it.")]
 COUNTS = ("saw", "took", "waiting", "skipped", "failed", "removed")
 BUSY_PATIENCE = 60.0
 BY = "person"
@@ -115,10 +116,11 @@ def resume(
     """Have a parked server tried again: its cause is mended."""
     with open_state(context.obj) as state, state.database.writing() as conn:
         wanted = find_server(conn, server)
-        places = [place for place in list_places(conn) if place.server.id == wanted.id]
-        resumed = [place.name for place in places if standing_of(conn, place.id).failures]
-        for place in places:
-            resume_place(conn, place.id, now())
+        homes = [agency.id for agency in list_agencies(conn)]  # of our own endpoint, each home stands for itself
+        ids = homes if wanted.id == MANAGED_ID else [wanted.id]
+        resumed = [id_ for id_ in ids if standing_of(conn, id_).failures]
+        for id_ in resumed:
+            resume_place(conn, id_, now())
     sentence = f"{server} is tried again now." if resumed else f"{server} was not parked."
     print_one({"server": server, "resumed": bool(resumed)}, as_json, sentence)
 
@@ -153,7 +155,7 @@ def _unpark(state: State, tasks: Sequence[Task]) -> None:
 
 async def _sync(state: State, tasks: Sequence[Task], viewer: Viewer) -> list[Run]:
     log = open_log("critical")
-    syncer = Syncer(state, log, reach_place(state, log), viewer=viewer)
+    syncer = Syncer(state, log, reach_place(state, log), deliver_from(state), viewer)
     results = await asyncio.gather(*(_work(syncer, task) for task in tasks))
     return [run for runs in results for run in runs]
 

@@ -20,7 +20,7 @@ app.command("check")(sample.check)
 app.command("accept")(shape.accept)
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
-OptionalSlug = Annotated[str | None, typer.Argument(metavar="[AGENCY]", help="Only of this agency.")]
+OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
 
 
 @app.command()

@@ -34,9 +34,15 @@ class Database:
         with translated(), self.engine.connect() as conn:
             backend = backend_of(conn)
             conn = conn.execution_options(**backend.reading)
+            raw = conn.connection.dbapi_connection
             conn.detach()  # nobody gets it afterwards
-            backend.prepare_stage(conn)
-            yield conn
+            try:
+                backend.prepare_stage(conn)
+                yield conn
+            finally:
+                conn.close()
+                if raw:
+                    raw.close()  # SQLAlchemy forgets a detached connection that was interrupted
 
     @contextmanager
     def writing(self, lock: str = CONTROL) -> Iterator[Connection]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from watchfiles import watch
 
 from server.errors import AppError
+from server.inbound.deletion import delete_processed
 from server.inbound.reconcile import reconcile
 from server.inbound.recount import recount
 from server.inbound.sweep import sweep
@@ -17,6 +18,7 @@ from server.state import State
 
 RECONCILE_EVERY = 5.0
 RECOUNT_AGAIN = 5.0
+DELETE_EVERY = 5.0
 LOOK_EVERY = 0.25
 PAUSE = 1.0
 
@@ -31,6 +33,7 @@ class Rounds:
         self._reconcile_at = 0.0
         self._sweep_at = 0.0
         self._recount_at = 0.0
+        self._delete_at = 0.0
         self._uncounted: list[str] | None = None
         self._stirred = threading.Event()
 
@@ -57,6 +60,9 @@ class Rounds:
         if at >= self._reconcile_at:
             self._reconcile_at = at + RECONCILE_EVERY
             reconcile(self._state, self._registrar, self._log)
+        if at >= self._delete_at:
+            self._delete_at = at + DELETE_EVERY
+            delete_processed(self._state, self._log)
         if at >= self._sweep_at:
             swept = sweep(self._state, self._registrar, self._log)
             wait = settings.quiet_time + LOOK_EVERY if swept.restless else settings.sweep_every

@@ -11,6 +11,7 @@ is followed by somebody who brings the same bytes under the same name, so that t
 """
 
 import asyncio
+import shlex
 import shutil
 import time
 from contextlib import suppress
@@ -60,14 +61,14 @@ async def deliver_report(state: State, agency: Agency, profile: Profile, remote:
     Raises `AppError` not_found if there is no such directory (none is made), invalid for a profile that cannot be
     right, unavailable and others as the other side does. All of these are kept for `deliveries.last_delivery` as well.
     """
-    order = _order(profile)
+    order = _order(agency, profile)
     try:
         if not await remote.has_directory(order.directory):
             raise _missing(order)
         await _finish(state, order, profile, remote)
         ready = await asyncio.to_thread(_prepare, state, agency, profile, order, at)
         if ready:
-            await _carry(state, remote, ready)
+            await _carry(state, order, remote, ready)
     except AppError as error:
         await asyncio.to_thread(_note_failure, state.database, agency, profile, order, error)
         raise
@@ -83,30 +84,34 @@ class _Order:
     wanted: Wanted
     form: Form
     directory: str
+    edit: str
+    """What an operator types to change it."""
 
 
-def _order(profile: Profile) -> _Order:
+def _order(agency: Agency, profile: Profile) -> _Order:
+    edit = f"dropslot profile edit {agency.slug} {shlex.quote(profile.name)}"
     if not profile.report or not profile.report_directory:
         raise AppError(
             Code.INVALID,
             f"The profile {profile.name} has no report, or no directory for it.",
-            "Give it both: dropslot profile edit AGENCY PROFILE --report NAME --report-directory /DIRECTORY",
+            f"Give it both: {edit} --report NAME --report-directory /DIRECTORY",
         )
     upload = profile.server_id is None and f"{profile.report_directory}/".startswith("/upload/")
     if upload or profile.report_directory == profile.directory:
         raise AppError(
             Code.INVALID,
             f"In {profile.report_directory} the report would be taken for a file that is to be ingested.",
-            "Name another: dropslot profile edit AGENCY PROFILE --report-directory /DIRECTORY",
+            f"Name another: {edit} --report-directory /DIRECTORY",
         )
-    return _Order(profile.report, read_wanted(profile.report), Form(profile.report_format), profile.report_directory)
+    wanted, form = read_wanted(profile.report), Form(profile.report_format)
+    return _Order(profile.report, wanted, form, profile.report_directory, edit)
 
 
 def _missing(order: _Order) -> AppError:
     return AppError(
         Code.NOT_FOUND,
         f"The directory {order.directory} is not there, so the report {order.wanted.report.name} is not delivered.",
-        "Make it there, or name another: dropslot profile edit AGENCY PROFILE --report-directory /DIRECTORY",
+        f"Make it there, or name another: {order.edit} --report-directory /DIRECTORY",
     )
 
 
@@ -117,7 +122,7 @@ async def _finish(state: State, order: _Order, profile: Profile, remote: Remote)
     """Bring what was on its way when somebody died, or when the other side was away, before anything newer."""
     pending = await asyncio.to_thread(_pending, state, order, profile)
     if pending:
-        await _carry(state, remote, pending)
+        await _carry(state, order, remote, pending)
 
 
 def _pending(state: State, order: _Order, profile: Profile) -> Delivery | None:
@@ -199,16 +204,14 @@ def _tidy(state: State) -> None:
 # --- place, mark
 
 
-async def _carry(state: State, remote: Remote, delivery: Delivery) -> None:
+async def _carry(state: State, order: _Order, remote: Remote, delivery: Delivery) -> None:
     staged = _staged(state, delivery)
     try:
         await remote.place(staged, delivery.directory, delivery.name or "")
     except AppError as error:
         if error.code != Code.NOT_FOUND:
             raise
-        report = delivery.report.split(maxsplit=1)[0]
-        message = f"The directory {delivery.directory} is not there, so the report {report} is not delivered."
-        raise AppError(Code.NOT_FOUND, message, error.hint) from error
+        raise _missing(order) from error
     await asyncio.to_thread(_mark, state.database, delivery)
     staged.unlink(missing_ok=True)
 

@@ -121,16 +121,18 @@ def _lines(content: _Content, delimiter: str) -> Any:
 
 def as_text(cell: Cell) -> str:
     """A cell as text, in one form whatever the machine's language is."""
+    if type(cell) is str:
+        return cell
     if cell is None:
         return ""
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, datetime):
         if cell.tzinfo is not None:
-            return cell.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return cell.strftime("%Y-%m-%d %H:%M:%S")
+            return f"{cell.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+        return cell.isoformat(" ", "seconds")
     if isinstance(cell, time):
-        return cell.strftime("%H:%M:%S" if cell.second else "%H:%M")
+        return cell.isoformat("seconds" if cell.second else "minutes")
     return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 

@@ -36,7 +36,9 @@ class ProfileChange:
     @property
     def differing(self) -> tuple[tuple[str, object, object], ...]:
         """What differs: name, what it was (None if there was no profile), what it will be."""
-        names = [each.name for each in fields(Profile) if each.name not in (*_OWN, "name")]
+        # On another server, both agencies would take the same files: each has its own switch there.
+        own = (*_OWN, "name", *(("auto_sync",) if self.profile.server_id else ()))
+        names = [each.name for each in fields(Profile) if each.name not in own]
         pairs = [(name, getattr(self.was, name, None), getattr(self.profile, name)) for name in names]
         return tuple(pair for pair in pairs if pair[1] != pair[2])
 
@@ -80,10 +82,15 @@ def promote(conn: Connection, staging: str, production: str, agreed: Promotion) 
     for template in agreed.templates:
         inbox.add_template(conn, target.id, template.text, now())
     for change in agreed.profiles:
-        if change.was is None:
-            inbox.keep_profile(conn, replace(change.profile, id=new_id(), agency_id=target.id))
-        else:
-            inbox.keep_profile(conn, replace(change.profile, id=change.was.id, agency_id=target.id))
+        inbox.keep_profile(conn, _copied(change, target))
+
+
+def _copied(change: ProfileChange, target: Agency) -> Profile:
+    """The profile as the other agency gets it; on another server its Auto-Sync is as it was there, or off."""
+    copied = replace(change.profile, id=change.was.id if change.was else new_id(), agency_id=target.id)
+    if copied.server_id is None:
+        return copied
+    return replace(copied, auto_sync=change.was is not None and change.was.auto_sync)
 
 
 def _agencies(conn: Connection, staging: str, production: str) -> tuple[Agency, Agency]:

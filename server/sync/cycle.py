@@ -33,7 +33,7 @@ from server.sync.runs import TIDY, Run
 from server.sync.slots import Slots, watched
 
 T = TypeVar("T")
-Deliver = Callable[[Remote, Place, Agency, Profile], Awaitable[str | None]]
+Deliver = Callable[[Remote, Agency, Profile], Awaitable[str | None]]
 """Delivers a profile's report; the name of the file, None if there was nothing new. Raises `AppError`."""
 
 
@@ -155,14 +155,17 @@ class Cycle:
         self._waiting.append(one)
 
     def _note_seen(self, views: dict[str, View], at: datetime) -> None:
+        """Keep what waits, for the next look; and what is missing, or back."""
+        server_id, present = self._place.server.id, {file.path for view in views.values() for file in view.files}
+        known = [one for one in self._known().values() if _folder(one) in views]
+        gone = [one for one in known if one.path not in present and one.gone_at is None]
+        back = [one for one in known if one.path in present and one.gone_at is not None]
+        news = [one for one in self._waiting if not (one.known and one.known.is_of(one.file))]
+        if not (gone or back or news):
+            return
         with self._tools.state.database.writing() as conn:
-            for one in self._waiting:
-                if not (one.known and one.known.is_of(one.file)):
-                    note_seen(conn, seen(one.profile, self._place.server.id, one.file))
-            present = {file.path for view in views.values() for file in view.files}
-            looked = [known for known in known_files(conn, self._place.server.id).values() if _folder(known) in views]
-            gone = [known for known in looked if known.path not in present and known.gone_at is None]
-            back = [known for known in looked if known.path in present and known.gone_at is not None]
+            for one in news:
+                note_seen(conn, seen(one.profile, server_id, one.file))
             note_gone(conn, gone, back, at)
 
     # Bringing
@@ -265,7 +268,7 @@ class Cycle:
             return
         run, agency = self.runs[profile.id], self._place.agencies[profile.agency_id]
         try:
-            run.report = await self._tools.deliver(remote, self._place, agency, profile)
+            run.report = await self._tools.deliver(remote, agency, profile)
         except AppError as error:
             run.fail(error)
             if error.code is Code.UNAVAILABLE:

@@ -46,7 +46,7 @@ def find_overdue(conn: Connection, profile: Profile, agency: Agency, at: datetim
     """
     schedule = read_cycle(profile.expected or "", agency.timezone)
     slot, before = _last_two(schedule, at)
-    if slot is None or before is None:
+    if slot is None or before is None or profile.id > new_id(slot.at):  # ids begin with their time
         return None
     early = slot.at - (slot.at - before.at) / 2
     return None if _came_since(conn, profile.id, early) else Overdue(profile, agency, slot)

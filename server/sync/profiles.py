@@ -1,6 +1,6 @@
 """Profiles as an operator sets them up: checked against their server, their agency's zone and all other profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from ingest.arrival import Profile
 from server.agencies import Agency, agency_by_id, find_agency
 from server.clock import now
 from server.errors import AppError, Code
+from server.outbound.reports.wanted import read_wanted
 from server.remotes.server import MANAGED, MANAGED_ID, Kind, Server
 from server.remotes.store import find_server, server_by_id
 from server.schedule.cycle import read_cycle, write_cycle
@@ -62,9 +63,18 @@ def check_profile(conn: Connection, profile: Profile) -> None:
             "A report needs a directory, and a directory a report.",
             "Give --report and --report-directory.",
         )
+    if profile.report:
+        read_wanted(profile.report)
     others = profiles_beside(conn, profile)
     _refuse_tie(conn, profile, others)
     _refuse_loop(profile, others)
+
+
+def refuse_unfit(conn: Connection, slug: str, names: Sequence[str]) -> None:
+    """Check these profiles of an agency, which were copied from another one. Raises as `check_profile`."""
+    agency = find_agency(conn, slug)
+    for name in names:
+        check_profile(conn, inbox.find_profile(conn, agency.id, name))
 
 
 def server_of(conn: Connection, profile: Profile) -> Server:

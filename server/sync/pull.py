@@ -10,6 +10,7 @@ Each step can be done again, and finds out what was done of it. Who dies between
 cycle, or the reconciler, goes on.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -68,8 +69,13 @@ def accept_file(
         place.unlink()
         raise AppError(Code.CONFLICT, f"{size} bytes came, and {known.size} were announced.", "It is brought anew.")
     manifest = _manifest(known, profile, agency, origin)
-    with place.open("rb") as file:
-        state.spool.accept_link(manifest, file.fileno())
+    try:
+        with place.open("rb") as file:
+            state.spool.accept_link(manifest, file.fileno())
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # the spool may be a file system of its own
+            raise
+        state.spool.accept_copy(manifest, place)
     registrar.register(manifest, profile)
     finish_file(state, known)
 

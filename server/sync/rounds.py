@@ -7,6 +7,7 @@ to other servers before a profile needs it.
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from server.clock import now
@@ -19,10 +20,11 @@ from server.sync.plan import Task, due_tasks
 from server.sync.runs import forget_runs
 from server.sync.syncer import Syncer
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 2.0
 TIDY_EVERY = 600.0
 OVERDUE_EVERY = 30.0
 RUBBISH_AGE = 3600.0
+THREADS = 32
 BY = "schedule"
 
 
@@ -42,6 +44,9 @@ class SyncRounds:
         asyncio.run(self._walk(stopping))
 
     async def _walk(self, stopping: threading.Event) -> None:
+        # Names are looked up in threads of this pool too, and of a dead server that takes long: asyncio's own would
+        # have six of them on two cores.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "sync"))
         while not stopping.is_set():
             try:
                 await self._round()

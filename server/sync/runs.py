@@ -2,16 +2,17 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from server.errors import AppError
-from server.sync.tables import sync_runs
+from server.sync.tables import sync_runs, sync_turns
 
 TIDY = "tidy"
 """Who starts a run that only deletes: it is no cycle, so the next one comes as if it had not been."""
+LONGEST_PAUSE = timedelta(hours=1)
 SHOWN = 200
 """Files of one run that are named; all are counted."""
 
@@ -72,6 +73,13 @@ class Run:
         """Look again at `at`, if not before."""
         self.again_at = min(self.again_at, at) if self.again_at else at
 
+    def be_patient(self, before: "Run | None") -> None:
+        """A file that grows for long, or for ever, is looked at less and less often: at last once an hour."""
+        if not (self.again_at and before and before.again_at) or self.took:
+            return
+        pause = min(2 * (before.again_at - before.finished_at), LONGEST_PAUSE)
+        self.again_at = max(self.again_at, self.finished_at + pause)
+
     @property
     def eventful(self) -> bool:
         """Whether anything happened that a person may want to know."""
@@ -83,6 +91,9 @@ def keep_run(conn: Connection, run: Run) -> None:
     files = json.dumps([[note.path, note.what, note.why] for note in run.files])
     values = {name: value for name, value in vars(run).items() if name != "arrivals"}
     conn.execute(insert(sync_runs).values({**values, "files": files}))
+    if run.started_by != TIDY:
+        conn.execute(delete(sync_turns).where(sync_turns.c.profile_id == run.profile_id))
+        conn.execute(insert(sync_turns).values(profile_id=run.profile_id, run_id=run.id))
 
 
 def list_runs(
@@ -100,21 +111,14 @@ def list_runs(
 
 def last_runs(conn: Connection) -> dict[str, Run]:
     """The last cycle of each profile, without its files."""
-    newest = (
-        select(sync_runs.c.profile_id, func.max(sync_runs.c.id).label("id"))
-        .where(sync_runs.c.started_by != TIDY)
-        .group_by(sync_runs.c.profile_id)
-    )
-    last = newest.subquery()
-    rows = conn.execute(select(sync_runs).join(last, sync_runs.c.id == last.c.id))
-    return {row.profile_id: replace(_run(row), files=[]) for row in rows}
+    query = select(sync_runs).join(sync_turns, sync_turns.c.run_id == sync_runs.c.id)
+    return {row.profile_id: replace(_run(row), files=[]) for row in conn.execute(query)}
 
 
 def forget_runs(conn: Connection, before: datetime) -> int:
     """Forget what is older, but of each profile the last run; how many those were."""
-    newest = select(func.max(sync_runs.c.id)).where(sync_runs.c.started_by != TIDY).group_by(sync_runs.c.profile_id)
-    query = delete(sync_runs).where(sync_runs.c.started_at < before, sync_runs.c.id.not_in(newest))
-    return conn.execute(query).rowcount
+    last = select(sync_turns.c.run_id)
+    return conn.execute(delete(sync_runs).where(sync_runs.c.started_at < before, sync_runs.c.id.not_in(last))).rowcount
 
 
 def _run(row: Row[Any]) -> Run:

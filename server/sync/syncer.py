@@ -20,7 +20,7 @@ from server.state import State
 from server.sync.cycle import Cycle, Deliver, Tools, Viewer
 from server.sync.places import LEASE, Standing, hold, let_go, note_failure, note_success
 from server.sync.plan import Place, Task
-from server.sync.runs import Run, keep_run
+from server.sync.runs import Run, keep_run, last_runs
 from server.sync.slots import Slots
 
 Reach = Callable[[Place], AbstractAsyncContextManager[Remote]]
@@ -124,7 +124,9 @@ class Syncer:
             if error:
                 run.fail(error)
         with self._state.database.writing() as conn:
+            before = last_runs(conn) if any(run.again_at for run in runs) else {}
             for run in runs:
+                run.be_patient(before.get(run.profile_id))
                 keep_run(conn, run)
             if error is None:
                 note_success(conn, place.id)

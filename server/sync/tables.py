@@ -16,7 +16,7 @@ sync_files = Table(
     Column("agency_id", String(36), nullable=False),
     Column("server_id", String(36), nullable=False),
     Column("path", String(LONGEST_PATH), nullable=False),
-    Column("profile_id", String(36), nullable=False),
+    Column("profile_id", String(36), nullable=False, index=True),
     Column("size", BigInteger, nullable=False),
     Column("modified", Instant, nullable=False),
     Column("version", Text, nullable=False),
@@ -56,6 +56,14 @@ sync_runs = Table(
     Index(None, "profile_id", "started_at"),
     Index(None, "started_at"),
 )
+
+sync_turns = Table(
+    "sync_turns",
+    metadata,
+    Column("profile_id", String(36), primary_key=True),
+    Column("run_id", String(36), nullable=False),
+)
+"""The last cycle of each profile."""
 
 sync_places = Table(
     "sync_places",

@@ -145,3 +145,67 @@ def expire_leases(dropslot: Dropslot) -> None:
 
     with open_state(Settings(data=dropslot.data)) as state, state.database.writing() as conn:
         conn.execute(update(sync_places).values(held_until=now()))
+
+
+def test_files_come_from_a_bucket_and_are_deleted_there(dropslot: Dropslot, tmp_path: Path) -> None:
+    import obstore
+    from obstore.store import S3Store
+
+    with peers.seaweedfs(tmp_path / "weed") as weed:
+        access, secret = weed.keys["operator"]
+        store = S3Store(
+            weed.bucket,
+            endpoint=weed.endpoint,
+            region=weed.region,
+            access_key_id=access,
+            secret_access_key=secret,
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, "court/out/ecr.txt", FILE)
+        obstore.put(store, "court/out/older/ecr.txt", FILE)
+        (tmp_path / "access").write_text(access)
+        (tmp_path / "secret").write_text(secret)
+        dropslot.run("agency", "add", "court", "--name", "Court", "--timezone", "America/New_York")
+        place = ("--host", weed.host, "--port", str(weed.port), "--bucket", weed.bucket, "--region", weed.region)
+        keys = ("--access-key-file", tmp_path / "access", "--secret-key-file", tmp_path / "secret")
+        how = ("--directory", "/court", "--style", "path", "--plain-http")
+        dropslot.run("server", "add", "bucket", "--type", "s3", *place, *keys, *how)
+        terms = ("--server", "bucket", "--directory", "/out", "--auto-sync", "--delete-after")
+        dropslot.run("profile", "add", "court", "nightly", "--template", "odyssey-ecr", *terms)
+        # An object is there whole or not at all: it need not have lain there for a while.
+        assert "1 saw, 1 took" in dropslot.run("sync", "now").stdout
+        assert "1 removed" in dropslot.run("sync", "now").stdout
+        assert [one["path"] for page in obstore.list(store) for one in page] == ["court/out/older/ecr.txt"]
+
+
+def test_files_come_from_another_dropslot(dropslot: Dropslot, tmp_path: Path) -> None:
+    far = Dropslot(tmp_path / "far" / "data")
+    far.data.parent.mkdir()
+    far.run("agency", "add", "county", "--name", "County", "--timezone", "America/New_York")
+    peers.make_key(tmp_path / "key")
+    far.run("key", "add", "county", str(tmp_path / "key.pub"))
+    folder = far.data / "agencies" / "county" / "download" / "out"
+    folder.mkdir()
+    file = put(folder, "ecr.txt", FILE)
+    far.start()
+    try:
+        dropslot.run("agency", "add", "court", "--name", "Court", "--timezone", "America/New_York")
+        place = ("--host", "127.0.0.1", "--port", str(far.port), "--username", "county")
+        dropslot.run("server", "add", "far", "--type", "sftp", *place, "--private-key", str(tmp_path / "key"))
+        terms = ("--server", "far", "--directory", "/download/out", "--auto-sync", "--delete-after")
+        dropslot.run("profile", "add", "court", "nightly", "--template", "odyssey-ecr", *terms)
+        refused = dropslot.run("sync", "now", check=False)
+        assert refused.returncode == 1
+        assert "Nobody has confirmed the host key of the server far." in refused.stdout
+        [listed] = dropslot.json("sync", "list")
+        assert listed["state"] == "host key unseen"
+        dropslot.run("server", "test", "far", check=False)
+        shown = dropslot.json("server", "show", "far")
+        dropslot.run("server", "trust", "far", shown["shown_fingerprint"])
+        assert "1 saw, 1 took" in dropslot.run("sync", "now").stdout
+        assert "1 removed" in dropslot.run("sync", "now").stdout
+        assert not file.exists()
+    finally:
+        assert far.process is not None
+        far.process.kill()
+        far.process.wait(30)

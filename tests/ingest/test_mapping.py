@@ -479,7 +479,7 @@ def test_each_date_may_have_formats_of_its_own(court: Court) -> None:
     upload = load(court, toml, rows)
     assert codes(court.errors(upload)) == [
         (4, "d", "bad_date", "error"),
-        (5, "d", "bad_date", "error"),
+        (5, "d", "date_with_time", "error"),
         (5, "t", "bad_time", "error"),
     ]
     assert [event[5:7] for event in court.dump()["events"]] == [("2026-03-16", "09:00"), ("2026-03-16", "12:00")]

@@ -23,6 +23,7 @@ def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
     [
         ("name = ", "template_syntax", "TOML"),
         ("[columns]\n", "template_name", "name"),
+        ('name = " * "\n[columns]\n', "template_name", "line 1"),
         (GOOD + "[fiel]\n", "template_key", "Did you mean file?"),
         (GOOD + '[file]\nencodng = "utf-8"', "template_key", "Did you mean encoding?"),
         (GOOD + 'client.frist_name = "x"', "template_field", "Did you mean client.first_name?"),
@@ -219,7 +220,7 @@ def test_an_event_reference_lets_a_hearing_move(court: Court) -> None:
     court.template(toml, "/ref")
     court.push("n,e,d,t\n7,E1,03/16/2026,9:00 AM\n", "/ref/a.csv")
     upload = court.push("n,e,d,t\n7,E1,03/18/2026,\n", "/ref/b.csv")
-    assert upload.counts["events"] == Counts(0, 1, 0)
+    assert upload.counts["events"] == Counts(updated=1, moved=1)
     assert [event[2:7] for event in court.dump()["events"]] == [
         ("#E1", "E1", "2026-03-18T04:00:00.000000Z", "2026-03-18", None)
     ]

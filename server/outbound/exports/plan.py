@@ -1,7 +1,7 @@
 """What operators decide about exports: that there is one, when it runs, that it rests, that it ends."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -13,10 +13,12 @@ from server.outbound.exports.content import DATASETS
 from server.outbound.exports.place import parts_of
 from server.outbound.exports.store import Export, ExportState, add_export, find_export, keep_export
 from server.outbound.write import Form
-from server.schedule.slots import MOST_DAYS, Days, read_time, read_weekdays, read_zone
+from server.schedule.slots import MOST_DAYS, Days, Slot, last_slot, read_time, read_weekdays, read_zone
 
 STEP = 30
 """Minutes between the times that an export may have."""
+PATIENCE = timedelta(minutes=10)
+"""So long a slot may be late before it is called overdue."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,14 @@ def cancel_export(conn: Connection, agency: Agency, name: str) -> Export:
     """End an export for good; its files stay until their time is over. Raises as `change_export`."""
     ended = replace(_living(conn, agency, name), state=ExportState.CANCELLED)
     return keep_export(conn, replace(ended, error=None, error_hint=None, error_at=None))
+
+
+def overdue(export: Export, at: datetime) -> Slot | None:
+    """The slot that should have run by now and has not; None if there is none."""
+    if export.state != ExportState.ACTIVE:
+        return None
+    found = last_slot(export.schedule, export.since, at - PATIENCE)
+    return found[0] if found else None
 
 
 def _living(conn: Connection, agency: Agency, name: str) -> Export:

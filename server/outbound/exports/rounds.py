@@ -193,7 +193,8 @@ class ExportRounds:
         except AppError as error:
             refused = error
         except OSError as error:
-            refused = AppError(Code.UNAVAILABLE, f"The agency's home cannot be read: {error.strerror}.")
+            why = (error.strerror or "unknown").lower()
+            refused = AppError(Code.UNAVAILABLE, f"The disk refused it: {why}.", "Look at the agency's /exports.")
         except Exception as error:
             self._log.error("export failed", agency=slug, export=export.name, trace=trace(error))
             refused = AppError(Code.INTERNAL, "Internal error; the log tells more.")

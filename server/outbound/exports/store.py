@@ -202,8 +202,8 @@ def list_runs(conn: Connection, export_id: str, limit: int | None = None) -> lis
 
 def last_runs(conn: Connection) -> dict[str, Run]:
     """The newest run of each export, by the export's id; those whose time is over are left out."""
-    newest = select(func.max(export_runs.c.id)).group_by(export_runs.c.export_id)
-    query = select(export_runs).where(export_runs.c.id.in_(newest), export_runs.c.removed_at.is_(None))
+    newest = select(func.max(export_runs.c.id)).where(export_runs.c.removed_at.is_(None))
+    query = select(export_runs).where(export_runs.c.id.in_(newest.group_by(export_runs.c.export_id)))
     return {run.export_id: run for run in map(_run, conn.execute(query))}
 
 

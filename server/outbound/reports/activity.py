@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Integer, Text, cast, literal, null, select, union_all
+from sqlalchemy import Integer, Text, cast, func, literal, null, select, union_all
 
 from ingest.tables import arrivals
 from server.outbound.deliveries import DELIVERED, deliveries
@@ -58,7 +58,7 @@ _ACTIVITY = union_all(
         deliveries.c.agency_id,
         deliveries.c.at,
         literal("report delivered"),
-        deliveries.c.directory + literal("/") + deliveries.c.name,
+        func.rtrim(deliveries.c.directory, "/") + literal("/") + deliveries.c.name,
         deliveries.c.size,
         deliveries.c.report,
         cast(null(), Integer),

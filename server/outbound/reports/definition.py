@@ -156,8 +156,14 @@ def report_rows(conn: Connection, report: Report, ask: Ask) -> Iterable[Sequence
 
 def _selected(conn: Connection, report: Report, ask: Ask) -> Iterator[Sequence[Cell]]:
     cells = [column.cell for column in report.columns]
-    for row in conn.execution_options(yield_per=1000).execute(narrow(_query(report, ask), report, ask)):
+    query = narrow(_query(report, ask), report, ask)
+    for row in conn.execution_options(yield_per=1000).execute(query, _named(ask)):
         yield [cell(value, ask) for cell, value in zip(cells, row, strict=True)]
+
+
+def _named(ask: Ask) -> Mapping[str, object]:
+    """What a definition can refer to by name (`bindparam`)."""
+    return {"today": ask.day(0)}
 
 
 def _query(report: Report, ask: Ask) -> Select[Any]:
@@ -181,8 +187,10 @@ def narrow(query: Select[Any], report: Report, ask: Ask) -> Select[Any]:
 def _sorted(report: Report, sort: str) -> Iterator[Source]:
     down, name = sort.startswith("-"), sort.removeprefix("-") or next(iter(report.sorts))
     for source in report.sorts[name]:
-        # Where nothing is comes last, whatever the database thinks of it.
-        yield source.desc().nulls_last() if down else source.nulls_last()
+        way = source.desc() if down else source.asc()
+        # Where nothing is comes last, whatever the database thinks of it; said of what is never empty, it would keep
+        # SQLite from using its index.
+        yield way.nulls_last() if getattr(source, "nullable", True) else way
 
 
 # --- what many filters are like

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, or_, select, true
 
 from ingest.tables import clients, contacts, events
 from server.outbound.reports.definition import Ask, Column, Report, choice, clock, day, plain, same
@@ -33,24 +33,27 @@ _KNOWN = (
     .scalar_subquery()
 )
 _NEXT = events.alias("next_event")
+_TO_COME = events.alias("to_come")
+_NEXT_ID = (
+    select(_TO_COME.c.id)
+    .where(
+        # There is no index on the client alone, but `uq_events_identity` begins so, to the letter; and SQLite takes it
+        # only if the other side is an expression too.
+        func.coalesce(_TO_COME.c.client_id, literal_column("0")) == func.coalesce(clients.c.id, literal_column("0")),
+        _TO_COME.c.withdrawn_upload.is_(None),
+        _TO_COME.c.local_date >= bindparam("today"),
+    )
+    .order_by(_TO_COME.c.starts_at, _TO_COME.c.id)
+    .limit(literal_column("1"))
+    .correlate(clients)
+    .scalar_subquery()
+)
 
 
 def _why(known: int, _ask: Ask) -> str:
     if not known:
         return "no phone number and no e-mail address"
     return "the only contact is invalid or opted out" if known == 1 else "all contacts are invalid or opted out"
-
-
-def _source(ask: Ask) -> Any:
-    """Clients with their next hearing."""
-    return clients.join(_NEXT, _NEXT.c.id == _next_event(events.alias("to_come"), ask), isouter=True)
-
-
-def _next_event(table: Any, ask: Ask) -> Any:
-    # Written as in the index `uq_events_identity`: there is none on the client alone.
-    own = func.coalesce(table.c.client_id, 0) == clients.c.id
-    found = select(table.c.id).where(own, table.c.withdrawn_upload.is_(None), table.c.local_date >= ask.day(0))
-    return found.order_by(table.c.starts_at, table.c.id).limit(1).correlate(clients).scalar_subquery()
 
 
 def _without_contact(_ask: Ask) -> Any:
@@ -81,7 +84,7 @@ UNREACHABLE: Report = Report(
         Column("id", "the record's number, which never changes", clients.c.id),
     ),
     owner=clients.c.agency_id,
-    source=_source,
+    source=lambda _ask: clients.join(_NEXT, _NEXT.c.id == _NEXT_ID, isouter=True),
     scope=_without_contact,
     filters={
         "type": same(clients.c.type, "what the person is, such as Defendant"),

@@ -74,6 +74,12 @@ def test_an_agency_with_exports_sees_them_too(client: RawClient, door: RunningDo
     client.mkdir("/exports/done")
     client.rename("/exports/x.csv", "/exports/done/x.csv")
     assert client.names("/exports/done") == ["x.csv"]
+    with refused(PERMISSION_DENIED, "/exports holds what the server has for you"):
+        client.put("/exports/mine.csv", b"id")
+    with refused(PERMISSION_DENIED, "between /upload and /exports"):
+        client.rename("/exports/done/x.csv", "/upload/x.csv")
+    with refused(PERMISSION_DENIED, "/exports is fixed"):
+        client.rename("/exports", "/exports2")
     for call in (client.mkdir, client.rmdir, client.remove):
         with pytest.raises(Refused):
             call("/exports")

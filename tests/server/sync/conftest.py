@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import Connection
 
 from ingest import inbox
 from ingest.arrival import Arrival, Profile
+from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.logs import Log
@@ -113,9 +115,17 @@ class Town:
     said: list[dict[str, Any]] = field(default_factory=list)
     connect: Callable[[Place], object] = lambda place: None
 
+    agencies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def court(self) -> str:
+        return self.agencies["court"]
+
     def agency(self, slug: str) -> str:
         with self.state.database.writing() as conn:
-            return create_agency(conn, self.state.settings.agencies, slug, slug, "America/New_York", False).id
+            made = create_agency(conn, self.state.settings.agencies, slug, slug, "America/New_York", False)
+        self.agencies[slug] = made.id
+        return made.id
 
     def server(self, name: str, **values: Any) -> Folder:
         with self.state.database.writing() as conn:
@@ -150,8 +160,7 @@ class Town:
     def sync(self, slug: str | None = None, name: str | None = None, deliver: Any = None) -> list[Run]:
         """Look now, as a person has it done."""
         with self.state.database.reading() as conn:
-            agency = next((one.id for one in self._agencies(conn) if one.slug == slug), None)
-            tasks = narrow(list_places(conn), agency, name)
+            tasks = narrow(list_places(conn), self.agencies[slug] if slug else None, name)
 
         async def run() -> list[Run]:
             syncer = self.syncer(deliver)
@@ -172,15 +181,17 @@ class Town:
 
         return asyncio.run(run())
 
-    def _agencies(self, conn: Any) -> Any:
-        from server.agencies import list_agencies
-
+    def all_agencies(self, conn: Connection) -> list[Agency]:
         return list_agencies(conn)
 
     def process(self) -> None:
         """Have all jobs done."""
         while work_once(self.state, self.log, "worker"):
             pass
+
+    def arrivals_count(self) -> int:
+        with self.state.database.reading() as conn:
+            return len(inbox.waiting(conn))
 
     def arrivals(self) -> list[Arrival]:
         """The oldest first."""

@@ -56,6 +56,7 @@ def _create_files() -> None:
         sa.PrimaryKeyConstraint("agency_id", "server_id", "path", name=op.f("pk_sync_files")),
     )
     op.create_index(op.f("ix_sync_files_arrival_id"), "sync_files", ["arrival_id"])
+    op.create_index(op.f("ix_sync_files_profile_id"), "sync_files", ["profile_id"])
     op.create_index(op.f("ix_sync_files_server_id"), "sync_files", ["server_id"])
 
 
@@ -84,6 +85,12 @@ def _create_runs() -> None:
     )
     op.create_index(op.f("ix_sync_runs_profile_id_started_at"), "sync_runs", ["profile_id", "started_at"])
     op.create_index(op.f("ix_sync_runs_started_at"), "sync_runs", ["started_at"])
+    op.create_table(
+        "sync_turns",
+        sa.Column("profile_id", sa.String(length=36), nullable=False),
+        sa.Column("run_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("profile_id", name=op.f("pk_sync_turns")),
+    )
 
 
 def _create_places() -> None:
