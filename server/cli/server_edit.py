@@ -121,8 +121,9 @@ def add(
         with state.database.writing() as conn:
             owner = find_agency(conn, agency).id if agency else None
             server = store.add_server(conn, make_server(name, kind, owner, wish, state.cipher()))
+            told = document(conn, server)
     sentence = f"Server {name} is there. Next: dropslot server test {name}"
-    print_one(document(server, agency, []), as_json, sentence)
+    print_one(told, as_json, sentence)
 
 
 def edit(
@@ -153,16 +154,16 @@ def edit(
     if wish.is_empty:
         raise AppError(Code.INVALID, "What shall change?", "See: dropslot server edit --help")
     with open_state(context.obj) as state:
-        server = _change(state, name, wish)
-    print_one(document(server, None, []), as_json, f"Server {name} is changed. Next: dropslot server test {name}")
+        told = _change(state, name, wish)
+    print_one(told, as_json, f"Server {name} is changed. Next: dropslot server test {name}")
 
 
-def _change(state: State, name: str, wish: ServerWish) -> Server:
+def _change(state: State, name: str, wish: ServerWish) -> dict[str, object]:
     state.cipher()  # see `add`
     with state.database.writing() as conn:
         found = store.find_server(conn, name)
         refuse_default(found)
-        return store.update_server(conn, change_server(found, wish, state.cipher()))
+        return document(conn, store.update_server(conn, change_server(found, wish, state.cipher())))
 
 
 def refuse_default(server: Server) -> None:

@@ -73,12 +73,15 @@ def trust(
             raise AppError(Code.INVALID, f"A server of type {server.kind} has no host key.", "There is nothing to do.")
         wanted = f"SHA256:{fingerprint_.strip().removeprefix('SHA256:').rstrip('=')}"
         if wanted == fingerprint(server.host_key) and server.shown_key is None:
-            print_one(document(server, None, []), as_json, f"The host key {wanted} of {name} is trusted already.")
-            return
-        if wanted not in (fingerprint(server.shown_key), fingerprint(server.host_key)):
-            server = _learn(state, server)
-        trusted = _trust(state, server, wanted)
-    print_one(document(trusted, None, []), as_json, f"The host key {wanted} of {name} is trusted from now on.")
+            since = "already"
+        else:
+            since = "from now on"
+            if wanted not in (fingerprint(server.shown_key), fingerprint(server.host_key)):
+                server = _learn(state, server)
+            server = _trust(state, server, wanted)
+        with state.database.reading() as conn:
+            told = document(conn, server)
+    print_one(told, as_json, f"The host key {wanted} of {name} is trusted {since}.")
 
 
 def _trust(state: State, server: Server, wanted: str) -> Server:

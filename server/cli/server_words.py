@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
+from server.agencies import list_agencies
 from server.remotes.reach import fingerprint
 from server.remotes.server import HostKeyState, Kind, SecretField, Server
+from server.remotes.users import users_of
 
 _STATES = {
     HostKeyState.UNSEEN: "not seen yet: test it",
@@ -13,8 +17,13 @@ _STATES = {
 }
 
 
-def document(server: Server, agency: str | None, profiles: Sequence[str]) -> dict[str, object]:
-    """All that may be known of it."""
+def document(conn: Connection, server: Server) -> dict[str, object]:
+    """All that may be known of it, its agency's slug and the names of the profiles that use it."""
+    slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+    return _told(server, slugs.get(server.agency_id or ""), users_of(conn, server.id))
+
+
+def _told(server: Server, agency: str | None, profiles: Sequence[str]) -> dict[str, object]:
     told: dict[str, object] = {
         "name": server.name,
         "id": server.id,

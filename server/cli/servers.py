@@ -3,16 +3,14 @@
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
-from server.agencies import find_agency, list_agencies
+from server.agencies import find_agency
 from server.cli import server_edit, server_trial
 from server.cli.output import Json, print_list, print_one
 from server.cli.server_edit import Name, refuse_default
 from server.cli.server_words import document
 from server.errors import AppError, Code
 from server.remotes import store
-from server.remotes.server import Server
 from server.remotes.users import users_of
 from server.state import open_state
 from server.sync.files import forget_server
@@ -33,7 +31,7 @@ def list_(
     """List the servers."""
     with open_state(context.obj) as state, state.database.reading() as conn:
         chosen = find_agency(conn, agency).id if agency else None
-        rows = [_told(conn, server) for server in store.list_servers(conn, chosen)]
+        rows = [document(conn, server) for server in store.list_servers(conn, chosen)]
     print_list(rows, as_json, ("name", "type", "agency", "where", "state"), "")
 
 
@@ -41,7 +39,7 @@ def list_(
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """Show one server, without its secrets."""
     with open_state(context.obj) as state, state.database.reading() as conn:
-        told = _told(conn, store.find_server(conn, name))
+        told = document(conn, store.find_server(conn, name))
     if not as_json:
         told = {**told, "profiles": ", ".join(told["profiles"]) or "none"}  # type: ignore[arg-type]
     print_one(told, as_json)
@@ -64,14 +62,8 @@ def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
                 f"The server {name} is used by {len(used)} profile(s): {', '.join(used)}.",
                 "Give them another server or remove them first.",
             )
-        told = _told(conn, server)
+        told = document(conn, server)
         store.remove_server(conn, server)
         forget_server(conn, server.id)
         forget_place(conn, server.id)
     print_one(told, as_json, f"Server {name} is removed.")
-
-
-def _told(conn: Connection, server: Server) -> dict[str, object]:
-    slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
-    owner = slugs.get(server.agency_id or "")
-    return document(server, owner, users_of(conn, server.id))

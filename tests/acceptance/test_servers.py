@@ -178,7 +178,7 @@ def test_our_own_endpoint_is_a_server_like_any_other(
     given = ("--private-key", court.key) if proof == "key" else ("--password-file", word)
     name = f"{court.slug}-{proof}"
     shared.run("server", "add", name, "--type", "sftp", *where, *given, "--agency", court.slug)
-    shared.run("server", "trust", name, court.fingerprint())
+    assert shared.json("server", "trust", name, court.fingerprint())["agency"] == court.slug
     test = ("server", "test", name, "--directory", "/upload", "--write", "--json")
     # Each process at the door learns by itself that there is a password now.
     done = wait_for(lambda: (done := shared.run(*test, check=False)).returncode == 0 and done, "a login", 20)
@@ -283,3 +283,15 @@ def test_putty_keys_are_told_how_to_be_converted(dropslot: Dropslot, tmp_path: P
     where = ("--type", "sftp", "--host", "h", "--username", "u")
     said = refused(dropslot, "server", "add", "x", *where, "--private-key", tmp_path / "key.ppk")
     assert "puttygen" in said
+
+
+def test_a_server_that_profiles_use_is_not_removed(shared: Dropslot, court: Court, sshd: peers.Sshd) -> None:
+    name = f"{court.slug}-used"
+    add_sshd(shared, sshd, name)
+    profile = ("profile", "add", court.slug, "nightly-pull", "--server", name, "--directory", "/in")
+    shared.run(*profile, "--template", "odyssey-ecr")
+    assert "nightly-pull" in refused(shared, "server", "remove", name)
+    assert shared.json("server", "show", name)["profiles"] == ["nightly-pull"]
+    shared.run("profile", "remove", court.slug, "nightly-pull")
+    shared.run("server", "remove", name)
+    assert "no server" in refused(shared, "server", "show", name)
