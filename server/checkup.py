@@ -102,7 +102,8 @@ def _agencies(state: State) -> Iterator[Finding]:
             usable = [key for key in list_keys(conn, agency.id) if key.state(now()) == "active"]
             profiles = inbox.list_profiles(conn, agency.id)
             hints = []
-            if not usable and not _has_another_way(agency, authorities):
+            pulled = any(profile.server_id and profile.auto_sync for profile in profiles)
+            if not usable and not pulled and not _has_another_way(agency, authorities):
                 hints.append(f"It cannot log in; give it a key: dropslot key add {agency.slug} KEY.pub")
             if not profiles:
                 hints.append(f"Nothing takes its files: dropslot profile add {agency.slug} NAME --template odyssey-ecr")

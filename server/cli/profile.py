@@ -248,7 +248,7 @@ def _lines(document: dict[str, object], zone: ZoneInfo) -> Iterator[str]:
             yield f"{key.replace('_', ' '):<{width}}  {_shown(value, zone)}"
     last = document["last_run"]
     if isinstance(last, dict):
-        counts = ", ".join(f"{last[key]} {key}" for key in ("saw", "took", "waiting", "skipped", "failed", "removed"))
+        counts = ", ".join(f"{key} {last[key]}" for key in ("saw", "took", "waiting", "skipped", "failed", "removed"))
         yield f"{'last run':<{width}}  {_shown(last['started_at'], zone)}: {counts}"
 
 

@@ -26,6 +26,7 @@ from server.remotes.store import find_server, list_servers
 from server.state import State, open_state
 from server.sync.cycle import Viewer
 from server.sync.delivery import deliver_from
+from server.sync.files import to_remove
 from server.sync.overdue import overdue_profiles
 from server.sync.places import Standing, standing_of, standings
 from server.sync.places import resume as resume_place
@@ -54,6 +55,7 @@ def now_(
         with _bars(not as_json) as viewer:
             runs = asyncio.run(_sync(state, tasks, viewer))
         files = _processed(state, runs)
+        runs += asyncio.run(_sync(state, _tidying(state, tasks), Viewer()))
         with state.database.reading() as conn:
             documents = [_document(run, Names.read(conn)) for run in runs]
     if as_json:
@@ -153,6 +155,12 @@ def _unpark(state: State, tasks: Sequence[Task]) -> None:
                 resume_place(conn, task.place.id, now())
 
 
+def _tidying(state: State, tasks: Sequence[Task]) -> list[Task]:
+    """What is to be deleted there now that it is processed."""
+    with state.database.reading() as conn:
+        return [Task(one.place, ()) for one in tasks if to_remove(conn, one.place.server.id, untried=True)]
+
+
 async def _sync(state: State, tasks: Sequence[Task], viewer: Viewer) -> list[Run]:
     log = open_log("critical")
     syncer = Syncer(state, log, reach_place(state, log), deliver_from(state), viewer)
@@ -221,8 +229,9 @@ def _summary(runs: Sequence[dict[str, object]], files: Sequence[dict[str, object
         yield f"{file['file']}: {file['status']}, {file['rows']} rows, {file['error_rows']} with errors{problem}"
     names = ("took", "waiting", "failed", "removed")
     totals = {name: sum(int(str(run[name])) for run in runs) for name in names}
+    profiles = len({(run["agency"], run["profile"]) for run in runs})
     yield (
-        f"{len(runs)} profile(s): {totals['took']} file(s) taken, {totals['waiting']} waiting, "
+        f"{profiles} profile(s): {totals['took']} file(s) taken, {totals['waiting']} waiting, "
         f"{totals['failed']} failed, {totals['removed']} deleted there."
     )
 
@@ -267,7 +276,7 @@ def _document(run: Run, names: Names) -> dict[str, object]:
 
 
 def _told(document: dict[str, object]) -> Iterator[str]:
-    counts = ", ".join(f"{document[name]} {name}" for name in COUNTS if document[name] or name in ("saw", "took"))
+    counts = ", ".join(f"{name} {document[name]}" for name in COUNTS if document[name] or name == "saw")
     when = _local(document["started_at"], str(document["timezone"]))
     yield f"{when}  {document['agency']}/{document['profile']} on {document['server']}: {counts}"
     if document["report"]:

@@ -75,7 +75,7 @@ def test_sync_now_brings_and_processes_and_says_so(dropslot: Dropslot, sshd: pee
     folder = connect(dropslot, sshd)
     put(folder, "ecr.txt", FILE)
     done = dropslot.run("sync", "now")
-    assert "court/nightly on county: 1 saw, 1 took" in done.stdout
+    assert "court/nightly on county: saw 1, took 1" in done.stdout
     assert "ecr.txt: processed, 2 rows, 0 with errors" in done.stdout
     again = dropslot.json("sync", "now", "court", "nightly")
     assert (again["runs"][0]["saw"], again["runs"][0]["took"], again["files"]) == (1, 0, [])
@@ -173,8 +173,9 @@ def test_files_come_from_a_bucket_and_are_deleted_there(dropslot: Dropslot, tmp_
         terms = ("--server", "bucket", "--directory", "/out", "--auto-sync", "--delete-after")
         dropslot.run("profile", "add", "court", "nightly", "--template", "odyssey-ecr", *terms)
         # An object is there whole or not at all: it need not have lain there for a while.
-        assert "1 saw, 1 took" in dropslot.run("sync", "now").stdout
-        assert "1 removed" in dropslot.run("sync", "now").stdout
+        said = dropslot.run("sync", "now").stdout
+        assert "saw 1, took 1" in said
+        assert "1 profile(s): 1 file(s) taken, 0 waiting, 0 failed, 1 deleted there." in said
         assert [one["path"] for page in obstore.list(store) for one in page] == ["court/out/older/ecr.txt"]
 
 
@@ -202,8 +203,9 @@ def test_files_come_from_another_dropslot(dropslot: Dropslot, tmp_path: Path) ->
         dropslot.run("server", "test", "far", check=False)
         shown = dropslot.json("server", "show", "far")
         dropslot.run("server", "trust", "far", shown["shown_fingerprint"])
-        assert "1 saw, 1 took" in dropslot.run("sync", "now").stdout
-        assert "1 removed" in dropslot.run("sync", "now").stdout
+        said = dropslot.run("sync", "now").stdout
+        assert "saw 1, took 1" in said
+        assert "1 profile(s): 1 file(s) taken, 0 waiting, 0 failed, 1 deleted there." in said
         assert not file.exists()
     finally:
         assert far.process is not None
