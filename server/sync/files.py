@@ -69,6 +69,15 @@ def begin(conn: Connection, known: Known, at: datetime) -> Known:
     return note_seen(conn, Known(**{**vars(known), "arrival_id": new_id(at)}))
 
 
+def begun_elsewhere(conn: Connection, known: Known) -> list[Known]:
+    """Rows of other agencies for this very version, which was begun for them."""
+    same_path = (sync_files.c.server_id == known.server_id, sync_files.c.path == known.path)
+    query = select(sync_files).where(
+        *same_path, sync_files.c.agency_id != known.agency_id, sync_files.c.arrival_id.is_not(None)
+    )
+    return [one for one in map(_known, conn.execute(query)) if one.is_of(known.file)]
+
+
 def mark(conn: Connection, known: Known, **instants: datetime | None) -> None:
     """Set instants of the row, if it is still of that version."""
     same = sync_files.c.arrival_id == known.arrival_id
