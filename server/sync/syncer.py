@@ -63,8 +63,12 @@ class Syncer:
                     one.cancel()
                 await asyncio.gather(working, beating, return_exceptions=True)
         finally:
-            with suppress(AppError), self._state.database.writing() as conn:
-                let_go(conn, task.place.id, holder)
+            with suppress(AppError):  # the lease ends by itself
+                await asyncio.to_thread(self._let_go, task.place.id, holder)
+
+    def _let_go(self, place_id: str, holder: str) -> None:
+        with self._state.database.writing() as conn:
+            let_go(conn, place_id, holder)
 
     def _hold(self, place_id: str, holder: str) -> bool:
         with self._state.database.writing() as conn:
@@ -75,8 +79,13 @@ class Syncer:
         held = True
         while held:
             await asyncio.sleep(LEASE.total_seconds() / 3)
-            with suppress(AppError):  # the database is away: what is done meanwhile is safe to do twice
+            try:
                 held = await asyncio.to_thread(self._hold, place_id, holder)
+            except AppError:  # the database is away: what is done meanwhile is safe to do twice
+                continue
+            except Exception as error:
+                self._log.error("sync lease not renewed", place=place_id, trace=trace(error))
+        self._log.warning("sync lease lost", place=place_id)
 
     async def _cycle(self, task: Task, by: str) -> list[Run]:
         began, cycle, error = time.monotonic(), Cycle(self._tools, task, by), None
