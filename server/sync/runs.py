@@ -12,6 +12,8 @@ from server.sync.tables import sync_runs, sync_turns
 
 TIDY = "tidy"
 """Who starts a run that only deletes: it is no cycle, so the next one comes as if it had not been."""
+PERSON = "person"
+"""Who starts a run that somebody asks for."""
 LONGEST_PAUSE = timedelta(hours=1)
 SHOWN = 200
 """Files of one run that are named; all are counted."""

@@ -17,7 +17,7 @@ from server.logs import Log, trace
 from server.remotes.port import Remote
 from server.remotes.store import server_by_id
 from server.state import State
-from server.sync.cycle import Cycle, Deliver, Tools, Viewer
+from server.sync.cycle import DISK_PAUSE, Cycle, Deliver, OwnTroubleError, Tools, Viewer
 from server.sync.places import LEASE, Standing, hold, let_go, note_failure, note_success
 from server.sync.plan import Place, Task
 from server.sync.runs import Run, keep_run, last_runs
@@ -100,7 +100,7 @@ class Syncer:
             )
         except Exception as caught:
             self._log.error("sync broke off", server=task.place.server.name, trace=trace(caught))
-            error = AppError(Code.INTERNAL, "Internal error.", "The log of the server has its trace.")
+            error = OwnTroubleError(Code.INTERNAL, "Internal error.", "The log of the server has its trace.")
         runs = list(cycle.runs.values())
         await asyncio.to_thread(self._keep, task.place, runs, error)
         for run in runs:
@@ -132,11 +132,16 @@ class Syncer:
             run.finished_at = at
             if error:
                 run.fail(error)
+            if isinstance(error, OwnTroubleError):
+                run.look_again(at + DISK_PAUSE)
         with self._state.database.writing() as conn:
             before = last_runs(conn) if any(run.again_at for run in runs) else {}
             for run in runs:
                 run.be_patient(before.get(run.profile_id))
                 keep_run(conn, run)
+            if isinstance(error, OwnTroubleError):
+                self._log.error("sync put off", server=place.server.name, code=error.code, reason=error.message)
+                return
             if error is None:
                 note_success(conn, place.id)
                 return
