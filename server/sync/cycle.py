@@ -32,7 +32,7 @@ from server.sync.files import Known, is_timeless, is_tried_now, known_files, mar
 from server.sync.looks import Found, View
 from server.sync.plan import Place, Task, list_places
 from server.sync.pull import accept_file, begin_file, seen, staged
-from server.sync.runs import PERSON, TIDY, Run
+from server.sync.runs import PERSON, TIDY, Run, failed_paths
 from server.sync.slots import Slots, watched
 
 T = TypeVar("T")
@@ -87,6 +87,7 @@ class Cycle:
         self._by = by
         self._profiles = task.profiles
         self._waiting: list[Found] = []
+        self._failed: set[str] = set()
         self.runs: dict[str, Run] = {}
         for profile in task.profiles:
             self._run(profile.id, profile.agency_id)
@@ -106,6 +107,7 @@ class Cycle:
     def _read_again(self) -> None:
         """The profiles as they are now; some time may have passed since the cycle was planned."""
         with self._tools.state.database.reading() as conn:
+            self._failed = failed_paths(conn, [one.id for one in self._profiles])
             place = next((one for one in list_places(conn) if one.id == self._place.id), None)
         wanted = {one.id for one in self._profiles}
         self._profiles = tuple(one for one in place.active if one.id in wanted) if place else ()
@@ -219,7 +221,9 @@ class Cycle:
     async def _bring(self, remote: Remote, profile: Profile, views: dict[str, View]) -> None:
         run = self.runs[profile.id]
         view, silent = views.get(profile.directory, View()), 0
-        for one in looks.in_order((one for one in view.found if one.profile.id == profile.id), profile.order):
+        mine = looks.in_order((one for one in view.found if one.profile.id == profile.id), profile.order)
+        # What failed the last time comes last: else three such files would keep all others waiting for ever.
+        for one in sorted(mine, key=lambda one: one.file.path in self._failed):
             if one.is_taken:
                 continue
             try:

@@ -117,6 +117,13 @@ def last_runs(conn: Connection) -> dict[str, Run]:
     return {row.profile_id: replace(_run(row), files=[]) for row in conn.execute(query)}
 
 
+def failed_paths(conn: Connection, profile_ids: list[str]) -> set[str]:
+    """The files that failed in the last cycles of these profiles."""
+    query = select(sync_runs).join(sync_turns, sync_turns.c.run_id == sync_runs.c.id)
+    rows = conn.execute(query.where(sync_turns.c.profile_id.in_(profile_ids), sync_runs.c.failed > 0))
+    return {note.path for row in rows for note in _run(row).files if note.what == "failed"}
+
+
 def forget_runs(conn: Connection, before: datetime) -> int:
     """Forget what is older, but of each profile the last run; how many those were."""
     last = select(sync_turns.c.run_id)

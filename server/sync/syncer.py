@@ -94,7 +94,9 @@ class Syncer:
                 await cycle.work(remote)
         except AppError as caught:
             error = caught
-        except (KeysError, IngestError) as caught:
+        except KeysError as caught:  # the master key is ours: no server is parked since it is away
+            error = OwnTroubleError(Code.INTERNAL, caught.message, caught.hint)
+        except IngestError as caught:
             error = AppError(
                 Code(caught.code) if caught.code in set(Code) else Code.INVALID, caught.message, caught.hint
             )

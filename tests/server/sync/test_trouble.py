@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from ingest import inbox
+from keys.errors import KeysError
 from server.clock import now
 from server.errors import AppError, Code
 from server.remotes.port import RemoteFile
@@ -54,6 +55,9 @@ def test_after_three_files_without_an_answer_the_other_profiles_go_on(town: Town
     runs = town.sync()
     assert sorted((run.took, run.failed) for run in runs) == [(0, 3), (1, 0)]
     assert states(town) == {"ok"}
+    county.put("/a/good.txt", FILE)
+    runs = town.sync()
+    assert sorted((run.took, run.failed) for run in runs) == [(0, 0), (1, 5)]
 
 
 def test_a_lost_connection_ends_the_cycle(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +123,21 @@ def test_a_locked_database_is_not_held_against_the_server(town: Town, monkeypatc
     assert states(town) == {"ok"}
     assert [said["event"] for said in town.said if said["level"] == "error"] == ["sync put off"]
     monkeypatch.undo()
+    assert town.sync()[0].took == 1
+
+
+def test_a_master_key_that_is_away_parks_no_server(town: Town) -> None:
+    def away(_place: object) -> None:
+        raise KeysError("unavailable", "The master key cannot be read.")
+
+    town.connect = away
+    town.folders["county"].put("/a.txt", FILE)
+    town.profile("court", "p")
+    for _ in range(4):
+        [run] = town.sync()
+    assert run.error == "The master key cannot be read."
+    assert states(town) == {"ok"}
+    town.connect = lambda place: None
     assert town.sync()[0].took == 1
 
 
