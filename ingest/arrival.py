@@ -112,6 +112,19 @@ class Profile:
     report_format: str = "csv"
     skip_past_reports: bool = True
 
+    def __post_init__(self) -> None:
+        # Here, so that a row of an earlier version is compared in the same form as a new one.
+        object.__setattr__(self, "directory", plain_directory(self.directory))
+        if self.report_directory:
+            object.__setattr__(self, "report_directory", plain_directory(self.report_directory))
+
+
+def plain_directory(directory: str) -> str:
+    """The one spelling of a directory: no slash at its end or twice, no `.` in it; `..` and relative ones stay."""
+    if not directory.startswith("/"):
+        return directory
+    return "/" + "/".join(part for part in directory.split("/") if part not in ("", "."))
+
 
 ORDERS = ("oldest", "newest", "name", "name-descending")
 """By modification time, or by name."""

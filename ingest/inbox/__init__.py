@@ -17,7 +17,7 @@ from ingest.inbox.arrivals import (
     rename_refused,
     waiting,
 )
-from ingest.inbox.choice import Choice, choose, find_tie
+from ingest.inbox.choice import Choice, choose, find_tie, is_same_place
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
@@ -66,6 +66,7 @@ __all__ = [
     "find_template",
     "find_tie",
     "find_upload",
+    "is_same_place",
     "keep_profile",
     "keep_shape",
     "last_number",

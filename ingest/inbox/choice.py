@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ingest.arrival import ArrivalState, Profile
+from ingest.arrival import ArrivalState, Profile, plain_directory
 from ingest.inbox.rules import Word, collide, fold, read_rule
 
 
@@ -23,16 +23,18 @@ def choose(name: str, directory: str, profiles: Iterable[Profile]) -> Choice:
     They must be of exactly the file's directory, their keyword must fit and their blockword must not. The keyword of
     the greatest measure wins (`ingest.inbox.rules`), a profile without one comes last. Profiles that were made before
     ties were refused go by their names. A profile whose Auto-Sync is off keeps its files from those that are less
-    specific, but not from its equal.
+    specific, but not from its equal. What the most specific one blocks may be another profile's of its agency, but no
+    other agency's: its keyword says whose file it is.
     """
-    folded, folder = fold(name), directory.rstrip("/") or "/"
-    here = [profile for profile in profiles if (profile.directory.rstrip("/") or "/") == folder]
-    fitting = [profile for profile in here if _fits(profile.keyword, folded)]
-    free = [profile for profile in fitting if not profile.blockword or not _fits(profile.blockword, folded)]
-    if free:
-        return _chosen(
-            min(free, key=lambda profile: (*_rank(profile.keyword, folded), not profile.auto_sync, profile.name))
-        )
+    folded, folder = fold(name), plain_directory(directory)
+    here = [profile for profile in profiles if profile.directory == folder]
+    fitting = sorted(
+        (profile for profile in here if _fits(profile.keyword, folded)),
+        key=lambda profile: (*_rank(profile.keyword, folded), not profile.auto_sync, profile.name),
+    )
+    for profile in fitting:
+        if profile.agency_id == fitting[0].agency_id and not (profile.blockword and _fits(profile.blockword, folded)):
+            return _chosen(profile)
     if fitting:
         blocking = fitting[0]
         detail = f"Its name holds {blocking.blockword!r}, which the profile {blocking.name} blocks."
@@ -49,13 +51,20 @@ def find_tie(profile: Profile, others: Sequence[Profile]) -> Profile | None:
     What has its Auto-Sync off takes nothing, and ties with nobody until it is switched on.
     """
     for other in others:
-        alike = (other.server_id, other.directory) == (profile.server_id, profile.directory)
+        alike = other.server_id == profile.server_id and is_same_place(profile, other.directory, profile.directory)
         own_home = profile.server_id is None and other.agency_id != profile.agency_id
         if other.id == profile.id or not alike or own_home or not (profile.auto_sync and other.auto_sync):
             continue
         if collide(profile.keyword, other.keyword) and not (_excludes(profile, other) or _excludes(other, profile)):
             return other
     return None
+
+
+def is_same_place(profile: Profile, directory: str, other: str | None) -> bool:
+    """Whether two directories of the profile's server may be one: on other servers capitals may not matter."""
+    if profile.server_id is None or other is None:
+        return directory == other
+    return directory.casefold() == other.casefold()
 
 
 def _chosen(best: Profile) -> Choice:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from ingest.arrival import ORDERS, REPORT_FORMATS, Profile
+from ingest.arrival import ORDERS, REPORT_FORMATS, Profile, plain_directory
 from ingest.errors import IngestError
 from ingest.inbox.rules import refuse_unfit
 from ingest.inbox.templates import find_template
@@ -59,10 +59,9 @@ def settle_profile(profile: Profile) -> Profile:
 
 
 def _settle_directory(directory: str) -> str:
-    directory = directory.rstrip("/") or "/"
     if not directory.startswith("/") or ".." in directory.split("/"):
-        raise IngestError("invalid", "The directory must begin with '/'.", "For example: /upload")
-    return directory
+        raise IngestError("invalid", "The directory must begin with '/', and have no '..'.", "For example: /upload")
+    return plain_directory(directory)
 
 
 def keep_profile(conn: Connection, profile: Profile) -> None:

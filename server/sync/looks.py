@@ -16,6 +16,8 @@ from server.remotes.port import RemoteFile
 from server.sync.files import Known
 from server.sync.tables import LONGEST_PATH
 
+TAKEN_ELSEWHERE = "Another agency has taken it already."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -59,6 +61,10 @@ def view(
 ) -> View:
     """Give each file to the one profile that takes it."""
     seen, all_profiles = View(list(files)), list(profiles)
+    taken: dict[str, list[Known]] = {}
+    for one in known.values():
+        if one.taken_at:
+            taken.setdefault(one.path, []).append(one)
     for file in seen.files:
         odd = _oddity(file)
         if odd:
@@ -67,6 +73,9 @@ def view(
         choice = inbox.choose(file.name, directory, all_profiles)
         if choice.state is ArrivalState.RECEIVED and choice.profile:
             here = known.get((choice.profile.agency_id, file.path))
+            if any(one.agency_id != choice.profile.agency_id and one.is_of(file) for one in taken.get(file.path, ())):
+                seen.left.append(Left(file, choice.profile, TAKEN_ELSEWHERE))
+                continue
             seen.found.append(Found(choice.profile, file, here))
         else:
             seen.left.append(Left(file, choice.profile, choice.detail))

@@ -11,6 +11,8 @@ from server.errors import AppError, Code
 from server.sync.tables import sync_places
 
 LEASE = timedelta(seconds=60)
+SLACK = timedelta(minutes=5)
+"""What is further ahead than could be was kept while the clock was wrong, and does not count."""
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 PATIENCE = timedelta(hours=24)
@@ -43,7 +45,13 @@ class Standing:
 
     def may_be_tried(self, at: datetime) -> bool:
         """Whether the back-off is over, and nobody has to look first."""
-        return self.parked_at is None and (self.retry_at is None or self.retry_at <= at)
+        return self.parked_at is None and (
+            self.retry_at is None or self.retry_at <= at or self.retry_at > at + LONGEST_PAUSE + SLACK
+        )
+
+    def is_held(self, at: datetime) -> bool:
+        """Whether somebody works there."""
+        return self.holder is not None and self.held_until is not None and at < self.held_until <= at + LEASE + SLACK
 
 
 def standings(conn: Connection) -> dict[str, Standing]:
@@ -60,7 +68,7 @@ def standing_of(conn: Connection, place_id: str) -> Standing:
 def note_failure(conn: Connection, place_id: str, error: AppError, at: datetime, park: bool = True) -> Standing:
     """The place could not be worked at: back off, or (if `park`) park it."""
     before = standing_of(conn, place_id)
-    failures, since = before.failures + 1, before.failing_since or at
+    failures, since = before.failures + 1, min(before.failing_since or at, at)
     refused = error.code is not Code.UNAVAILABLE
     hopeless = failures >= MOST_REFUSALS if refused else at - since >= PATIENCE
     pause = min(FIRST_PAUSE * 2 ** min(before.failures, 10), LONGEST_PAUSE)
@@ -98,7 +106,8 @@ def forget_place(conn: Connection, place_id: str) -> None:
 def hold(conn: Connection, place_id: str, holder: str, at: datetime) -> bool:
     """Work there alone, for `LEASE` from now; False if another does. Asked again, it is held for longer."""
     insert_missing(conn, sync_places, [{"id": place_id, "failures": 0}])
-    free = or_(sync_places.c.holder.is_(None), sync_places.c.holder == holder, sync_places.c.held_until < at)
+    until = sync_places.c.held_until
+    free = or_(sync_places.c.holder.is_(None), sync_places.c.holder == holder, until < at, until > at + LEASE + SLACK)
     query = update(sync_places).where(sync_places.c.id == place_id, free)
     return conn.execute(query.values(holder=holder, held_until=at + LEASE)).rowcount == 1
 

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, or_, select
 from ingest.arrival import Profile
 from ingest.tables import profiles
 from server.agencies import Agency, list_agencies
+from server.clock import now
 from server.remotes.server import MANAGED, Server
 from server.remotes.store import list_servers
 from server.schedule.cycle import read_cycle
 from server.schedule.slots import next_slot
 from server.sync.files import to_remove
-from server.sync.places import Standing, standing_of, standings
+from server.sync.places import SLACK, Standing, standing_of, standings
 from server.sync.runs import Run, last_runs
 
 
@@ -97,8 +98,7 @@ def due_tasks(conn: Connection, at: datetime) -> list[Task]:
         standing = known.get(place.id, Standing(place.id))
         due = _due_profiles(place, standing, runs, at)
         tidy = place.server.id in removable and standing.state == "ok"
-        held = standing.holder is not None and standing.held_until is not None and standing.held_until > at
-        if (due or tidy) and not held:
+        if (due or tidy) and not standing.is_held(at):
             tasks.append(Task(place, tuple(due)))
     return tasks
 
@@ -111,12 +111,19 @@ def due_at(conn: Connection, place: Place, at: datetime) -> list[Profile]:
 def _due_profiles(place: Place, standing: Standing, runs: Mapping[str, Run], at: datetime) -> list[Profile]:
     if not standing.may_be_tried(at):
         return []
-    return [one for one in place.active if (next_run(place, one, standing, runs.get(one.id)) or at) <= at]
+    return [one for one in place.active if (next_run(place, one, standing, runs.get(one.id), at) or at) <= at]
 
 
-def next_run(place: Place, profile: Profile, standing: Standing, last: Run | None) -> datetime | None:
-    """When the profile is looked at next: None for as soon as possible, or (parked, or not active) not at all."""
+def next_run(
+    place: Place, profile: Profile, standing: Standing, last: Run | None, at: datetime | None = None
+) -> datetime | None:
+    """When the profile is looked at next, as of `at`: None for as soon as possible, or (parked, or not active) never.
+
+    A run of the future was made while the clock was wrong, and says nothing.
+    """
     if standing.parked_at or not place.is_active(profile) or last is None:
+        return None
+    if last.started_at > (at or now()) + SLACK:
         return None
     if standing.failures and standing.retry_at:
         return standing.retry_at

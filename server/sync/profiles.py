@@ -94,6 +94,12 @@ def _settled(conn: Connection, agency: Agency, terms: Mapping[str, Any]) -> dict
     settled = {name: value for name, value in terms.items() if name != SERVER}
     if SERVER in terms:
         server = find_server(conn, terms[SERVER] or MANAGED_ID)
+        if server.kind is Kind.MANAGED and server.id != MANAGED_ID:
+            raise AppError(
+                Code.INVALID,
+                f"The server {server.name} is our own endpoint under another name, and takes no profiles.",
+                f"Use {MANAGED_ID}, and give the profile its directory below /upload.",
+            )
         settled["server_id"] = None if server.kind is Kind.MANAGED else server.id
     for name in FOR_CYCLES:
         if settled.get(name):
@@ -129,13 +135,13 @@ def _refuse_loop(profile: Profile, others: list[Profile]) -> None:
     """What is delivered must not come back as a file of the agency."""
     for one in others:
         for source, target in ((profile, one), (one, profile)):
-            if target.report_directory and target.report_directory == source.directory:
+            if inbox.is_same_place(profile, source.directory, target.report_directory):
                 raise AppError(
                     Code.INVALID,
                     f"Reports of {target.name} in {source.directory} would be taken for files of {source.name}.",
                     "Choose another directory for reports.",
                 )
-    if profile.report_directory and profile.report_directory == profile.directory:
+    if inbox.is_same_place(profile, profile.directory, profile.report_directory):
         raise AppError(
             Code.INVALID,
             f"Reports in {profile.directory} would be taken for files of the profile itself.",

@@ -26,12 +26,20 @@ from server.intake.register import Registrar
 from server.intake.spool import Manifest
 from server.remotes.port import RemoteFile
 from server.state import State
-from server.sync.files import Known, begin, mark
+from server.sync.files import Known, begin, begun_elsewhere, mark
+from server.sync.looks import TAKEN_ELSEWHERE
 
 
 def begin_file(state: State, registrar: Registrar, known: Known) -> tuple[Known, bool]:
-    """Give the file its arrival's id; whether an earlier cycle has brought it here already."""
+    """Give the file its arrival's id; whether an earlier cycle has brought it here already.
+
+    Raises `AppError` denied if another agency has taken it.
+    """
     with state.database.writing() as conn:
+        for other in begun_elsewhere(conn, known):
+            arrival = inbox.find_arrival(conn, other.arrival_id or "")
+            if other.taken_at or arrival or state.spool.find(other.arrival_id or ""):
+                raise AppError(Code.DENIED, TAKEN_ELSEWHERE)
         known = begin(conn, known, now())
         arrival = inbox.find_arrival(conn, known.arrival_id or "")
     here = arrival is not None and arrival.state is not ArrivalState.PARTIAL

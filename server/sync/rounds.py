@@ -23,6 +23,7 @@ from server.sync.syncer import Syncer
 LOOK_EVERY = 2.0
 TIDY_EVERY = 600.0
 OVERDUE_EVERY = 30.0
+DELETE_EVERY = 60.0
 RUBBISH_AGE = 3600.0
 THREADS = 32
 BY = "schedule"
@@ -37,11 +38,17 @@ class SyncRounds:
         self._syncer = syncer
         self._working: dict[str, asyncio.Task[None]] = {}
         self._tidy_at = self._overdue_at = 0.0
+        self._tidied: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
 
     def walk(self, stopping: threading.Event) -> None:
         """Go round until `stopping` is set."""
-        asyncio.run(self._walk(stopping))
+        while not stopping.is_set():
+            try:
+                asyncio.run(self._walk(stopping))
+            except Exception as error:
+                self._log.error("round failed", trace=trace(error))
+                stopping.wait(LOOK_EVERY)
 
     async def _walk(self, stopping: threading.Event) -> None:
         # Names are looked up in threads of this pool too, and of a dead server that takes long: asyncio's own would
@@ -54,14 +61,18 @@ class SyncRounds:
                 self._log.error("round put off", code=error.code, reason=error.message)
             except Exception as error:
                 self._log.error("round failed", trace=trace(error))
-            await asyncio.to_thread(stopping.wait, LOOK_EVERY)
+            try:
+                await asyncio.to_thread(stopping.wait, LOOK_EVERY)
+            except Exception as error:  # there is no thread to be had just now
+                self._log.error("round failed", trace=trace(error))
+                await asyncio.sleep(LOOK_EVERY)
         for task in self._working.values():
             task.cancel()
         await asyncio.gather(*self._working.values(), return_exceptions=True)
 
     async def _round(self) -> None:
         for task in await asyncio.to_thread(self._due):
-            if task.place.id not in self._working:
+            if task.place.id not in self._working and (task.profiles or self._may_tidy(task.place.id)):
                 self._working[task.place.id] = asyncio.create_task(self._work(task))
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_EVERY
@@ -69,6 +80,14 @@ class SyncRounds:
         if time.monotonic() >= self._overdue_at:
             self._overdue_at = time.monotonic() + OVERDUE_EVERY
             await asyncio.to_thread(self._tell_overdue)
+
+    def _may_tidy(self, place_id: str) -> bool:
+        """Whether to log in only to delete: files are processed one by one, and each login counts over there."""
+        at = time.monotonic()
+        if at - self._tidied.get(place_id, -DELETE_EVERY) < DELETE_EVERY:
+            return False
+        self._tidied[place_id] = at
+        return True
 
     def _due(self) -> list[Task]:
         with self._state.database.reading() as conn:

@@ -12,6 +12,8 @@ from server.sync.tables import sync_runs, sync_turns
 
 TIDY = "tidy"
 """Who starts a run that only deletes: it is no cycle, so the next one comes as if it had not been."""
+PERSON = "person"
+"""Who starts a run that somebody asks for."""
 LONGEST_PAUSE = timedelta(hours=1)
 SHOWN = 200
 """Files of one run that are named; all are counted."""
@@ -113,6 +115,13 @@ def last_runs(conn: Connection) -> dict[str, Run]:
     """The last cycle of each profile, without its files."""
     query = select(sync_runs).join(sync_turns, sync_turns.c.run_id == sync_runs.c.id)
     return {row.profile_id: replace(_run(row), files=[]) for row in conn.execute(query)}
+
+
+def failed_paths(conn: Connection, profile_ids: list[str]) -> set[str]:
+    """The files that failed in the last cycles of these profiles."""
+    query = select(sync_runs).join(sync_turns, sync_turns.c.run_id == sync_runs.c.id)
+    rows = conn.execute(query.where(sync_turns.c.profile_id.in_(profile_ids), sync_runs.c.failed > 0))
+    return {note.path for row in rows for note in _run(row).files if note.what == "failed"}
 
 
 def forget_runs(conn: Connection, before: datetime) -> int:

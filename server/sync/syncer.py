@@ -17,7 +17,7 @@ from server.logs import Log, trace
 from server.remotes.port import Remote
 from server.remotes.store import server_by_id
 from server.state import State
-from server.sync.cycle import Cycle, Deliver, Tools, Viewer
+from server.sync.cycle import DISK_PAUSE, Cycle, Deliver, OwnTroubleError, Tools, Viewer
 from server.sync.places import LEASE, Standing, hold, let_go, note_failure, note_success
 from server.sync.plan import Place, Task
 from server.sync.runs import Run, keep_run, last_runs
@@ -63,8 +63,12 @@ class Syncer:
                     one.cancel()
                 await asyncio.gather(working, beating, return_exceptions=True)
         finally:
-            with suppress(AppError), self._state.database.writing() as conn:
-                let_go(conn, task.place.id, holder)
+            with suppress(AppError):  # the lease ends by itself
+                await asyncio.to_thread(self._let_go, task.place.id, holder)
+
+    def _let_go(self, place_id: str, holder: str) -> None:
+        with self._state.database.writing() as conn:
+            let_go(conn, place_id, holder)
 
     def _hold(self, place_id: str, holder: str) -> bool:
         with self._state.database.writing() as conn:
@@ -75,8 +79,13 @@ class Syncer:
         held = True
         while held:
             await asyncio.sleep(LEASE.total_seconds() / 3)
-            with suppress(AppError):  # the database is away: what is done meanwhile is safe to do twice
+            try:
                 held = await asyncio.to_thread(self._hold, place_id, holder)
+            except AppError:  # the database is away: what is done meanwhile is safe to do twice
+                continue
+            except Exception as error:
+                self._log.error("sync lease not renewed", place=place_id, trace=trace(error))
+        self._log.warning("sync lease lost", place=place_id)
 
     async def _cycle(self, task: Task, by: str) -> list[Run]:
         began, cycle, error = time.monotonic(), Cycle(self._tools, task, by), None
@@ -85,13 +94,15 @@ class Syncer:
                 await cycle.work(remote)
         except AppError as caught:
             error = caught
-        except (KeysError, IngestError) as caught:
+        except KeysError as caught:  # the master key is ours: no server is parked since it is away
+            error = OwnTroubleError(Code.INTERNAL, caught.message, caught.hint)
+        except IngestError as caught:
             error = AppError(
                 Code(caught.code) if caught.code in set(Code) else Code.INVALID, caught.message, caught.hint
             )
         except Exception as caught:
             self._log.error("sync broke off", server=task.place.server.name, trace=trace(caught))
-            error = AppError(Code.INTERNAL, "Internal error.", "The log of the server has its trace.")
+            error = OwnTroubleError(Code.INTERNAL, "Internal error.", "The log of the server has its trace.")
         runs = list(cycle.runs.values())
         await asyncio.to_thread(self._keep, task.place, runs, error)
         for run in runs:
@@ -123,11 +134,16 @@ class Syncer:
             run.finished_at = at
             if error:
                 run.fail(error)
+            if isinstance(error, OwnTroubleError):
+                run.look_again(at + DISK_PAUSE)
         with self._state.database.writing() as conn:
             before = last_runs(conn) if any(run.again_at for run in runs) else {}
             for run in runs:
                 run.be_patient(before.get(run.profile_id))
                 keep_run(conn, run)
+            if isinstance(error, OwnTroubleError):
+                self._log.error("sync put off", server=place.server.name, code=error.code, reason=error.message)
+                return
             if error is None:
                 note_success(conn, place.id)
                 return
