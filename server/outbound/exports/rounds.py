@@ -115,7 +115,7 @@ class ExportRounds:
             return
         slug = slugs[export.agency_id]
         with self._guarded(export, slug, at):
-            deliver(self._state, run, at)
+            deliver(self._state, run, at, fresh=run.started_at == at)
             self._recover(export, at)
             self._log.info("export delivered", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
 

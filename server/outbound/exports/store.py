@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -209,16 +211,33 @@ def last_runs(conn: Connection) -> dict[str, Run]:
 
 def undelivered(conn: Connection) -> list[Run]:
     """Runs whose file is not where it belongs yet, the oldest first; but for those before one that tells all."""
-    later = export_runs.alias("later")
-    whole = (later.c.export_id == export_runs.c.export_id, later.c.id > export_runs.c.id, later.c.after.is_(None))
-    waiting = (export_runs.c.delivered_at.is_(None), export_runs.c.removed_at.is_(None), ~exists().where(*whole))
+    waiting = (export_runs.c.delivered_at.is_(None), export_runs.c.removed_at.is_(None), ~_followed_by_all())
     return [_run(row) for row in conn.execute(select(export_runs).where(*waiting).order_by(export_runs.c.id))]
 
 
+def delivered_up_to(conn: Connection, export: Export) -> int:
+    """The agency's last write up to which all files of the export have arrived; 0: not even the first one."""
+    waiting = [run.after or 0 for run in undelivered(conn) if run.export_id == export.id]
+    return min(waiting, default=export.watermark or 0)
+
+
 def outdated(conn: Connection, before: datetime) -> list[Run]:
-    """Runs that began before that instant and whose file was not deleted yet, the oldest first."""
-    old = (export_runs.c.removed_at.is_(None), export_runs.c.started_at < before)
-    return [_run(row) for row in conn.execute(select(export_runs).where(*old).order_by(export_runs.c.id))]
+    """Runs whose file was delivered before that instant and not deleted yet, the oldest first.
+
+    A file that waits to be delivered has all the time; but not if none wants it any more: one that tells all has
+    followed it, or the export was cancelled.
+    """
+    c = export_runs.c
+    ended = c.export_id.in_(select(exports.c.id).where(exports.c.state == ExportState.CANCELLED))
+    over = or_(c.delivered_at.is_not(None), _followed_by_all(), ended)
+    old = (c.removed_at.is_(None), func.coalesce(c.delivered_at, c.started_at) < before, over)
+    return [_run(row) for row in conn.execute(select(export_runs).where(*old).order_by(c.id))]
+
+
+def _followed_by_all() -> ColumnElement[bool]:
+    later = export_runs.alias("later")
+    same, whole = later.c.export_id == export_runs.c.export_id, later.c.after.is_(None)
+    return exists().where(same, later.c.id > export_runs.c.id, whole)
 
 
 def name_is_taken(conn: Connection, agency_id: str, file: str) -> bool:
