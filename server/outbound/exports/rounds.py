@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from server.agencies import list_agencies
 from server.clock import now
@@ -27,6 +27,7 @@ from server.outbound.exports.store import (
     note_error,
     outdated,
     runs_by_id,
+    settle_clock,
     undelivered,
 )
 from server.schedule.claims import forget
@@ -60,7 +61,7 @@ class ExportRounds:
         self._looked: dict[str, datetime] = {}
         self._seen: dict[str, Parts] = {}
         self._unseen: set[str] = set()
-        self._tidied: datetime | None = None
+        self._tidied = self._settled = datetime.min.replace(tzinfo=UTC)
 
     def walk(self, stopping: threading.Event) -> None:
         """Go round until `stopping` is set."""
@@ -74,6 +75,7 @@ class ExportRounds:
 
     def round(self, at: datetime) -> None:
         """Do what is due at `at`."""
+        self._settle_clock(at)
         with self._state.database.reading() as conn:
             exports = {export.id: export for export in list_exports(conn, cancelled=True)}
             if not exports:
@@ -90,9 +92,18 @@ class ExportRounds:
             run_ = last.get(export.id)
             if run_ and run_.delivered_at and export.state != ExportState.CANCELLED:
                 self._look_after(export, slugs[export.agency_id], run_, at)
-        if self._tidied is None or at >= self._tidied + TIDY_EVERY:
+        if not self._tidied <= at < self._tidied + TIDY_EVERY:
             self._tidied = at
             self._tidy(exports, slugs, at)
+
+    def _settle_clock(self, at: datetime) -> None:
+        if self._settled <= at < self._settled + TIDY_EVERY:
+            return
+        with self._state.database.writing() as conn:
+            found = settle_clock(conn, at)
+        self._settled = at
+        if found:
+            self._log.warning("exports of the future", exports=len(found))
 
     def _run(self, export: Export, slug: str, at: datetime) -> None:
         found = last_slot(export.schedule, export.since, at)
@@ -122,7 +133,8 @@ class ExportRounds:
     def _look_after(self, export: Export, slug: str, run: Run, at: datetime) -> None:
         """See that the newest file is still there, in its folder or another one; if not, put it back."""
         every = timedelta(seconds=self._state.settings.export_check)
-        if at < self._looked.get(run.id, datetime.min.replace(tzinfo=at.tzinfo)) + every:
+        looked = self._looked.get(run.id)
+        if looked and looked <= at < looked + every:
             return
         self._looked[run.id] = at
         with self._guarded(export, slug, at):
@@ -182,7 +194,7 @@ class ExportRounds:
     def _is_troubled(self, export: Export, due: datetime, at: datetime) -> bool:
         """Whether it is let alone; not with what has become due since it failed."""
         trouble = self._troubled.get(export.id)
-        return trouble is not None and at < trouble.until and due <= trouble.at
+        return trouble is not None and trouble.at <= at < trouble.until and due <= trouble.at
 
     @contextmanager
     def _guarded(self, export: Export, slug: str, at: datetime) -> Iterator[None]:

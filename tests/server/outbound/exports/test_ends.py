@@ -123,3 +123,23 @@ def test_a_file_that_was_moved_before_anybody_knew_that_it_was_there_stays_the_o
     assert office.runs(export)[0].delivered_at
     office.go(minutes=10)
     assert office.files() == [f"done/{name}"]
+
+
+def test_a_clock_that_was_ahead_once_stops_nothing(office: Office) -> None:
+    office.push(ecr(row("1")))
+    export = office.export()
+    begin = office.at
+    office.go(days=3 * 365)
+    office.at = begin
+    office.push(ecr(row("2", "CR-2")))
+    office.go(hours=1)
+    assert office.again(export).since == office.at
+    assert "exports of the future" in office.log.getvalue()
+    office.go(days=1)
+    first, second = office.runs(export)
+    assert [told(office, name) for name in (first.file, second.file)] == [[("1", "active")], [("2", "active")]]
+    (office.folder / second.file).unlink()
+    office.go(minutes=11)
+    assert second.file in office.files()
+    office.go(days=90, hours=2)
+    assert not {first.file, second.file} & set(office.files())
