@@ -33,6 +33,7 @@ from server.outbound.exports.store import (
     settle_clock,
     undelivered,
 )
+from server.outbound.pruning import prune
 from server.schedule.claims import forget
 from server.schedule.slots import last_slot
 from server.state import State
@@ -109,8 +110,6 @@ class ExportRounds:
         self._settle_clock(at)
         with self._state.database.reading() as conn:
             exports = {export.id: export for export in list_exports(conn, cancelled=True)}
-            if not exports:
-                return
             slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
             waiting, last = undelivered(conn), last_runs(conn)
             tidying = not self._tidied <= at < self._tidied + TIDY_EVERY
@@ -209,7 +208,7 @@ class ExportRounds:
             note_error(conn, export.id, None, at)
 
     def _tidy(self, exports: Mapping[str, Export], at: datetime) -> None:
-        """Delete staged copies that nobody needs, and slots of long ago."""
+        """Delete staged copies that nobody needs, and what nobody needs to know any more."""
         with self._state.database.reading() as conn:
             alive = {export.id for export in exports.values() if export.state != ExportState.CANCELLED}
             needed = [run.id for run in last_runs(conn).values() if run.export_id in alive]
@@ -217,6 +216,7 @@ class ExportRounds:
             staging_of(self._state).tidy(needed, lambda ids: runs_by_id(conn, ids))
         with self._state.database.writing() as conn:
             forget(conn, at - SLOTS_KEPT)
+            prune(conn, at)
 
     def _remove(self, slug: str, runs: Sequence[Run], at: datetime) -> None:
         try:
