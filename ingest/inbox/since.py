@@ -66,11 +66,11 @@ def deleted_since(conn: Connection, kind: str, agency_id: str, after: int, told:
     """The records of one kind that were deleted after that write, of those that the writes up to `told` have made: what
     came later was told to nobody. As `records_since` gives them."""
     r, table = tables.removed.c, _TABLES[kind]
-    told = exists().where(uploads.c.id == r.upload_id, or_(uploads.c.sequence.is_(None), uploads.c.sequence <= told))
+    known = exists().where(uploads.c.id == r.upload_id, or_(uploads.c.sequence.is_(None), uploads.c.sequence <= told))
     # SQLite gives the highest ids anew; one that is the agency's again is told as what it is now.
     again = exists().where(table.c.id == r.record_id, table.c.agency_id == agency_id)
     query = select(r.record_id, r.reference).where(r.agency_id == agency_id, r.sequence > after, r.kind == table.name)
-    for row in conn.execute(query.where(told, ~again).order_by(r.record_id, r.id)).all():
+    for row in conn.execute(query.where(known, ~again).order_by(r.record_id, r.id)).all():
         yield dict.fromkeys(TOLD[kind]) | _name(kind, row.reference) | {"id": row.record_id, STATE: DELETED}
 
 
