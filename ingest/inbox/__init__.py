@@ -34,7 +34,7 @@ from ingest.inbox.profiles import (
 )
 from ingest.inbox.sequence import draw_number, last_number
 from ingest.inbox.shapes import find_shape, keep_shape, stopped_uploads
-from ingest.inbox.since import TOLD, records_since
+from ingest.inbox.since import TOLD, deleted_since, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
 from ingest.inbox.uploads import (
     each_row_error,
@@ -58,6 +58,7 @@ __all__ = [
     "awaiting_uploads",
     "choose",
     "confirm_upload",
+    "deleted_since",
     "draw_number",
     "each_row_error",
     "find_arrival",

@@ -42,7 +42,7 @@ def records_since(conn: Connection, kind: str, agency_id: str, after: int | None
     one moment of the database, so that this and `last_number` agree (`Database.reading`).
     """
     if after is not None:
-        yield from _deleted(conn, kind, agency_id, after)
+        yield from deleted_since(conn, kind, agency_id, after, after)
     table = _TABLES[kind]
     query = select_records(kind, agency_id).add_columns(table.c.withdrawn_upload.label(STATE))
     query = query.order_by(None)  # to sort all of them takes memory for all of them
@@ -62,13 +62,15 @@ def _written(table: Table, agency_id: str, after: int) -> Select[Any]:
     return select(c.id).where(c.agency_id == agency_id, or_(*written, c.id.in_(put_back)))
 
 
-def _deleted(conn: Connection, kind: str, agency_id: str, after: int) -> Iterator[dict[str, Any]]:
+def deleted_since(conn: Connection, kind: str, agency_id: str, after: int, told: int) -> Iterator[dict[str, Any]]:
+    """The records of one kind that were deleted after that write, of those that the writes up to `told` have made: what
+    came later was told to nobody. As `records_since` gives them."""
     r, table = tables.removed.c, _TABLES[kind]
-    told = exists().where(uploads.c.id == r.upload_id, or_(uploads.c.sequence.is_(None), uploads.c.sequence <= after))
+    known = exists().where(uploads.c.id == r.upload_id, or_(uploads.c.sequence.is_(None), uploads.c.sequence <= told))
     # SQLite gives the highest ids anew; one that is the agency's again is told as what it is now.
     again = exists().where(table.c.id == r.record_id, table.c.agency_id == agency_id)
     query = select(r.record_id, r.reference).where(r.agency_id == agency_id, r.sequence > after, r.kind == table.name)
-    for row in conn.execute(query.where(told, ~again).order_by(r.record_id, r.id)).all():
+    for row in conn.execute(query.where(known, ~again).order_by(r.record_id, r.id)).all():
         yield dict.fromkeys(TOLD[kind]) | _name(kind, row.reference) | {"id": row.record_id, STATE: DELETED}
 
 

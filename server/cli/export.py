@@ -141,7 +141,7 @@ def _run_now(state: State, export: Export, everything: bool) -> Run:
     done = run_export(state, export.id, task)
     if done is None:
         raise AppError(Code.CONFLICT, "The export ran or was changed just now.", "Try again.")
-    done = deliver(state, done, now())
+    done = deliver(state, done, now(), fresh=True)
     with state.database.writing() as conn:
         note_error(conn, export.id, None, now())
     return done

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    func,
     insert,
     select,
     update,
@@ -128,10 +129,10 @@ def is_taken(conn: Connection, agency_id: str, name: str) -> bool:
 
 def told_up_to(conn: Connection, profile_id: str, report: str) -> int | None:
     """The number of the agency's last write that this report of the profile has told; None: it never told any."""
-    query = select(deliveries.c.last).where(
+    query = select(func.max(deliveries.c.last)).where(
         deliveries.c.profile_id == profile_id, deliveries.c.report == report, deliveries.c.state == DELIVERED
     )
-    last = conn.execute(query.order_by(deliveries.c.id.desc()).limit(1)).scalar()
+    last = conn.execute(query).scalar()
     return None if last is None else int(last)
 
 

@@ -133,7 +133,7 @@ def _pending(state: State, order: _Order, profile: Profile) -> Delivery | None:
         wanted = (found.directory, found.report, found.form) == (order.directory, order.text, order.form)
         if wanted and _staged(state, found).exists():
             return found
-        if wanted and now() - found.at < BUSY:
+        if wanted and abs(now() - found.at) < BUSY:
             raise AppError(Code.CONFLICT, f"The report {order.wanted.report.name} is being delivered by another node.")
         kept.drop_delivery(conn, found.id)
     _staged(state, found).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What an export tells: the rows of its dataset, from one moment of the database."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
 from types import MappingProxyType
@@ -22,9 +22,21 @@ def columns_of(dataset: str) -> tuple[str, ...]:
 
 def tell(conn: Connection, dataset: str, agency_id: str, after: int | None) -> Iterator[list[Cell]]:
     """What was done to the agency's records after its write of that number (None: all of them), a row per record."""
-    readers = [_READERS.get(column) for column in columns_of(dataset)]
-    for record in inbox.records_since(conn, dataset, agency_id, after):
-        cells = (record[column] for column in columns_of(dataset))
+    yield from _rows(dataset, inbox.records_since(conn, dataset, agency_id, after))
+
+
+def tell_all(conn: Connection, dataset: str, agency_id: str, after: int, told: int) -> Iterator[list[Cell]]:
+    """All of the agency's records, as `tell` does; and before them those that were deleted after its write `after`, as
+    far as anybody can know of them: the writes up to `told` have made them."""
+    yield from _rows(dataset, inbox.deleted_since(conn, dataset, agency_id, after, told))
+    yield from tell(conn, dataset, agency_id, None)
+
+
+def _rows(dataset: str, records: Iterable[Mapping[str, Any]]) -> Iterator[list[Cell]]:
+    columns = columns_of(dataset)
+    readers = [_READERS.get(column) for column in columns]
+    for record in records:
+        cells = (record[column] for column in columns)
         yield [cell if read is None or cell is None else read(cell) for read, cell in zip(readers, cells, strict=True)]
 
 

@@ -1,20 +1,23 @@
 """What the scheduler does for exports, again and again: run what is due, deliver, look after the files, tidy up.
 
 Whatever fails of one export is kept with it, shown to operators, and tried again after a while that grows; the others
-go on meanwhile.
+go on meanwhile. An agency's exports follow one another, and agencies are served beside each other: a home that hangs,
+or a very large file, keeps one place.
 """
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from server.agencies import list_agencies
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import Log, trace
+from server.outbound.exports.desks import Desks
 from server.outbound.exports.place import Parts, Sight, look, parts_of, put, remove, search
 from server.outbound.exports.run import Task, deliver, known, late_note, run_export, staging_of
 from server.outbound.exports.store import (
@@ -27,14 +30,20 @@ from server.outbound.exports.store import (
     note_error,
     outdated,
     runs_by_id,
+    settle_clock,
     undelivered,
 )
+from server.outbound.pruning import prune
 from server.schedule.claims import forget
 from server.schedule.slots import last_slot
 from server.state import State
 
 LOOK_EVERY = 5.0
 TIDY_EVERY = timedelta(hours=1)
+PLACES = 4
+"""Agencies that are served at once."""
+LAST_WORDS = 8.0
+"""Seconds for what was begun, when the server is to stop."""
 SLOTS_KEPT = timedelta(days=100)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=30)
 
@@ -48,6 +57,18 @@ class _Trouble:
     until: datetime
 
 
+@dataclass(frozen=True)
+class _Visit:
+    """What is to be looked at for an agency: its exports, by id; their runs that wait for delivery, their newest ones,
+    and those whose time is over."""
+
+    slug: str
+    own: Mapping[str, Export]
+    waiting: Sequence[Run]
+    last: Sequence[Run]
+    old: Sequence[Run]
+
+
 class ExportRounds:
     """Walks the rounds. What it remembers saves work; nothing is lost with it."""
 
@@ -55,52 +76,83 @@ class ExportRounds:
         self._state = state
         self._log = log
         self._clock = clock
+        self._desks = Desks(PLACES)
         self._owner = f"{socket.gethostname()}-scheduler"
         self._troubled: dict[str, _Trouble] = {}
         self._looked: dict[str, datetime] = {}
         self._seen: dict[str, Parts] = {}
         self._unseen: set[str] = set()
-        self._tidied: datetime | None = None
+        self._tidied = self._settled = datetime.min.replace(tzinfo=UTC)
 
     def walk(self, stopping: threading.Event) -> None:
         """Go round until `stopping` is set."""
         while not stopping.wait(LOOK_EVERY):
-            try:
-                self.round(self._clock())
-            except AppError as error:
-                self._log.error("exports put off", code=error.code, reason=error.message)
-            except Exception as error:
-                self._log.error("exports failed", trace=trace(error))
+            with self._told():
+                self._begin(self._clock())
+        self._desks.close(LAST_WORDS)
 
     def round(self, at: datetime) -> None:
-        """Do what is due at `at`."""
+        """Do what is due at `at`, and wait until it is done."""
+        self._begin(at)
+        self._desks.wait()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except AppError as error:
+            self._log.error("exports put off", code=error.code, reason=error.message)
+        except Exception as error:
+            self._log.error("exports failed", trace=trace(error))
+
+    def _begin(self, at: datetime) -> None:
+        """Have done what is due at `at`, but for agencies that are being served still."""
+        self._settle_clock(at)
         with self._state.database.reading() as conn:
             exports = {export.id: export for export in list_exports(conn, cancelled=True)}
-            if not exports:
-                return
             slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
-        for export in exports.values():
-            if export.state == ExportState.ACTIVE:
-                self._run(export, slugs[export.agency_id], at)
-        with self._state.database.reading() as conn:
             waiting, last = undelivered(conn), last_runs(conn)
-        for run in waiting:
-            self._deliver(exports.get(run.export_id), slugs, run, at)
-        for export in exports.values():
-            run_ = last.get(export.id)
-            if run_ and run_.delivered_at and export.state != ExportState.CANCELLED:
-                self._look_after(export, slugs[export.agency_id], run_, at)
-        if self._tidied is None or at >= self._tidied + TIDY_EVERY:
+            tidying = not self._tidied <= at < self._tidied + TIDY_EVERY
+            old = outdated(conn, at - timedelta(days=self._state.settings.export_days)) if tidying else []
+        for agency_id in dict.fromkeys(export.agency_id for export in exports.values()):
+            own = {id_: export for id_, export in exports.items() if export.agency_id == agency_id}
+            mine = [[run for run in runs if run.export_id in own] for runs in (waiting, list(last.values()), old)]
+            self._desks.serve(agency_id, partial(self._serve, _Visit(slugs[agency_id], own, *mine), at))
+        if tidying:
             self._tidied = at
-            self._tidy(exports, slugs, at)
+            self._tidy(exports, at)
 
-    def _run(self, export: Export, slug: str, at: datetime) -> None:
+    def _serve(self, visit: _Visit, at: datetime) -> None:
+        """Do what is due for one agency."""
+        with self._told():
+            fresh = [self._run(each, visit.slug, at) for each in visit.own.values() if each.state == ExportState.ACTIVE]
+            made = [run for run in fresh if run]
+            for run in (*visit.waiting, *made):
+                self._deliver(visit.own[run.export_id], visit.slug, run, at)
+            followed = {run.export_id for run in made}
+            for run in visit.last:
+                export = visit.own[run.export_id]
+                if run.delivered_at and export.state != ExportState.CANCELLED and export.id not in followed:
+                    self._look_after(export, visit.slug, run, at)
+            if visit.old:
+                self._remove(visit.slug, visit.old, at)
+
+    def _settle_clock(self, at: datetime) -> None:
+        if self._settled <= at < self._settled + TIDY_EVERY:
+            return
+        with self._state.database.writing() as conn:
+            found = settle_clock(conn, at)
+        self._settled = at
+        if found:
+            self._log.warning("exports of the future", exports=len(found))
+
+    def _run(self, export: Export, slug: str, at: datetime) -> Run | None:
         found = last_slot(export.schedule, export.since, at)
         if found is None:
-            return
+            return None
         slot, missed = found
         if self._is_troubled(export, slot.at, at):
-            return
+            return None
         with self._guarded(export, slug, at):
             note = late_note(slot, missed, at)
             run = run_export(self._state, export.id, Task(slot, self._owner, at, note))
@@ -109,20 +161,22 @@ class ExportRounds:
                 self._log.info(
                     "exported", agency=slug, export=export.name, file=run.file, rows=run.rows, upto=run.upto, **facts
                 )
+            return run
+        return None
 
-    def _deliver(self, export: Export | None, slugs: dict[str, str], run: Run, at: datetime) -> None:
-        if export is None or self._is_troubled(export, run.started_at, at):
+    def _deliver(self, export: Export, slug: str, run: Run, at: datetime) -> None:
+        if self._is_troubled(export, run.started_at, at):
             return
-        slug = slugs[export.agency_id]
         with self._guarded(export, slug, at):
-            deliver(self._state, run, at)
+            deliver(self._state, run, at, fresh=run.started_at == at)
             self._recover(export, at)
             self._log.info("export delivered", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
 
     def _look_after(self, export: Export, slug: str, run: Run, at: datetime) -> None:
         """See that the newest file is still there, in its folder or another one; if not, put it back."""
         every = timedelta(seconds=self._state.settings.export_check)
-        if at < self._looked.get(run.id, datetime.min.replace(tzinfo=at.tzinfo)) + every:
+        looked = self._looked.get(run.id)
+        if looked and looked <= at < looked + every:
             return
         self._looked[run.id] = at
         with self._guarded(export, slug, at):
@@ -153,13 +207,8 @@ class ExportRounds:
         with self._state.database.writing() as conn:
             note_error(conn, export.id, None, at)
 
-    def _tidy(self, exports: dict[str, Export], slugs: dict[str, str], at: datetime) -> None:
-        """Delete files whose time is over, staged copies that nobody needs, and slots of long ago."""
-        with self._state.database.reading() as conn:
-            old = outdated(conn, at - timedelta(days=self._state.settings.export_days))
-        for agency_id in {exports[run.export_id].agency_id for run in old}:
-            runs = [run for run in old if exports[run.export_id].agency_id == agency_id]
-            self._remove(slugs[agency_id], runs, at)
+    def _tidy(self, exports: Mapping[str, Export], at: datetime) -> None:
+        """Delete staged copies that nobody needs, and what nobody needs to know any more."""
         with self._state.database.reading() as conn:
             alive = {export.id for export in exports.values() if export.state != ExportState.CANCELLED}
             needed = [run.id for run in last_runs(conn).values() if run.export_id in alive]
@@ -167,6 +216,7 @@ class ExportRounds:
             staging_of(self._state).tidy(needed, lambda ids: runs_by_id(conn, ids))
         with self._state.database.writing() as conn:
             forget(conn, at - SLOTS_KEPT)
+            prune(conn, at)
 
     def _remove(self, slug: str, runs: Sequence[Run], at: datetime) -> None:
         try:
@@ -182,7 +232,7 @@ class ExportRounds:
     def _is_troubled(self, export: Export, due: datetime, at: datetime) -> bool:
         """Whether it is let alone; not with what has become due since it failed."""
         trouble = self._troubled.get(export.id)
-        return trouble is not None and at < trouble.until and due <= trouble.at
+        return trouble is not None and trouble.at <= at < trouble.until and due <= trouble.at
 
     @contextmanager
     def _guarded(self, export: Export, slug: str, at: datetime) -> Iterator[None]:

@@ -21,14 +21,15 @@ from server.agencies import agency_by_id
 from server.clock import new_id
 from server.errors import AppError, Code
 from server.intake.archive import hash_file
-from server.outbound.exports.content import columns_of, tell
-from server.outbound.exports.place import Known, Sight, parts_of, put
+from server.outbound.exports.content import columns_of, tell, tell_all
+from server.outbound.exports.place import Known, Sight, parts_of, put, search
 from server.outbound.exports.staging import Staging
 from server.outbound.exports.store import (
     Export,
     ExportState,
     Run,
     add_run,
+    delivered_up_to,
     export_by_id,
     keep_export,
     mark_run,
@@ -46,7 +47,7 @@ LATE = timedelta(minutes=5)
 @dataclass(frozen=True)
 class Task:
     """The slot that is to run, who runs it and from when on; `note` is told with the run. With `whole` all records are
-    told, whatever was told before."""
+    told, whatever was told before; and what was deleted since the last file that has arrived."""
 
     slot: Slot
     owner: str
@@ -92,8 +93,11 @@ def _make(state: State, export_id: str, run_id: str, task: Task) -> Run:
     target = staging.place(run_id)
     with state.database.reading() as conn:
         export = export_by_id(conn, export_id)
-        upto, after = inbox.last_number(conn, export.agency_id), None if task.whole else export.watermark
-        rows = tell(conn, export.dataset, export.agency_id, after)
+        upto, told = inbox.last_number(conn, export.agency_id), export.watermark
+        if task.whole and told is not None:
+            rows = tell_all(conn, export.dataset, export.agency_id, delivered_up_to(conn, export), told)
+        else:
+            rows = tell(conn, export.dataset, export.agency_id, told)
         written = write_table(target, Form(export.form), columns_of(export.dataset), rows)
         slug = agency_by_id(conn, export.agency_id).slug
     staging.settle()
@@ -141,15 +145,19 @@ def _free_name(conn: Connection, export: Export, stem: str) -> str:
     return name
 
 
-def deliver(state: State, run: Run, at: datetime) -> Run:
-    """Put the file of a run where it belongs; may be done again. Raises `AppError` conflict, unavailable."""
+def deliver(state: State, run: Run, at: datetime, fresh: bool = False) -> Run:
+    """Put the file of a run where it belongs; may be done again. Raises `AppError` conflict, unavailable, and OSError.
+
+    Unless the run is `fresh`, somebody may have died once the file was there, and the agency have moved it since.
+    """
     staged = staging_of(state).place(run.id)
     if not staged.exists():
         hint = "Have all records written once more: dropslot export run AGENCY NAME --everything"
         raise AppError(Code.UNAVAILABLE, f"The file {run.file} was lost before it was delivered.", hint)
     with state.database.reading() as conn:
         home = state.settings.home(agency_by_id(conn, export_by_id(conn, run.export_id).agency_id).slug)
-    if put(home, parts_of(run.directory), known(run), staged) == Sight.ALTERED:
+    there = not fresh and search(home, known(run)) is not None
+    if not there and put(home, parts_of(run.directory), known(run), staged) == Sight.ALTERED:
         raise AppError(
             Code.CONFLICT,
             f"{run.directory} has another file named {run.file} already.",

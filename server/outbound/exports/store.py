@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -22,7 +23,9 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
+    tuple_,
     update,
 )
 
@@ -72,6 +75,9 @@ export_runs = Table(
     Index(None, "removed_at"),
 )
 
+AHEAD = timedelta(hours=1)
+"""What is later than now by more was written by a clock that was wrong."""
+_AGE = (export_runs.c.started_at, export_runs.c.id)
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -196,29 +202,65 @@ def mark_run(conn: Connection, run: Run) -> None:
 
 def list_runs(conn: Connection, export_id: str, limit: int | None = None) -> list[Run]:
     """The runs of an export, the newest first."""
-    query = select(export_runs).where(export_runs.c.export_id == export_id).order_by(export_runs.c.id.desc())
+    order = (export_runs.c.started_at.desc(), export_runs.c.id.desc())
+    query = select(export_runs).where(export_runs.c.export_id == export_id).order_by(*order)
     return [_run(row) for row in conn.execute(query.limit(limit))]
 
 
 def last_runs(conn: Connection) -> dict[str, Run]:
     """The newest run of each export, by the export's id; those whose time is over are left out."""
-    newest = select(func.max(export_runs.c.id)).where(export_runs.c.removed_at.is_(None))
-    query = select(export_runs).where(export_runs.c.id.in_(newest.group_by(export_runs.c.export_id)))
+    c = export_runs.c
+    newest = select(c.export_id, func.max(c.started_at).label("at")).where(c.removed_at.is_(None)).group_by(c.export_id)
+    found = newest.subquery()
+    query = select(export_runs).join(found, (found.c.export_id == c.export_id) & (found.c.at == c.started_at))
+    query = query.where(c.removed_at.is_(None)).order_by(c.id)
     return {run.export_id: run for run in map(_run, conn.execute(query))}
 
 
 def undelivered(conn: Connection) -> list[Run]:
     """Runs whose file is not where it belongs yet, the oldest first; but for those before one that tells all."""
-    later = export_runs.alias("later")
-    whole = (later.c.export_id == export_runs.c.export_id, later.c.id > export_runs.c.id, later.c.after.is_(None))
-    waiting = (export_runs.c.delivered_at.is_(None), export_runs.c.removed_at.is_(None), ~exists().where(*whole))
-    return [_run(row) for row in conn.execute(select(export_runs).where(*waiting).order_by(export_runs.c.id))]
+    waiting = (export_runs.c.delivered_at.is_(None), export_runs.c.removed_at.is_(None), ~_followed_by_all())
+    return [_run(row) for row in conn.execute(select(export_runs).where(*waiting).order_by(*_AGE))]
+
+
+def delivered_up_to(conn: Connection, export: Export) -> int:
+    """The agency's last write up to which all files of the export have arrived; 0: not even the first one."""
+    waiting = [run.after or 0 for run in undelivered(conn) if run.export_id == export.id]
+    return min(waiting, default=export.watermark or 0)
 
 
 def outdated(conn: Connection, before: datetime) -> list[Run]:
-    """Runs that began before that instant and whose file was not deleted yet, the oldest first."""
-    old = (export_runs.c.removed_at.is_(None), export_runs.c.started_at < before)
-    return [_run(row) for row in conn.execute(select(export_runs).where(*old).order_by(export_runs.c.id))]
+    """Runs whose file was delivered before that instant and not deleted yet, the oldest first.
+
+    A file that waits to be delivered has all the time; but not if none wants it any more: one that tells all has
+    followed it, or the export was cancelled.
+    """
+    c = export_runs.c
+    ended = c.export_id.in_(select(exports.c.id).where(exports.c.state == ExportState.CANCELLED))
+    over = or_(c.delivered_at.is_not(None), _followed_by_all(), ended)
+    old = (c.removed_at.is_(None), func.coalesce(c.delivered_at, c.started_at) < before, over)
+    return [_run(row) for row in conn.execute(select(export_runs).where(*old).order_by(*_AGE))]
+
+
+def _followed_by_all() -> ColumnElement[bool]:
+    later = export_runs.alias("later")
+    same, whole = later.c.export_id == export_runs.c.export_id, later.c.after.is_(None)
+    newer = tuple_(later.c.started_at, later.c.id) > tuple_(*_AGE)
+    return exists().where(same, newer, whole)
+
+
+def settle_clock(conn: Connection, at: datetime) -> list[str]:
+    """Have what a clock that was ahead has left count as of `at`, in a write transaction; the exports concerned, by id.
+
+    Else nothing would be due until that clock was right.
+    """
+    ahead = at + AHEAD
+    found = set(conn.execute(select(exports.c.id).where(exports.c.since > ahead)).scalars())
+    found |= set(conn.execute(select(export_runs.c.export_id).where(export_runs.c.started_at > ahead)).scalars())
+    if found:
+        for column in (exports.c.since, exports.c.error_at, export_runs.c.started_at, export_runs.c.delivered_at):
+            conn.execute(update(column.table).where(column > ahead).values({column: at}))
+    return sorted(found)
 
 
 def name_is_taken(conn: Connection, agency_id: str, file: str) -> bool:

@@ -15,7 +15,7 @@ from ingest import inbox
 from ingest.arrival import Profile
 from server.errors import AppError, Code
 from server.logs import open_log
-from server.outbound.deliveries import find_pending, last_delivery
+from server.outbound.deliveries import Delivery, find_pending, keep_delivery, last_delivery, told_up_to
 from server.outbound.delivery import Outcome, deliver_report
 from server.remotes.managed import ManagedRemote
 from server.remotes.port import Remote
@@ -283,3 +283,12 @@ def test_an_agency_without_anything_gets_a_header(state: State) -> None:
         wish = replace(found, report=name, report_directory="/download")
         assert asyncio.run(deliver_report(state, agency, wish, remote, datetime.now(UTC))).rows == 0
     assert all(path.read_bytes().count(b"\r\n") == 1 for path in (home / "download").glob("*.csv"))
+
+
+def test_what_was_told_is_the_last_write_whatever_the_clock_said(court: House) -> None:
+    ids = {"future": 3, "past": 7, "between": 5}
+    with court.state.database.writing() as conn:
+        for (name, last), id_ in zip(ids.items(), ("9", "0", "5"), strict=True):
+            keep_delivery(conn, Delivery(id_, "a", "p", "r", "csv", "/", "delivered", AT, name, name, last=last))
+        assert told_up_to(conn, "p", "r") == 7
+        assert told_up_to(conn, "p", "other") is None
