@@ -26,7 +26,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DROPSLOT_", frozen=True, extra="ignore")
 
-    data: Path = Field(Path("dropslot-data"), description="data directory")
+    data: Path = Field(Path("dropslot-data"), description="data directory", validate_default=True)
     database: SecretStr = Field(SecretStr(""), description="PostgreSQL's address, with its password; empty: SQLite")
     database_file: str = Field("", description="file that holds that address instead")
     master_key: SecretStr = Field(SecretStr(""), description="the master key itself, as base64 or hex")
@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     def _check_networks(cls, value: str) -> str:
         parse_networks(value)
         return value
+
+    @field_validator("data")
+    @classmethod
+    def _settle_data(cls, value: Path) -> Path:
+        # Files are opened from descriptors of their folders, where a relative path would mean another place.
+        return value.absolute()
 
     @property
     def database_url(self) -> str:

@@ -106,6 +106,21 @@ def test_a_key_belongs_to_one_agency(dropslot: Dropslot, tmp_path: Path) -> None
     assert "gwinnett" not in done.stderr, "it does not say whose key it is"
 
 
+def test_a_data_directory_that_is_named_as_the_readme_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where the server was started: `dropslot-data` is the default."""
+    monkeypatch.chdir(tmp_path)
+    installation = Dropslot(Path("dropslot-data"))
+    court = make_court(installation, tmp_path / "court", "gwinnett")
+    installation.start("--sftp-processes", "1")
+    try:
+        file = court.write("ecr.txt", ecr(ecr_row(1)))
+        court.sftp(f'put "{file}" /upload/ecr.txt')
+        [upload] = court.settled()
+        assert upload["status"] == "processed"
+    finally:
+        installation.kill()
+
+
 def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.touch()
