@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from server.errors import AppError
-from server.remotes import landing
 from server.remotes.landing import land
 from server.remotes.port import RemoteFile
 
@@ -28,7 +27,7 @@ def test_a_full_disk_here_is_no_fault_of_the_server(tmp_path: Path, monkeypatch:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(landing.os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(AppError, match="no space left") as refused:
         asyncio.run(land(FILE, tmp_path / "target", lambda _: None, hello))
     assert refused.value.code == "internal"
@@ -51,7 +50,7 @@ def test_who_is_cancelled_while_it_writes_closes_only_afterwards(
         go_on.wait(10)
         return write(handle, block, at)
 
-    monkeypatch.setattr(landing.os, "pwrite", slow)
+    monkeypatch.setattr(os, "pwrite", slow)
 
     async def play() -> None:
         landed = asyncio.create_task(land(FILE, tmp_path / "target", lambda _: None, hello))
