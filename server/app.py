@@ -12,12 +12,15 @@ sessions, running uploads end, the scheduler looks no more, the worker finishes 
 import asyncio
 import gc
 import json
+import logging
 import os
 import select
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +32,7 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
-from server.logs import Log, open_log
+from server.logs import Log, open_log, trace
 from server.outbound.exports.rounds import ExportRounds
 from server.settings import Settings, environment
 from server.state import State, hold_data, open_state
@@ -41,6 +44,7 @@ from server.sync.syncer import Syncer
 
 BACKLOG = 512
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
+SLACK = 30.0  # seconds a process may take to stop beyond the grace of running uploads
 GRACE = 10.0  # seconds; what is cut off then is gone on with later
 BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
@@ -67,7 +71,7 @@ def serve(settings: Settings) -> None:
 
 async def _supervise(settings: Settings, log: Log, doors: Sequence[socket.socket]) -> None:
     asked = _stop_signals()
-    supervisor = Supervisor(log, environment(settings))
+    supervisor = Supervisor(log, environment(settings), settings.drain + SLACK)
     try:
         await asyncio.gather(*(supervisor.start(role) for role in _roles(settings, doors)))
         port = doors[0].getsockname()[1]
@@ -145,19 +149,73 @@ def _worker_name(child: Child) -> str:
 
 
 def run_scheduler(settings: Settings, child: Child) -> None:
-    """The scheduler: until SIGTERM or the end of the supervisor."""
+    """The scheduler: until SIGTERM, the end of the supervisor, or that of one of its threads.
+
+    Ends the process with status 1 if a thread died, so that it is started again; and at once if one hangs.
+    """
     log = open_log(settings.log_level)
     stopping = _stop_event(child.lifeline_fd)
     with open_state(settings) as state:
+        parts = _Parts(log, stopping)
         rounds = Rounds(state, log)
-        sync = threading.Thread(target=_sync, args=(state, log, stopping), name="sync", daemon=True)
-        exports = threading.Thread(target=ExportRounds(state, log).walk, args=(stopping,), name="exports", daemon=True)
-        sync.start()
-        exports.start()
+        parts.start("sync", lambda: _sync(state, log, stopping))
+        parts.start("exports", lambda: ExportRounds(state, log).walk(stopping))
         tell_ready(child.ready_fd)
-        rounds.walk(stopping)
-        exports.join(GRACE)
-        sync.join(GRACE)
+        try:
+            rounds.walk(stopping)
+        finally:
+            stopping.set()
+            parts.join(GRACE)
+    parts.leave()
+
+
+class _Parts:
+    """The threads of the scheduler. One that ends before `stopping` is set ends all: half a scheduler helps nobody."""
+
+    def __init__(self, log: Log, stopping: threading.Event) -> None:
+        self._log = log
+        self._stopping = stopping
+        self._threads: list[threading.Thread] = []
+        self._broken = False
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Have `work` done in a thread of that name."""
+        thread = threading.Thread(target=self._run, args=(name, work), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        facts = {}
+        try:
+            work()
+        except BaseException as error:  # whatever it is, it must not end a thread unseen
+            facts = {"trace": trace(error)}
+        if not self._stopping.is_set():
+            self._broken = True
+            self._log.error("part of the scheduler ended", part=name, **facts)
+            self._stopping.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for all of them together."""
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def leave(self) -> None:
+        """Called when everything is closed; does not return if a thread was broken, or is still there.
+
+        Python would wait at its end for threads of pools, and one that looks at a dead disk or asks a dead name server
+        may never end.
+        """
+        pools = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+        hanging = sorted(one.name for one in [*self._threads, *pools] if one.is_alive())
+        if hanging:
+            self._log.warning("stopped without waiting", threads=hanging)
+        if hanging or self._broken:
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1 if self._broken else 0)
 
 
 def _sync(state: State, log: Log, stopping: threading.Event) -> None:

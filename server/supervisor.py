@@ -17,6 +17,7 @@ from server.logs import Log
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
+PATIENCE = 60.0
 STEADY = 30.0  # a child that has run this long has recovered: its next restart is quick again
 
 
@@ -38,10 +39,14 @@ class _Child:
 
 
 class Supervisor:
-    """Owns the children; `environment` is what each of them is started with."""
+    """Owns the children; `environment` is what each of them is started with.
 
-    def __init__(self, log: Log, environment: Mapping[str, str]) -> None:
+    A child that is asked to stop has `patience` seconds for it, then it is killed.
+    """
+
+    def __init__(self, log: Log, environment: Mapping[str, str], patience: float = PATIENCE) -> None:
         self._log = log
+        self._patience = patience
         self._environment = dict(environment)
         self._children: list[_Child] = []
         self._lifeline, self._held = os.pipe()
@@ -59,13 +64,23 @@ class Supervisor:
             raise AppError(Code.UNAVAILABLE, f"The {role.name} process does not start.", "The log above says why.")
 
     async def stop(self, name: str) -> None:
-        """Ask the children of that name to stop, and wait for their end. No child is started again from now on."""
+        """Ask the children of that name to stop, and wait for their end. No child is started again from now on.
+
+        Who hangs (on a disk that is away, say) is killed: whatever it did can be done again.
+        """
         chosen = [child for child in self._children if child.role.name == name]
         self._stopping.set()
         for child in chosen:
             if child.process is not None and child.process.returncode is None:
                 child.process.terminate()
-        await asyncio.gather(*(child.keeper for child in chosen if child.keeper is not None))
+        keepers = [child.keeper for child in chosen if child.keeper is not None]
+        if keepers:
+            await asyncio.wait(keepers, timeout=self._patience)
+        for child in chosen:
+            if child.process is not None and child.process.returncode is None:
+                self._log.warning("process killed", role=name, pid=child.process.pid, after=self._patience)
+                child.process.kill()
+        await asyncio.gather(*keepers)
 
     async def _keep(self, child: _Child) -> None:
         pause, loop = FIRST_PAUSE, asyncio.get_running_loop()

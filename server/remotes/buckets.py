@@ -25,8 +25,11 @@ def endpoint_of(server: Server) -> str:
     return f"{scheme}://{host}{port}" if server.path_style else f"{scheme}://{server.bucket}.{host}{port}"
 
 
-def refusal(server: Server, path: str, error: Exception) -> AppError:
-    """Why the bucket did not do what was asked. What it said is read for its code only, and never shown."""
+def refusal(server: Server, path: str, error: Exception, one_key: bool) -> AppError:
+    """Why the bucket did not do what was asked. What it said is read for its code only, and never shown.
+
+    With `one_key` an odd answer concerns that key alone, and does not mean that the server is away.
+    """
     text = str(error)
     found = _CODE.search(text)
     code = (found[1] or found[2]) if found else ""
@@ -45,7 +48,9 @@ def refusal(server: Server, path: str, error: Exception) -> AppError:
         return _elsewhere(server)
     if status:
         return AppError(
-            Code.UNAVAILABLE, f"{_where(server)} answered with status {status}.", "It is tried again; look at its log."
+            Code.INVALID if one_key else Code.UNAVAILABLE,
+            f"{_where(server)} answered with status {status} when asked for {path}.",
+            "It is tried again; look at its log.",
         )
     return _unreachable(server, text)
 

@@ -7,8 +7,9 @@ the file was replaced there by one of the same size and time, they differ, and t
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from server.errors import AppError, Code
 from server.remotes.places import changed
@@ -23,21 +24,23 @@ Blocks = Callable[[int], AsyncGenerator[bytes, None]]
 async def land(file: RemoteFile, target: Path, progress: Progress, blocks: Blocks) -> None:
     """Write `file` to `target`, going on behind what is there; afterwards it is whole and fsynced.
 
-    Raises `AppError` conflict if there are more or fewer bytes than `file.size`, unavailable if the disk fails, and
-    what `blocks` raises.
+    Raises `AppError` conflict if there are more or fewer bytes than `file.size`, internal if our disk fails, and what
+    `blocks` raises.
     """
     with _opened(target) as handle:
         there = os.fstat(handle).st_size
         if there > file.size or not await _follow(handle, there, file, progress, blocks):
             await _follow(handle, 0, file, progress, blocks)
-        await asyncio.to_thread(os.fsync, handle)
+        with _ours():
+            await _finish(os.fsync, handle)
 
 
 async def _follow(handle: int, there: int, file: RemoteFile, progress: Progress, blocks: Blocks) -> bool:
     """Fetch what is missing behind the first `there` bytes; False if their end is not that of the file."""
-    os.ftruncate(handle, there)
     overlap = min(there, OVERLAP)
-    known, at = os.pread(handle, overlap, there - overlap), there
+    with _ours():
+        os.ftruncate(handle, there)
+        known, at = os.pread(handle, overlap, there - overlap), there
     progress(at)
     async with aclosing(blocks(there - overlap)) as coming:
         async for block in coming:
@@ -47,7 +50,8 @@ async def _follow(handle: int, there: int, file: RemoteFile, progress: Progress,
             known = known[len(seen) :]
             if at + len(new) > file.size:
                 raise changed(file.path)
-            await asyncio.to_thread(_write, handle, new, at)
+            with _ours():
+                await _finish(_write, handle, new, at)
             at += len(new)
             progress(at)
     if known or at != file.size:
@@ -62,17 +66,38 @@ def _write(handle: int, block: bytes, at: int) -> None:
         view, at = view[written:], at + written
 
 
+async def _finish(call: Callable[..., None], *args: Any) -> None:
+    """`call` in a thread. Who is cancelled meanwhile waits for its end: with the handle closed before that, the number
+    could already be another file's, and these bytes would go there."""
+    running = asyncio.ensure_future(asyncio.to_thread(call, *args))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({running})
+        raise
+
+
 @contextmanager
 def _opened(target: Path) -> Iterator[int]:
-    try:
+    with _ours():
         handle = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            yield handle
-        finally:
+    try:
+        yield handle
+    finally:
+        with _ours():
             os.close(handle)
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """The disk is ours: what it refuses is no failure of the server, and every other file would meet it too."""
+    try:
+        yield
     except OSError as error:
         raise AppError(
-            Code.UNAVAILABLE,
+            Code.INTERNAL,
             f"A file that is fetched cannot be written here ({(error.strerror or 'unknown error').lower()}).",
-            "Check that the disk of the data directory has free space; it is tried again.",
+            "Check that the disk of the data directory has free space and can be written; it is tried again.",
         ) from error

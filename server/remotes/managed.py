@@ -57,7 +57,7 @@ class ManagedRemote:
             handle = os.open(name, _FILE, dir_fd=folder)
         try:
             check_same(file, _described(file.path, os.fstat(handle)))
-            await land(file, target, progress, lambda at: _blocks(handle, at))
+            await land(file, target, progress, lambda at: _blocks(handle, file.path, at))
         finally:
             os.close(handle)
         check_same(file, await self.look(file.path))
@@ -150,10 +150,17 @@ class ManagedRemote:
             raise _refusal(what, error) from error
 
 
-async def _blocks(handle: int, at: int) -> AsyncGenerator[bytes, None]:
-    while block := await asyncio.to_thread(os.pread, handle, BLOCK, at):
+async def _blocks(handle: int, path: str, at: int) -> AsyncGenerator[bytes, None]:
+    while block := await _read(handle, path, at):
         yield block
         at += len(block)
+
+
+async def _read(handle: int, path: str, at: int) -> bytes:
+    try:
+        return await asyncio.to_thread(os.pread, handle, BLOCK, at)
+    except OSError as error:
+        raise _refusal(path, error) from error
 
 
 def _described(path: str, status: os.stat_result) -> RemoteFile:

@@ -52,7 +52,7 @@ def beside(name: str) -> str:
 
 
 def instant(seconds: float | None) -> datetime:
-    """A modification time in UTC; one that is missing, or that no calendar has, is 1970."""
+    """A modification time in UTC; one that is missing, or that no calendar has, is the epoch (see `RemoteFile`)."""
     try:
         return datetime.fromtimestamp(seconds or 0, UTC)
     except (OverflowError, ValueError, OSError):
@@ -60,8 +60,15 @@ def instant(seconds: float | None) -> datetime:
 
 
 def check_same(file: RemoteFile, found: RemoteFile) -> None:
-    """Raises `AppError` conflict if what was found is another file than was looked at."""
-    if (found.size, found.modified, found.version) != (file.size, file.modified, file.version):
+    """Raises `AppError` conflict if what was found is another file than was looked at.
+
+    Versions tell more than times, which some servers write differently in a listing and for the file alone.
+    """
+    if file.version and found.version:
+        same = (found.size, found.version) == (file.size, file.version)
+    else:
+        same = (found.size, found.modified) == (file.size, file.modified)
+    if not same:
         raise changed(file.path)
 
 

@@ -2,8 +2,9 @@
 
 A directory is a path that begins with `/`, below the directory of the server; in a bucket it is a prefix of keys. All
 calls raise `AppError`: `not_found` (the directory, the file), `denied` (refused by the other side), `invalid` (what is
-configured cannot be right), `unavailable` (away, too slow, cut off: it is tried again), `conflict` (a file is another
-one than was looked at).
+configured cannot be right, or this file or directory alone cannot be used just now), `unavailable` (the server as a
+whole is away, too slow, cut off: it is tried again), `conflict` (a file is another one than was looked at), `internal`
+(our own disk).
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Protocol
 @dataclass(frozen=True)
 class RemoteFile:
     """A plain file as it was seen: `path` with its directory, `size` in bytes, `modified` in UTC (whole seconds where
-    the other side has no finer ones), `version` its entity tag where it has one."""
+    the other side has no finer ones; the epoch: it tells no time), `version` its entity tag where it has one."""
 
     path: str
     size: int

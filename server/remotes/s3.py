@@ -5,7 +5,8 @@ else take from the environment (`AWS_...`) is said explicitly, so that a server'
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +43,7 @@ PART = 5 * 1024 * 1024  # the least that S3 takes as a part of a larger object
 SLOWEST = 64 * 1024  # bytes a second at which a part must get away
 LAST = "\U0010ffff"  # sorts behind every other name
 RETRIES = 2
+HEADS = 16  # keys that are asked for at once
 
 
 class S3Remote:
@@ -50,6 +52,7 @@ class S3Remote:
     def __init__(self, server: Server, store: S3Store, slow_store: S3Store, log: Log) -> None:
         """`slow_store` is the same with a timeout for requests that carry much."""
         self._server = server
+        self._slow_timeout = _slow_timeout(server)
         self._store = store
         self._slow_store = slow_store
         self._log = log
@@ -66,6 +69,8 @@ class S3Remote:
                 if name is not None:
                     path = normal(directory, name)
                     found[path] = _described(path, meta)
+        for path in await self._markers([file.path for file in found.values() if not file.size]):
+            del found[path]
         if left_out:
             self._log.warning(
                 "names left out that cannot be used", server=self._server.name, directory=directory, names=left_out
@@ -90,8 +95,12 @@ class S3Remote:
         if not await self.has_directory(directory):
             raise missing(directory)
         path = normal(directory, name)
-        with _translated(self._server, path):
-            await obstore.put_async(self._slow_store, self._key(path), source, chunk_size=PART, max_concurrency=2)
+        limit = self._slow_timeout * (1 + RETRIES)
+        large = await asyncio.to_thread(os.path.getsize, source) > PART
+        with _translated(self._server, path, one_key=True):
+            async with asyncio.timeout(limit) as deadline:
+                given: Any = _parts(source, deadline, limit) if large else source  # each part has the time again
+                await obstore.put_async(self._slow_store, self._key(path), given, chunk_size=PART, max_concurrency=2)
 
     async def remove(self, file: RemoteFile) -> None:
         """See `Remote`."""
@@ -103,14 +112,15 @@ class S3Remote:
         """See `Remote`."""
         prefix = self._key(directory)
         stream = obstore.list(self._store, prefix or None, chunk_size=1)
-        async with self._patience(directory):
+        async with self._patience(directory, one_key=False):
             page = await anext(stream, None)
         return bool(page) or not prefix
 
     async def _entries(self, prefix: str, directory: str) -> AsyncGenerator[tuple[str, Any], None]:
         """Names that lie in `prefix` itself, with what is known of each.
 
-        A folder below it is left behind at once: the listing goes on after its last key, however many it has.
+        Folders below it come along in the pages. A page that ends within one is the last before its end: the listing
+        goes on behind the folder, however many keys that has.
         """
         behind: str | None = None
         passed: set[str] = set()
@@ -119,21 +129,45 @@ class S3Remote:
             stream = obstore.list(self._store, prefix or None, offset=behind, chunk_size=PAGE)
             behind = None
             while behind is None:
-                async with self._patience(directory):
+                async with self._patience(directory, one_key=False):
                     page = await anext(stream, None)
                 if page is None:
                     return
+                fresh, inside = 0, ""
                 for meta in page:
-                    number += 1
-                    if number > MOST_FILES:
-                        raise crowded(directory)
                     name, slash, _ = meta["path"][len(prefix) :].removeprefix("/").partition("/")
+                    inside = name if slash else ""
                     if not slash and name:
+                        fresh += 1
                         yield name, meta
                     elif name and name not in passed:
+                        fresh += 1
                         passed.add(name)
                         behind = "/".join(part for part in (prefix, name, LAST) if part)
-                        break
+                if not inside or len(page) < PAGE:
+                    behind = None
+                # A page with nothing new counts in full, so that one that comes for ever is given up too.
+                number += fresh or len(page)
+                if number > MOST_FILES:
+                    raise crowded(directory)
+
+    async def _markers(self, paths: Sequence[str]) -> Sequence[str]:
+        """Those of the empty files that are none: the library shows the key `in/sub/`, which stands for a folder, as
+        `in/sub`, and there is no such key."""
+        gate = asyncio.Semaphore(HEADS)
+
+        async def is_marker(path: str) -> bool:
+            async with gate:
+                try:
+                    await self.look(path)
+                except AppError as error:
+                    if error.code is Code.UNAVAILABLE:
+                        raise
+                    return error.code is Code.NOT_FOUND
+                return False
+
+        answers = await asyncio.gather(*map(is_marker, paths))
+        return [path for path, marker in zip(paths, answers, strict=True) if marker]
 
     async def _blocks(self, file: RemoteFile, at: int) -> AsyncGenerator[bytes, None]:
         if at >= file.size:
@@ -154,9 +188,9 @@ class S3Remote:
             yield bytes(block)
 
     @asynccontextmanager
-    async def _patience(self, path: str) -> AsyncIterator[None]:
+    async def _patience(self, path: str, one_key: bool = True) -> AsyncIterator[None]:
         """Wait for one answer; errors are `AppError`s that name `path`. The library tries again what may be tried."""
-        with _translated(self._server, path):
+        with _translated(self._server, path, one_key):
             async with asyncio.timeout(self._server.timeout * (1 + RETRIES)):
                 yield
 
@@ -173,8 +207,21 @@ def open_bucket(server: Server, secrets: dict[SecretField, Secret], log: Log) ->
             f"The server {server.name} has no access key or no secret key.",
             f"Give both: dropslot server edit {server.name} --access-key-file FILE --secret-key-file FILE",
         )
-    slow = server.timeout + PART / SLOWEST
-    return S3Remote(server, _store(server, secrets, server.timeout), _store(server, secrets, slow), log)
+    slow_store = _store(server, secrets, _slow_timeout(server))
+    return S3Remote(server, _store(server, secrets, server.timeout), slow_store, log)
+
+
+def _slow_timeout(server: Server) -> float:
+    """Seconds in which a request that carries a part is answered."""
+    return server.timeout + PART / SLOWEST
+
+
+async def _parts(source: Path, deadline: asyncio.Timeout, limit: float) -> AsyncGenerator[bytes, None]:
+    """The bytes of `source`; who comes for more of them has `limit` seconds from then on."""
+    with source.open("rb") as given:
+        while block := await asyncio.to_thread(given.read, PART):
+            deadline.reschedule(asyncio.get_running_loop().time() + limit)
+            yield block
 
 
 def _store(server: Server, secrets: dict[SecretField, Secret], read_timeout: float) -> S3Store:
@@ -209,12 +256,14 @@ def _store(server: Server, secrets: dict[SecretField, Secret], read_timeout: flo
 
 
 @contextmanager
-def _translated(server: Server, path: str) -> Iterator[None]:
+def _translated(server: Server, path: str, one_key: bool) -> Iterator[None]:
     try:
         yield
     except (obstore.exceptions.BaseError, TimeoutError, OSError) as error:
-        raise refusal(server, path, error) from None
+        raise refusal(server, path, error, one_key) from None
 
 
 def _described(path: str, meta: Any) -> RemoteFile:
-    return RemoteFile(path, min(int(meta["size"]), MOST_BYTES), meta["last_modified"], meta["e_tag"] or "")
+    # Listings have milliseconds with some servers, the answer about one key never has (RFC 9110, section 5.6.7).
+    modified = meta["last_modified"].replace(microsecond=0)
+    return RemoteFile(path, min(int(meta["size"]), MOST_BYTES), modified, meta["e_tag"] or "")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from keys.cipher import Cipher
 from keys.errors import KeysError
 from keys.secret import Secret
 from keys.store import ensure_host_keys, open_host_keys
@@ -24,6 +25,7 @@ from server.remotes import store
 from server.remotes.secrets import open_secret, seal_secret
 from server.remotes.server import Kind, SecretField, Server
 from server.rotation import rotate_master
+from server.services.host_keys import HostKeys
 from server.settings import Settings
 from server.state import State, open_state
 
@@ -74,6 +76,7 @@ from pathlib import Path
 from pydantic import SecretStr
 import server.rotation as rotation
 from keys.masters import MasterKeys
+from server.services.host_keys import HostKeys
 from server.settings import Settings
 from server.state import open_state
 def die(*_):
@@ -197,3 +200,19 @@ def test_whatever_is_sealed_is_sealed_anew_here() -> None:
     assert found - {"keys/cipher.py"} <= {"keys/store/host_keys.py", "server/remotes/secrets.py"} | {
         one for one in found if one.startswith("server/sftp/hotpath/")
     }
+
+
+def test_the_door_reads_its_keys_while_the_master_key_is_replaced(state: State) -> None:
+    fill(state, 0)
+    looked: list[int] = []
+    rotating = threading.Thread(target=rotate_master, args=(state,))
+
+    def cipher() -> Cipher:
+        if not looked:
+            looked.append(1)
+            rotating.start()
+            rotating.join(30)  # between its look at the rows and its look at the key
+        return state.cipher()
+
+    keys = HostKeys(state.database, cipher)
+    assert len(keys.read()) == 3

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,6 +58,50 @@ def test_a_child_that_dies_is_started_again_and_stop_ends_it(state: State) -> No
             assert children() == []
 
     asyncio.run(play())
+
+
+def test_a_child_that_hangs_is_killed(state: State) -> None:
+    async def play() -> None:
+        supervisor = Supervisor(open_log("error"), environment(state.settings), 0.5)
+        await supervisor.start(WORKER)
+        [child] = children()
+        os.kill(child.pid, signal.SIGSTOP)  # hears nothing any more
+        async with asyncio.timeout(10):
+            await supervisor.stop("worker")
+        assert not child.is_running()
+
+    asyncio.run(play())
+
+
+SCHEDULER = """
+import asyncio, sys, threading, time
+from server import app
+from server.settings import Settings
+
+def hang(*_):
+    threading.Timer(0.5, lambda: app.signal.raise_signal(15)).start()
+    async def walk():
+        stuck = asyncio.create_task(asyncio.to_thread(time.sleep, 60))
+        await asyncio.sleep(0.1)
+        stuck.cancel()
+        await asyncio.gather(stuck, return_exceptions=True)
+    asyncio.run(walk())
+
+def die(*_):
+    raise MemoryError
+
+app.GRACE = 0.3
+app._sync = {"hang": hang, "die": die}[sys.argv[1]]
+app.run_scheduler(Settings(), app.Child())
+"""
+
+
+@pytest.mark.parametrize(("what", "status", "said"), [("hang", 0, "without waiting"), ("die", 1, "part of the")])
+def test_a_scheduler_with_a_thread_that_hangs_or_dies_ends(state: State, what: str, status: int, said: str) -> None:
+    command = [sys.executable, "-c", SCHEDULER, what]
+    done = subprocess.run(command, env=environment(state.settings), capture_output=True, text=True, timeout=30)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
 
 
 def test_a_child_that_cannot_start_is_told(state: State) -> None:

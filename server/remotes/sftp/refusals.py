@@ -38,10 +38,11 @@ def translated(server: Server, path: str) -> Iterator[None]:
     except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost, asyncssh.ConnectionLost, ConnectionError):
         raise cut_off(server) from None
     except asyncssh.SFTPError as error:
+        # One file is locked there, or one folder's quota is used up: the server itself goes on.
         raise AppError(
-            Code.UNAVAILABLE,
+            Code.INVALID,
             f"The server {server.name} could not do what it was asked for with {path}{said(error.reason)}.",
-            "Look at its log and its free space; it is tried again.",
+            "Perhaps another program holds it open there, or its space is used up; it is tried again.",
         ) from None
     except (asyncssh.Error, EOFError):
         raise cut_off(server) from None

@@ -90,7 +90,7 @@ class SftpRemote:
                 size = await self._send(source, handle, draft)
             if (await self.look(draft)).size != size:
                 raise AppError(
-                    Code.UNAVAILABLE,
+                    Code.INVALID,
                     f"The server {self._server.name} did not keep all of {final}.",
                     "Check its free space and quota; it is tried again.",
                 )

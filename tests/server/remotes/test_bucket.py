@@ -132,7 +132,10 @@ class Trick:
     size: int = 3
     body: bytes = b"abc"
     status: int = 200
+    milliseconds: str = "000"
+    missing: list[str] = field(default_factory=list)
     asked: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -148,14 +151,21 @@ def endpoint(trick: Trick) -> Iterator[int]:
             self.answer(self.listed() if listing else trick.body, listing)
 
         def do_HEAD(self) -> None:
-            self.send_response(200)
+            self.send_response(404 if self.path.removeprefix("/court/") in trick.missing else 200)
             self.send_header("Content-Length", str(trick.size))
             self.stamp()
+
+        def do_PUT(self) -> None:
+            trick.over.wait(20)
+
+        def do_POST(self) -> None:
+            trick.over.wait(20)
 
         def listed(self) -> bytes:
             keys = [f"in/{trick.asked:06}-{number}" for number in range(1000)] if trick.endless else trick.keys
             entries = "".join(
-                f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.{trick.milliseconds}Z"
+                f"</LastModified>"
                 f"<ETag>&quot;x&quot;</ETag><Size>{trick.size}</Size></Contents>"
                 for key in keys
             )
@@ -186,6 +196,7 @@ def endpoint(trick: Trick) -> Iterator[int]:
     try:
         yield server.server_address[1]
     finally:
+        trick.over.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -212,6 +223,57 @@ def test_keys_that_are_no_files_of_the_directory_are_left_out(harbour: Harbour) 
     with endpoint(Trick(keys=[*HARMLESS, "in/good.csv"])) as port:
         found = harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
     assert [file.path for file in found] == ["/in/good.csv"]
+
+
+def test_milliseconds_of_a_listing_make_no_other_file(harbour: Harbour, tmp_path: Path) -> None:
+    async def work(remote: Remote) -> None:
+        [file] = await remote.list("/in")
+        assert file == await remote.look("/in/a.csv")
+        await remote.fetch(file, tmp_path / "target", lambda _: None)
+
+    with endpoint(Trick(keys=["in/a.csv"], milliseconds="123")) as port:
+        harbour.use(hostile(harbour, port), work)
+    assert (tmp_path / "target").read_bytes() == b"abc"
+
+
+def test_a_marker_of_a_folder_is_no_file(harbour: Harbour) -> None:
+    trick = Trick(keys=["in/empty.csv", "in/sub/"], size=0, missing=["in/sub"])
+    with endpoint(trick) as port:
+        found = harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
+    assert [file.path for file in found] == ["/in/empty.csv"]
+
+
+def test_many_folders_come_with_one_request(harbour: Harbour) -> None:
+    trick = Trick(keys=[*(f"in/case-{number:05}/x.pdf" for number in range(300)), "in/z.csv"])
+    with endpoint(trick) as port:
+        found = harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
+    assert [file.path for file in found] == ["/in/z.csv"]
+    assert trick.asked == 1
+
+
+def test_a_key_that_cannot_be_read_is_no_bucket_that_is_away(harbour: Harbour, tmp_path: Path) -> None:
+    async def work(remote: Remote) -> None:
+        await remote.fetch(await remote.look("/in/a.csv"), tmp_path / "target", lambda _: None)
+
+    with endpoint(Trick(status=500)) as port, pytest.raises(AppError, match=r"/in/a\.csv") as refused:
+        harbour.use(hostile(harbour, port, timeout=0.5), work)
+    assert refused.value.code == "invalid"
+
+
+@pytest.mark.parametrize("size", [3, 12_000_000])
+def test_a_bucket_that_takes_nothing_is_given_up(
+    harbour: Harbour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("server.remotes.s3.SLOWEST", 2**40)
+    (tmp_path / "report.csv").write_bytes(b"x" * size)
+    trick = Trick(keys=["in/a.csv"])
+    begun = time.monotonic()
+    with endpoint(trick) as port, pytest.raises(AppError) as refused:
+        harbour.use(
+            hostile(harbour, port, timeout=0.3), lambda remote: remote.place(tmp_path / "report.csv", "/in", "r")
+        )
+    assert refused.value.code == "unavailable"
+    assert time.monotonic() - begun < 10
 
 
 def test_pages_without_an_end_are_given_up(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ class Trick:
     no_posix_rename: bool = False
     silent_after: float | None = None
     shorter: bool = False
+    locked: bytes | None = None
     opened: list[bytes] = field(default_factory=list)
     written: dict[bytes, bytes] = field(default_factory=dict)
 
@@ -78,6 +79,8 @@ class Files(asyncssh.SFTPServer):
 
     async def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> object:
         self._trick.opened.append(path)
+        if self._trick.locked is not None and path.endswith(self._trick.locked):
+            raise asyncssh.SFTPFailure("the process cannot access the file")
         if pflags & 2:
             self._trick.written[path] = b""
         return path
@@ -192,6 +195,35 @@ def test_short_answers_are_put_together(harbour: Harbour, tmp_path: Path) -> Non
     content = os.urandom(900_000)
     against(harbour, Trick(content=content, shorter=True), lambda remote: fetch(remote, tmp_path / "target"))
     assert (tmp_path / "target").read_bytes() == content
+
+
+async def fetch_locked(remote: Remote, here: Path) -> None:
+    await remote.fetch(await remote.look("/locked.csv"), here / "target", lambda _: None)
+
+
+async def place_locked(remote: Remote, here: Path) -> None:
+    await remote.place(here / "report.csv", "/", "locked.csv")
+
+
+TRIES = {"read": fetch_locked, "write": place_locked}
+
+
+@pytest.mark.parametrize("what", ["read", "write"])
+def test_a_file_that_is_locked_is_no_server_that_is_away(harbour: Harbour, tmp_path: Path, what: str) -> None:
+    (tmp_path / "report.csv").write_bytes(b"rows")
+
+    async def work(remote: Remote) -> str:
+        with pytest.raises(AppError) as refused:
+            await TRIES[what](remote, tmp_path)
+        assert refused.value.code == "invalid"
+        await remote.fetch(await remote.look("/a.csv"), tmp_path / "other", lambda _: None)
+        return str(refused.value)
+
+    locked = b"locked.csv" if what == "read" else b"locked.csv.part"
+    said = against(harbour, Trick(locked=locked), work)
+    assert "locked.csv" in said
+    assert "cannot access the file" in said
+    assert (tmp_path / "other").read_bytes() == b"abc"
 
 
 def test_without_posix_rename_a_file_is_still_replaced(harbour: Harbour, tmp_path: Path) -> None:
