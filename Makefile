@@ -3,6 +3,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
+# Much of a test is waiting for servers and clients, so one more than there are cores.
+TESTERS ?= $(shell echo $$(($$(nproc) + 1)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: install run test lint types contracts check bench fuzz fuzz-tools lock clean python
@@ -34,7 +36,7 @@ run: $(VENV)/.installed ## Start a demonstration: a court pushes a file, you see
 	@$(BIN)/dropslot demo
 
 test: $(VENV)/.developed ## Run the whole test-suite
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
 
 lint: $(VENV)/.developed ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
