@@ -15,8 +15,10 @@ from server.agencies import Agency, find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_json, print_list, print_one, printable, say
 from server.clock import now
 from server.errors import AppError, Code
+from server.remotes.server import MANAGED_ID
 from server.state import open_state
 from server.sync.overdue import find_overdue
+from server.sync.overlap import tell_overlaps
 from server.sync.places import Standing, standing_of
 from server.sync.plan import list_places, next_run
 from server.sync.profiles import create_profile, edit_profile, server_of
@@ -114,12 +116,12 @@ def add(
     terms = _terms(context.params)
     with open_state(context.obj) as state, state.database.writing() as conn:
         profile = create_profile(conn, agency, name, **terms)
-        document = _document(conn, profile)
+        document, overlaps = _document(conn, profile), tell_overlaps(conn, profile)
     place = profile.directory if profile.server_id is None else f"{profile.directory} on {document['server']}"
     sentence = f"Profile {name}: files in {place} go through {template}."
     if not profile.auto_sync:
         sentence += f" Its Auto-Sync is off; switch it on with: dropslot profile edit {agency} {name} --auto-sync"
-    print_one(document, as_json, sentence)
+    print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps]))
 
 
 @app.command()
@@ -150,15 +152,19 @@ def edit(
     if not terms:
         raise AppError(Code.INVALID, "Nothing to change.", "Name what is to be otherwise, such as --auto-sync.")
     with open_state(context.obj) as state, state.database.writing() as conn:
+        before = inbox.find_profile(conn, find_agency(conn, agency).id, name)
         profile = edit_profile(conn, agency, name, terms)
-        document = _document(conn, profile)
-    print_one(document, as_json, f"Profile {name} of {agency} is changed.")
+        document, overlaps = _document(conn, profile), tell_overlaps(conn, profile, before)
+    sentence = f"Profile {name} of {agency} is changed."
+    print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps]))
 
 
 def _terms(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of a profile that were named on the command line."""
     if given["every"] is not None and given["at"] is not None:
         raise AppError(Code.INVALID, "Either --every or --at says when to look.", "Give one of them.")
+    for key in (*CLEARABLE, "directory"):
+        _refuse_odd(key, given[key], given["server"])
     renamed = {"expect": "expected", "at": "cycle"}
     other = ("agency", "name", "every", "as_json")
     named = {key: value for key, value in given.items() if key not in other and value is not None}
@@ -166,6 +172,24 @@ def _terms(given: dict[str, Any]) -> dict[str, Any]:
     if given["every"] is not None:
         terms["cycle"] = f"every {given['every']} minutes"
     return terms
+
+
+def _refuse_odd(key: str, value: str | None, server: str | None) -> None:
+    """Raise `AppError` for what is empty, and for directories that cannot be."""
+    option = f"--{key.replace('_', '-')}"
+    if value is not None and not value.strip():
+        away = f"; {option} {NONE} takes away what there is" if key in CLEARABLE else ""
+        raise AppError(Code.INVALID, f"The value of {option} is empty.", f"Give one, or leave the option out{away}.")
+    if value is None or "directory" not in key or value == NONE:
+        return
+    remote = bool(server) and server != MANAGED_ID
+    own = "/download/reports" if key == "report_directory" else "/upload/civil"
+    example = "/outgoing" if remote else own if server else f"{own} (on another server: /outgoing)"
+    if ".." in value.split("/"):
+        hint = f"Write it from / down, for example: {example}"
+        raise AppError(Code.INVALID, "A directory cannot have '..' in it.", hint)
+    if not value.startswith("/"):
+        raise AppError(Code.INVALID, f"The directory '{value}' does not begin with '/'.", f"For example: {example}")
 
 
 def _plain(key: str, value: object) -> object:
