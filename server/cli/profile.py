@@ -66,18 +66,35 @@ SameName = Annotated[
 ]
 AutoSync = Annotated[
     bool | None,
-    typer.Option("--auto-sync/--no-auto-sync", help="Take files at all.", show_default="on; on another server off"),
+    typer.Option(
+        "--auto-sync/--no-auto-sync",
+        help="The master switch: off, the profile takes no file, and keeps those that fit it from less specific ones.",
+        show_default="on; on another server off",
+    ),
 ]
 DeleteAfter = Annotated[
     bool | None,
     typer.Option("--delete-after/--no-delete-after", help="Delete a file there once it was processed with success."),
 ]
-Every = Annotated[int | None, typer.Option(help="Look there every so many minutes.", min=1, show_default="60")]
+Every = Annotated[int | None, typer.Option(help="Look there every so many minutes, from 1 on.", show_default="60")]
 At = Annotated[
-    str | None, typer.Option(help='Look there "daily at 06:00", "weekly mon,thu at 06:00", "monthly 1 at 06:00".')
+    str | None,
+    typer.Option(
+        help='Look there at a time in the agency\'s zone: "daily at 06:00", "weekly mon,thu at 06:00", "monthly 1 at '
+        '06:00" (31: the last day of each month). On our own endpoint: when a report is delivered.'
+    ),
 ]
-OrderOption = Annotated[Order | None, typer.Option(help="Which of several files comes first.", show_default="oldest")]
-Expect = Annotated[str | None, typer.Option(help='A file must have come "daily at 06:00" (forms of --at).')]
+OrderOption = Annotated[
+    Order | None,
+    typer.Option(
+        help="Which of several new files on another server is taken first: by modification time, or by name.",
+        show_default="oldest",
+    ),
+]
+Expect = Annotated[
+    str | None,
+    typer.Option(help='By when a file must have come, such as "daily at 06:00" (forms of --at); else doctor tells.'),
+]
 Report = Annotated[str | None, typer.Option(help="Report to deliver on each cycle.")]
 ReportDirectory = Annotated[str | None, typer.Option(help="Directory for it on the same server; it must exist.")]
 ReportFormat = Annotated[Format | None, typer.Option(help="How it is written.", show_default="csv")]
@@ -232,7 +249,7 @@ def show(context: typer.Context, agency: Slug, name: str, as_json: Json = False)
         print_json(document)
         return
     zone = ZoneInfo(owner.timezone)
-    for line in _lines(document, zone):
+    for line in _lines(_concerning(document), zone):
         say(printable(line))
 
 
@@ -262,6 +279,16 @@ def _condition(conn: Connection, profile: Profile, agency: Agency) -> dict[str, 
 def _told(run: Run) -> dict[str, object]:
     hidden = ("agency_id", "profile_id", "place_id", "files", "arrivals")
     return {key: value for key, value in as_dict(run).items() if key not in hidden}
+
+
+def _concerning(document: dict[str, object]) -> dict[str, object]:
+    """What concerns the profile: our own endpoint has no cycle for files, and no report needs no format."""
+    hidden: tuple[str, ...] = ()
+    if not document["report"]:
+        hidden += ("report_directory", "report_format", "skip_past_reports")
+        if document["server_id"] is None:
+            hidden += ("cycle", "order")
+    return {key: value for key, value in document.items() if key not in hidden}
 
 
 def _lines(document: dict[str, object], zone: ZoneInfo) -> Iterator[str]:

@@ -11,7 +11,7 @@ import typer
 from server.agencies import agency_by_id, find_agency
 from server.cli.output import Json, counted, print_json, print_one, printable, say
 from server.cli.server_edit import Name
-from server.cli.server_words import document, where
+from server.cli.server_words import document, hint_of_tls, where
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import open_log
@@ -56,7 +56,12 @@ def try_out(
         def reach() -> AbstractAsyncContextManager[Remote]:
             return open_remote(state.database, state.cipher, log, server.id, home)
 
-        trial = asyncio.run(try_server(reach, directory, write))
+        try:
+            trial = asyncio.run(try_server(reach, directory, write))
+        except AppError as error:
+            if error.code is not Code.UNAVAILABLE or not hint_of_tls(server):
+                raise
+            raise AppError(error.code, error.message, f"{error.hint or ''} {hint_of_tls(server)}".strip()) from error
     if trial.good and server.kind is not Kind.MANAGED:
         with state.database.writing() as conn:
             note_tried(conn, server.id)

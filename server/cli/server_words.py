@@ -8,6 +8,7 @@ from server.agencies import list_agencies
 from server.remotes.reach import fingerprint
 from server.remotes.server import MANAGED_ID, HostKeyState, Kind, SecretField, Server
 from server.remotes.users import users_of
+from server.remotes.wish import is_loopback
 from server.sync.places import Standing, standings
 
 _STATES = {
@@ -87,6 +88,16 @@ def where(server: Server) -> str:
         return f"s3://{server.bucket}{server.directory.rstrip('/')} at {scheme}://{_host(server)}{port}"
     directory = server.directory if server.directory.startswith("/") else f"/{server.directory}"
     return f"sftp://{server.username}@{_host(server)}:{server.port}{directory.removesuffix('/.')}"
+
+
+def hint_of_tls(server: Server) -> str:
+    """What may be wrong with a bucket on this machine: TLS is spoken unless something else is said; else nothing."""
+    if server.kind is not Kind.S3 or server.plain_http or not is_loopback(server.host or ""):
+        return ""
+    port = f":{server.port}" if server.port else ""
+    return (
+        f"TLS is spoken with it; if it has none: dropslot server edit {server.name} --host http://{_host(server)}{port}"
+    )
 
 
 def state(server: Server, standing: Standing | None) -> str:
