@@ -39,7 +39,8 @@ class Finding:
     hint: str = ""
 
 
-def _counted(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
+    """`1 key`, `2 keys`."""
     return f"{number:,} {thing if number == 1 else thing + 's'}"
 
 
@@ -107,7 +108,7 @@ def _agencies(state: State) -> Iterator[Finding]:
                 hints.append(f"It cannot log in; give it a key: dropslot key add {agency.slug} KEY.pub")
             if not profiles:
                 hints.append(f"Nothing takes its files: dropslot profile add {agency.slug} NAME --template odyssey-ecr")
-            sentence = f"{_counted(len(usable), 'key')}, {_counted(len(profiles), 'profile')}"
+            sentence = f"{counted(len(usable), 'key')}, {counted(len(profiles), 'profile')}"
             sentence += "" if agency.enabled else ", disabled"
             yield Finding(f"agency {agency.slug}", not hints or not agency.enabled, sentence, "\n".join(hints))
 
@@ -133,7 +134,7 @@ def _servers(state: State) -> Iterator[Finding]:
 def _spool(state: State) -> Finding:
     waiting = len(list(state.spool.all()))
     broken = [file.name for file in state.spool.broken()]
-    sentence = f"{_counted(waiting, 'file')} waiting"
+    sentence = f"{counted(waiting, 'file')} waiting"
     if broken:
         sentence += f", {len(broken)} that cannot be read: {', '.join(broken)}"
     return Finding(
@@ -207,7 +208,7 @@ def _mismatches(state: State) -> Iterator[Finding]:
         yield Finding(subject, True, f"none under policy {state.settings.policy}")
     for mismatch in last[:SHOWN]:
         missing = " and no common ".join(mismatch.missing)
-        when = f"{_counted(mismatch.times, 'time')}, last {mismatch.at[:19].replace('T', ' ')} UTC"
+        when = f"{counted(mismatch.times, 'time')}, last {mismatch.at[:19].replace('T', ' ')} UTC"
         if mismatch.fitting:
             help_ = (
                 f"it would come in under policy {mismatch.fitting[0]} (dropslot serve --policy {mismatch.fitting[0]})"

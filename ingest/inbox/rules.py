@@ -137,6 +137,9 @@ def refuse_unfit(text: str, what: str) -> None:
         raise IngestError("invalid", f"The {what} must have 1 to {LONGEST} characters.")
     if "/" in body and not text.startswith(PATTERN):
         raise IngestError("invalid", f"The {what} has a slash, and no name of a file has one.", "Give --directory too.")
+    if text.startswith(GLOB) and _unclosed(fold(body)):
+        hint = "Close it: [a-c], [!a-c]; a bracket itself is [[]."
+        raise IngestError("invalid", f"The {what} has a '[' without its ']'.", hint)
     if text.startswith(PATTERN):
         try:
             refuse_unusable(body)
@@ -154,6 +157,39 @@ def collide(keyword: str | None, other: str | None) -> bool:
     if isinstance(one, Glob) and isinstance(two, Glob):
         return _meet(one.places, two.places)
     return one == two or isinstance(one, Pattern)
+
+
+def overlap(keyword: str | None, other: str | None) -> bool:
+    """Whether names that both keywords fit are to be reckoned with.
+
+    Two words are only if one is in the other, though any two may stand in one name; of patterns nobody knows.
+    """
+    if not keyword or not other:
+        return True
+    one, two = read_rule(keyword), read_rule(other)
+    if isinstance(one, Pattern) or isinstance(two, Pattern):
+        return True
+    if isinstance(one, Word) and isinstance(two, Word):
+        return one.text in two.text or two.text in one.text
+    return _meet(_as_glob(one), _as_glob(two))
+
+
+def measure_of(keyword: str | None) -> tuple[int, int]:
+    """How specific a keyword is; none is the least."""
+    return read_rule(keyword).measure if keyword else (-1, 0)
+
+
+def _as_glob(rule: Rule) -> tuple[One, ...]:
+    if isinstance(rule, Glob):
+        return rule.places
+    letters = rule.text if isinstance(rule, Word) else ""
+    many = One(many=True)
+    return (many, *(One(((letter, letter),), inverse=False) for letter in letters), many)
+
+
+def _unclosed(text: str) -> bool:
+    """Whether a glob has a `[` that begins no set."""
+    return "[" in _SET.sub(lambda found: "" if found[2] else found[0], text)
 
 
 def _places(text: str) -> tuple[One, ...]:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -83,6 +84,8 @@ def edit(
     with open_state(context.obj) as state, state.database.writing() as conn:
         owner, when = find_agency(conn, agency), When(at, timezone, weekdays, every_days, daily)
         export = change_export(conn, owner, name, when, Shape(form, directory), now())
+        if (when, form, directory) == (When(), None, None):
+            raise AppError(Code.INVALID, "Nothing to change.", "Name what is to be otherwise, such as --at 06:30.")
     _tell(export, owner, as_json, f"Export {name} of {agency}: {_PLACED}.")
 
 
@@ -91,8 +94,15 @@ def pause(context: typer.Context, agency: Slug, name: Name, as_json: Json = Fals
     """Let an export rest; what is written meanwhile is in the first file afterwards."""
     with open_state(context.obj) as state, state.database.writing() as conn:
         owner = find_agency(conn, agency)
+        rests = find_export(conn, owner.id, name).state == ExportState.PAUSED
         export = pause_export(conn, owner, name)
-    _tell(export, owner, as_json, f"Export {name} of {agency} is paused. Go on with: dropslot export resume")
+    since = "paused already" if rests else "paused"
+    _tell(
+        export,
+        owner,
+        as_json,
+        f"Export {name} of {agency} is {since}. Go on with: dropslot export resume {agency} {name}",
+    )
 
 
 @app.command()
@@ -158,10 +168,10 @@ def list_(
     with open_state(context.obj) as state, state.database.reading() as conn:
         owners = {one.id: one for one in ([find_agency(conn, agency)] if agency else list_agencies(conn))}
         found = [one for one in list_exports(conn, cancelled=cancelled) if one.agency_id in owners]
-        rows = [
-            _document(export, owners[export.agency_id]) | _last(export, list_runs(conn, export.id, 1))
-            for export in found
+        documents = [
+            _document(export, owners[export.agency_id]) | _last(list_runs(conn, export.id, 1)) for export in found
         ]
+    rows = documents if as_json else [_spoken(*pair) for pair in zip(documents, found, strict=True)]
     columns = (
         "agency",
         "name",
@@ -196,7 +206,7 @@ def show(
     if as_json:
         print_json({**document, "runs": [as_dict(one) for one in runs]})
         return
-    print_one({key: value for key, value in document.items() if value is not None}, False)
+    print_one({key: value for key, value in _spoken(document, export).items() if value is not None}, False)
     say("")
     rows = [_told(one, export) for one in runs]
     print_list(rows, False, ("run", "rows", "file", "state", "put_back", "note"), "It has not run yet.")
@@ -213,17 +223,24 @@ def _document(export: Export, owner: Agency) -> dict[str, object]:
         "format": export.form,
         "directory": export.directory,
         "state": export.state,
-        "next": following and _local(following.at, export),
-        "overdue": late and f"since {_local(late.at, export)}: is the server running?",
+        "next": following and following.at,
+        "overdue": late and late.at,
         "error": export.error and f"{export.error} {export.error_hint or ''}".strip(),
-        "error_at": export.error_at and _local(export.error_at, export),
-        "watermark": export.watermark,
+        "error_at": export.error_at,
+        "upto": export.watermark,
         "id": export.id,
     }
 
 
-def _last(export: Export, runs: list[Run]) -> dict[str, object]:
-    return {"last": _local(runs[0].started_at, export) if runs else None}
+def _spoken(document: Mapping[str, object], export: Export) -> dict[str, object]:
+    """A document for people: instants in the export's zone."""
+    shown = {key: _local(value, export) if isinstance(value, datetime) else value for key, value in document.items()}
+    late = shown["overdue"]
+    return {**shown, "overdue": late and f"since {late}: is the server running?"}
+
+
+def _last(runs: list[Run]) -> dict[str, object]:
+    return {"last": runs[0].started_at if runs else None}
 
 
 def _told(run: Run, export: Export) -> dict[str, object]:
@@ -233,7 +250,7 @@ def _told(run: Run, export: Export) -> dict[str, object]:
         "rows": run.rows,
         "file": f"{run.directory}/{run.file}",
         "state": state,
-        "put_back": f"{run.copies} times" if run.copies else None,
+        "put_back": {0: None, 1: "once", 2: "twice"}.get(run.copies, f"{run.copies} times"),
         "note": run.note,
     }
 
@@ -245,7 +262,7 @@ def _local(at: datetime, export: Export) -> str:
 
 def _tell(export: Export, owner: Agency, as_json: bool, sentence: str) -> None:
     document = _document(export, owner)
-    following = document["next"]
+    following = _spoken(document, export)["next"]
     when = f"{export.schedule} (next: {following})" if following else f"{export.schedule} (it is {export.state})"
     said = sentence.replace("{when}", when).replace("{place}", f"into {export.directory} as {export.form}")
     print_one(document, as_json, said)

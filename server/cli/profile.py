@@ -15,8 +15,10 @@ from server.agencies import Agency, find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_json, print_list, print_one, printable, say
 from server.clock import now
 from server.errors import AppError, Code
+from server.remotes.server import MANAGED_ID
 from server.state import open_state
 from server.sync.overdue import find_overdue
+from server.sync.overlap import tell_overlaps
 from server.sync.places import Standing, standing_of
 from server.sync.plan import list_places, next_run
 from server.sync.profiles import create_profile, edit_profile, server_of
@@ -64,18 +66,35 @@ SameName = Annotated[
 ]
 AutoSync = Annotated[
     bool | None,
-    typer.Option("--auto-sync/--no-auto-sync", help="Take files at all.", show_default="on; on another server off"),
+    typer.Option(
+        "--auto-sync/--no-auto-sync",
+        help="The master switch: off, the profile takes no file, and keeps those that fit it from less specific ones.",
+        show_default="on; on another server off",
+    ),
 ]
 DeleteAfter = Annotated[
     bool | None,
     typer.Option("--delete-after/--no-delete-after", help="Delete a file there once it was processed with success."),
 ]
-Every = Annotated[int | None, typer.Option(help="Look there every so many minutes.", min=1, show_default="60")]
+Every = Annotated[int | None, typer.Option(help="Look there every so many minutes, from 1 on.", show_default="60")]
 At = Annotated[
-    str | None, typer.Option(help='Look there "daily at 06:00", "weekly mon,thu at 06:00", "monthly 1 at 06:00".')
+    str | None,
+    typer.Option(
+        help='Look there at a time in the agency\'s zone: "daily at 06:00", "weekly mon,thu at 06:00", "monthly 1 at '
+        '06:00" (31: the last day of each month). On our own endpoint: when a report is delivered.'
+    ),
 ]
-OrderOption = Annotated[Order | None, typer.Option(help="Which of several files comes first.", show_default="oldest")]
-Expect = Annotated[str | None, typer.Option(help='A file must have come "daily at 06:00" (forms of --at).')]
+OrderOption = Annotated[
+    Order | None,
+    typer.Option(
+        help="Which of several new files on another server is taken first: by modification time, or by name.",
+        show_default="oldest",
+    ),
+]
+Expect = Annotated[
+    str | None,
+    typer.Option(help='By when a file must have come, such as "daily at 06:00" (forms of --at); else doctor tells.'),
+]
 Report = Annotated[str | None, typer.Option(help="Report to deliver on each cycle.")]
 ReportDirectory = Annotated[str | None, typer.Option(help="Directory for it on the same server; it must exist.")]
 ReportFormat = Annotated[Format | None, typer.Option(help="How it is written.", show_default="csv")]
@@ -114,12 +133,12 @@ def add(
     terms = _terms(context.params)
     with open_state(context.obj) as state, state.database.writing() as conn:
         profile = create_profile(conn, agency, name, **terms)
-        document = _document(conn, profile)
+        document, overlaps = _document(conn, profile), tell_overlaps(conn, profile)
     place = profile.directory if profile.server_id is None else f"{profile.directory} on {document['server']}"
     sentence = f"Profile {name}: files in {place} go through {template}."
     if not profile.auto_sync:
         sentence += f" Its Auto-Sync is off; switch it on with: dropslot profile edit {agency} {name} --auto-sync"
-    print_one(document, as_json, sentence)
+    print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps]))
 
 
 @app.command()
@@ -150,15 +169,19 @@ def edit(
     if not terms:
         raise AppError(Code.INVALID, "Nothing to change.", "Name what is to be otherwise, such as --auto-sync.")
     with open_state(context.obj) as state, state.database.writing() as conn:
+        before = inbox.find_profile(conn, find_agency(conn, agency).id, name)
         profile = edit_profile(conn, agency, name, terms)
-        document = _document(conn, profile)
-    print_one(document, as_json, f"Profile {name} of {agency} is changed.")
+        document, overlaps = _document(conn, profile), tell_overlaps(conn, profile, before)
+    sentence = f"Profile {name} of {agency} is changed."
+    print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps]))
 
 
 def _terms(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of a profile that were named on the command line."""
     if given["every"] is not None and given["at"] is not None:
         raise AppError(Code.INVALID, "Either --every or --at says when to look.", "Give one of them.")
+    for key in (*CLEARABLE, "directory"):
+        _refuse_odd(key, given[key], given["server"])
     renamed = {"expect": "expected", "at": "cycle"}
     other = ("agency", "name", "every", "as_json")
     named = {key: value for key, value in given.items() if key not in other and value is not None}
@@ -166,6 +189,24 @@ def _terms(given: dict[str, Any]) -> dict[str, Any]:
     if given["every"] is not None:
         terms["cycle"] = f"every {given['every']} minutes"
     return terms
+
+
+def _refuse_odd(key: str, value: str | None, server: str | None) -> None:
+    """Raise `AppError` for what is empty, and for directories that cannot be."""
+    option = f"--{key.replace('_', '-')}"
+    if value is not None and not value.strip():
+        away = f"; {option} {NONE} takes away what there is" if key in CLEARABLE else ""
+        raise AppError(Code.INVALID, f"The value of {option} is empty.", f"Give one, or leave the option out{away}.")
+    if value is None or "directory" not in key or value == NONE:
+        return
+    remote = bool(server) and server != MANAGED_ID
+    own = "/download/reports" if key == "report_directory" else "/upload/civil"
+    example = "/outgoing" if remote else own if server else f"{own} (on another server: /outgoing)"
+    if ".." in value.split("/"):
+        hint = f"Write it from / down, for example: {example}"
+        raise AppError(Code.INVALID, "A directory cannot have '..' in it.", hint)
+    if not value.startswith("/"):
+        raise AppError(Code.INVALID, f"The directory '{value}' does not begin with '/'.", f"For example: {example}")
 
 
 def _plain(key: str, value: object) -> object:
@@ -208,7 +249,7 @@ def show(context: typer.Context, agency: Slug, name: str, as_json: Json = False)
         print_json(document)
         return
     zone = ZoneInfo(owner.timezone)
-    for line in _lines(document, zone):
+    for line in _lines(_concerning(document), zone):
         say(printable(line))
 
 
@@ -238,6 +279,16 @@ def _condition(conn: Connection, profile: Profile, agency: Agency) -> dict[str, 
 def _told(run: Run) -> dict[str, object]:
     hidden = ("agency_id", "profile_id", "place_id", "files", "arrivals")
     return {key: value for key, value in as_dict(run).items() if key not in hidden}
+
+
+def _concerning(document: dict[str, object]) -> dict[str, object]:
+    """What concerns the profile: our own endpoint has no cycle for files, and no report needs no format."""
+    hidden: tuple[str, ...] = ()
+    if not document["report"]:
+        hidden += ("report_directory", "report_format", "skip_past_reports")
+        if document["server_id"] is None:
+            hidden += ("cycle", "order")
+    return {key: value for key, value in document.items() if key not in hidden}
 
 
 def _lines(document: dict[str, object], zone: ZoneInfo) -> Iterator[str]:

@@ -88,7 +88,10 @@ def main() -> NoReturn:
     except (AppError, IngestError, KeysError) as error:
         _fail(str(error))
     except ValidationError as error:
-        _fail("; ".join(f"setting {_name(fault)}: {fault['msg']}" for fault in error.errors()), status=2)
+        _fail(
+            "; ".join(f"setting {_name(fault)}: {_said(fault['msg'])}" for fault in error.errors()),
+            status=2,
+        )
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone, as `head` does
         sys.exit(1)
@@ -106,6 +109,11 @@ def _data_directory() -> Path:
 def _name(fault: object) -> str:
     location = fault["loc"] if isinstance(fault, dict) else ()
     return "DROPSLOT_" + "_".join(map(str, location)).upper()
+
+
+def _said(message: str) -> str:
+    """What pydantic says of a setting, without its own words."""
+    return message.removeprefix("Value error, ").replace("Input should be", "it must be")
 
 
 def _fail(sentence: str, status: int = 1) -> NoReturn:

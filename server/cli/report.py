@@ -79,7 +79,10 @@ def run(
     context: typer.Context,
     agency: Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")],
     name: Name,
-    form: Annotated[Form, typer.Option("--format", help="Comma, pipe, or a workbook.")] = Form.CSV,
+    wished: Annotated[
+        Form | None,
+        typer.Option("--format", help="Comma, pipe, or a workbook.", show_default="the ending of --output, or csv"),
+    ] = None,
     days: Annotated[
         int | None, typer.Option(help="How many days it is about.", show_default="the report's own", min=1)
     ] = None,
@@ -92,6 +95,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Write a report of an agency, as of now; see what it knows with: dropslot report columns NAME."""
+    form = wished or _form_of(output)
     wanted = want(name, days, filters or [], sort)
     if output == STANDARD_OUTPUT and form == Form.XLSX and sys.stdout.isatty():
         raise AppError(Code.INVALID, "A workbook is not for a terminal.", "Name a file: --output report.xlsx")
@@ -110,6 +114,12 @@ def run(
         print_json({"report": name, "file": output, "rows": ran.rows, "size": ran.size})
     elif output != STANDARD_OUTPUT:
         say(f"{ran.rows:,} row{'' if ran.rows == 1 else 's'} of {name} are in {output} ({say_size(ran.size)}).")
+
+
+def _form_of(output: str) -> Form:
+    """The format that a file's name asks for; CSV if it asks for none."""
+    ending = Path(output).suffix.lower().removeprefix(".")
+    return Form(ending) if ending in list(Form) else Form.CSV
 
 
 def _hand_over(staged: Path, output: str) -> None:

@@ -8,7 +8,7 @@ import typer
 from server.agencies import find_agency
 from server.cli.output import Json, print_one
 from server.cli.server_secrets import ask_secrets, read_secrets
-from server.cli.server_words import document
+from server.cli.server_words import document, hint_of_tls
 from server.errors import AppError, Code
 from server.remotes import store
 from server.remotes.server import MANAGED_ID, Kind, SecretField, Server
@@ -123,7 +123,7 @@ def add(
             server = store.add_server(conn, make_server(name, kind, owner, wish, state.cipher()))
             told = document(conn, server)
     sentence = f"Server {name} is there. Next: dropslot server test {name}"
-    print_one(told, as_json, sentence)
+    print_one(told, as_json, "\n".join(filter(None, (sentence, hint_of_tls(server)))))
 
 
 def edit(

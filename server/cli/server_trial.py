@@ -1,6 +1,7 @@
 """`dropslot server test` and `trust`: who answers there, and is it the one we mean."""
 
 import asyncio
+import re
 import sys
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
@@ -8,9 +9,9 @@ from typing import Annotated
 import typer
 
 from server.agencies import agency_by_id, find_agency
-from server.cli.output import Json, print_json, print_one, printable, say
+from server.cli.output import Json, counted, print_json, print_one, printable, say
 from server.cli.server_edit import Name
-from server.cli.server_words import document, where
+from server.cli.server_words import document, hint_of_tls, where
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import open_log
@@ -21,6 +22,9 @@ from server.remotes.server import HostKeyState, Kind, Server
 from server.remotes.trial import Trial, try_server
 from server.sizes import say_size
 from server.state import State, open_state
+from server.sync.places import note_tried
+
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 def try_out(
@@ -52,7 +56,15 @@ def try_out(
         def reach() -> AbstractAsyncContextManager[Remote]:
             return open_remote(state.database, state.cipher, log, server.id, home)
 
-        trial = asyncio.run(try_server(reach, directory, write))
+        try:
+            trial = asyncio.run(try_server(reach, directory, write))
+        except AppError as error:
+            if error.code is not Code.UNAVAILABLE or not hint_of_tls(server):
+                raise
+            raise AppError(error.code, error.message, f"{error.hint or ''} {hint_of_tls(server)}".strip()) from error
+    if trial.good and server.kind is not Kind.MANAGED:
+        with state.database.writing() as conn:
+            note_tried(conn, server.id)
     _tell(server, trial, as_json)
     sys.exit(0 if trial.good else 1)
 
@@ -72,6 +84,12 @@ def trust(
         if server.kind is not Kind.SFTP:
             raise AppError(Code.INVALID, f"A server of type {server.kind} has no host key.", "There is nothing to do.")
         wanted = f"SHA256:{fingerprint_.strip().removeprefix('SHA256:').rstrip('=')}"
+        if not FINGERPRINT.fullmatch(wanted):
+            raise AppError(
+                Code.INVALID,
+                f"'{fingerprint_}' is no fingerprint.",
+                "It is SHA256: and 43 letters, digits, + or /, as ssh-keygen -lf shows it.",
+            )
         if wanted == fingerprint(server.host_key) and server.shown_key is None:
             since = "already"
         else:
@@ -110,15 +128,15 @@ def _introduce(state: State, server: Server, as_json: bool) -> Server:
     server = _learn(state, server)
     if server.host_key_state is HostKeyState.CHANGED:
         refuse_untrusted(server)
-    shown = fingerprint(server.shown_key)
+    shown, kind = fingerprint(server.shown_key), (server.shown_key or "").partition(" ")[0]
     confirm = f"dropslot server trust {server.name} {shown}"
     if as_json or not sys.stdin.isatty():
         raise AppError(
             Code.DENIED,
-            f"{where(server)} shows the host key {shown}, which nobody has confirmed yet.",
+            f"{where(server)} shows the host key {shown} ({kind}), which nobody has confirmed yet.",
             f"Compare it with what its administrator says; if it is the same: {confirm}",
         )
-    say(f"{where(server)} shows this host key ({(server.shown_key or '').partition(' ')[0]}):\n\n  {shown}\n")
+    say(f"{where(server)} shows this host key ({kind}):\n\n  {shown}\n")
     say("Compare it with what its administrator says. Somebody between could show another one.")
     if not typer.confirm("Is it the same?", err=True):
         raise AppError(Code.DENIED, "The host key is not trusted, and nothing is exchanged.", f"Later: {confirm}")
@@ -145,7 +163,8 @@ def _tell(server: Server, trial: Trial, as_json: bool) -> None:
     say(f"Connected to {where(server)}.")
     if server.kind is Kind.SFTP:
         say(f"Its host key is the trusted one ({fingerprint(server.host_key)}).")
-    say(f"{trial.directory} has {trial.files} file(s), {say_size(trial.size)}; folders and links are not counted.")
+    held = f"{counted(trial.files, 'file')}, {say_size(trial.size)}"
+    say(f"{trial.directory} has {held}; folders and links are not counted.")
     for file in trial.newest:
         say(f"  {file.modified:%Y-%m-%d %H:%M:%SZ}  {say_size(file.size):>10}  {printable(file.name)}")
     for right in trial.rights:

@@ -6,9 +6,9 @@ import typer
 
 from server.agencies import find_agency
 from server.cli import server_edit, server_trial
-from server.cli.output import Json, print_list, print_one
+from server.cli.output import Json, counted, print_list, print_one
 from server.cli.server_edit import Name, refuse_default
-from server.cli.server_words import document
+from server.cli.server_words import document, for_people
 from server.errors import AppError, Code
 from server.remotes import store
 from server.remotes.users import users_of
@@ -41,7 +41,7 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     with open_state(context.obj) as state, state.database.reading() as conn:
         told = document(conn, store.find_server(conn, name))
     if not as_json:
-        told = {**told, "profiles": ", ".join(told["profiles"]) or "none"}  # type: ignore[arg-type]
+        told = for_people(told)
     print_one(told, as_json)
 
 
@@ -59,7 +59,7 @@ def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
         if used := users_of(conn, server.id):
             raise AppError(
                 Code.CONFLICT,
-                f"The server {name} is used by {len(used)} profile(s): {', '.join(used)}.",
+                f"The server {name} is used by {counted(len(used), 'profile')}: {', '.join(used)}.",
                 "Give them another server or remove them first.",
             )
         told = document(conn, server)

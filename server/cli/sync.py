@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from ingest import inbox
 from ingest.arrival import Profile
 from server.agencies import Agency, find_agency, list_agencies
-from server.cli.output import Json, as_dict, print_json, print_list, print_one, printable, say
+from server.cli.output import Json, as_dict, counted, print_json, print_list, print_one, printable, say, state_word
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import open_log
@@ -26,7 +26,7 @@ from server.remotes.store import find_server, list_servers
 from server.state import State, open_state
 from server.sync.cycle import Viewer
 from server.sync.delivery import deliver_from
-from server.sync.files import to_remove
+from server.sync.files import known_files, to_remove
 from server.sync.overdue import overdue_profiles
 from server.sync.places import Standing, standing_of, standings
 from server.sync.places import resume as resume_place
@@ -48,7 +48,10 @@ BY = "person"
 def now_(
     context: typer.Context, agency: OptionalSlug = None, profile: OptionalProfile = None, as_json: Json = False
 ) -> None:
-    """Look now: bring what is new, process it, and say what came of it. A running server need not be stopped."""
+    """Look now: bring what is new, process it, delete there what a profile wants deleted, deliver reports, and say
+    what came of it. Only profiles whose Auto-Sync is on are looked at; a parked server is tried again. A running server
+    need not be stopped. Exit status 1 if a profile ended with an error.
+    """
     with open_state(context.obj) as state:
         tasks = _wanted(state, agency, profile)
         _unpark(state, tasks)
@@ -81,6 +84,7 @@ def log(
         names = Names.read(conn)
         runs = list_runs(conn, _chosen(conn, agency, profile), limit, eventful=not all_)
         documents = [_document(run, names) for run in runs]
+        elsewhere = list(_elsewhere(conn, agency, profile, names)) if agency else []
     if as_json:
         print_json(documents)
     elif not documents:
@@ -89,6 +93,9 @@ def log(
         for document in documents:
             for line in _told(document):
                 say(printable(line))
+    if not as_json and agency:
+        for line in elsewhere:
+            say(printable(line))
 
 
 @app.command("list")
@@ -104,6 +111,8 @@ def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = F
             for profile in place.profiles
             if owner in (None, profile.agency_id)
         ]
+    if not as_json:
+        rows = [{key: _local(value, str(row["timezone"])) or value for key, value in row.items()} for row in rows]
     columns = ("agency", "profile", "server", "state", "auto_sync", "cycle", "last_run", "next_run", "error")
     empty = "No profile is on another server yet. Add a server (dropslot server add), then a profile (profile add)."
     print_list(rows, as_json, columns, empty)
@@ -143,8 +152,24 @@ def _wanted(state: State, slug: str | None, name: str | None) -> list[Task]:
     if profile:
         hint = f"Switch it on with: dropslot profile edit {slug} {name} --auto-sync"
         raise AppError(Code.INVALID, f"The Auto-Sync of the profile {name} is off.", hint)
-    hint = "Add one with: dropslot profile add AGENCY NAME --template T --server S --auto-sync"
-    raise AppError(Code.NOT_FOUND, "No profile is on another server with its Auto-Sync on.", hint)
+    raise _nothing_on(state, slug)
+
+
+def _nothing_on(state: State, slug: str | None) -> AppError:
+    """No profile is looked at: none is there, or the Auto-Sync of all is off."""
+    with state.database.reading() as conn:
+        names = Names.read(conn)
+    off = [
+        f"{names.agencies[one.agency_id].slug} {one.name}"
+        for one in names.profiles.values()
+        if one.server_id and not one.auto_sync and slug in (None, names.agencies[one.agency_id].slug)
+    ]
+    sentence = "No profile is on another server with its Auto-Sync on."
+    if off:
+        hint = "\n".join(f"Switch it on with: dropslot profile edit {one} --auto-sync" for one in off[:3])
+        return AppError(Code.INVALID, sentence, hint)
+    hint = f"Add one with: dropslot profile add {slug or 'AGENCY'} NAME --template T --server S --auto-sync"
+    return AppError(Code.NOT_FOUND, sentence, hint)
 
 
 def _unpark(state: State, tasks: Sequence[Task]) -> None:
@@ -226,14 +251,19 @@ def _summary(runs: Sequence[dict[str, object]], files: Sequence[dict[str, object
         yield from _told(run)
     for file in files:
         problem = f": {file['error']}" if file["error"] else ""
-        yield f"{file['file']}: {file['status']}, {file['rows']} rows, {file['error_rows']} with errors{problem}"
+        rows = counted(int(str(file["rows"] or 0)), "row")
+        status = state_word(str(file["status"]))
+        yield f"{file['file']}: {status}, {rows}, {file['error_rows'] or 0} with errors{problem}"
     names = ("took", "waiting", "failed", "removed")
     totals = {name: sum(int(str(run[name])) for run in runs) for name in names}
     profiles = len({(run["agency"], run["profile"]) for run in runs})
-    yield (
-        f"{profiles} profile(s): {totals['took']} file(s) taken, {totals['waiting']} waiting, "
-        f"{totals['failed']} failed, {totals['removed']} deleted there."
-    )
+    errors = sum(bool(run["error"]) for run in runs)
+    told = [f"{counted(totals['took'], 'file')} taken", f"{totals['waiting']} waiting"]
+    if totals["failed"] or not errors:  # what ended with an error did not count its files
+        told.append(f"{totals['failed']} failed")
+    told.append(f"{totals['removed']} deleted there")
+    failed = f" {counted(errors, 'profile')} ended with an error, see above." if errors else ""
+    yield f"{counted(profiles, 'profile')}: {', '.join(told)}.{failed}"
 
 
 # --- telling
@@ -263,6 +293,23 @@ def _chosen(conn: Connection, slug: str | None, name: str | None) -> list[str] |
     return [profile.id for profile in profiles]
 
 
+def _elsewhere(conn: Connection, slug: str, name: str | None, names: Names) -> Iterator[str]:
+    """Files on another server that a profile would take, if another one did not take them."""
+    chosen = _chosen(conn, slug, name) or []
+    for profile in (names.profiles[one] for one in chosen):
+        if profile.server_id is None:
+            continue
+        alone = [replace(profile, auto_sync=True)]
+        for known in known_files(conn, profile.server_id).values():
+            taker = names.profiles.get(known.profile_id)
+            if taker is None or taker.id == profile.id or known.gone_at or known.removed_at:
+                continue
+            folder = known.path.rsplit("/", 1)[0] or "/"
+            if inbox.choose(known.file.name, folder, alone).profile:
+                whose = names.agencies[taker.agency_id].slug
+                yield f"{known.path}: goes to {whose}/{taker.name}, not to {slug}/{profile.name}"
+
+
 def _document(run: Run, names: Names) -> dict[str, object]:
     agency, profile = names.agencies.get(run.agency_id), names.profiles.get(run.profile_id)
     return {
@@ -284,6 +331,9 @@ def _told(document: dict[str, object]) -> Iterator[str]:
     files = document["files"]
     for note in files if isinstance(files, list) else []:
         yield f"  {note['what']:<8}  {note['path']}" + (f": {note['why']}" if note["why"] else "")
+    if document["waiting"] and document["again_at"]:
+        again = _local(document["again_at"], str(document["timezone"]), "%H:%M:%S")
+        yield f"  looked at again at {again}: a file must not have changed for DROPSLOT_QUIET_TIME"
     if document["error"]:
         yield f"  ERROR     {document['error']} {document['hint'] or ''}".rstrip()
 
@@ -300,12 +350,13 @@ def _listed(place: Place, profile: Profile, standing: Standing, last: Run | None
         "state": f"host key {place.server.host_key_state}" if not usable else "overdue" if late else standing.state,
         "auto_sync": profile.auto_sync,
         "cycle": profile.cycle,
-        "last_run": _local(last.started_at, agency.timezone) if last else None,
-        "next_run": _local(coming, agency.timezone) if coming else None,
+        "last_run": last.started_at if last else None,
+        "next_run": coming,
+        "timezone": agency.timezone,
         "error": standing.error or (last.error if last else None),
         "hint": standing.hint or (last.hint if last else None),
     }
 
 
-def _local(at: object, zone: str) -> str:
-    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}" if isinstance(at, datetime) else ""
+def _local(at: object, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
+    return at.astimezone(ZoneInfo(zone)).strftime(f"{form} %Z") if isinstance(at, datetime) else ""

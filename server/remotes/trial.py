@@ -9,7 +9,8 @@ from server.remotes.port import Reach, Remote, RemoteFile
 
 LARGEST_TRIAL = 1024 * 1024
 SHOWN = 5
-TRIAL_NAME = "dropslot-test.txt"
+TRIAL_NAME = ".dropslot-test.part"
+"""A name that says it is not whole (`server.intake.names`): no program at the other end takes the file for news."""
 TRIAL_TEXT = b"dropslot was here to see whether it may write. This file can be deleted.\n"
 
 

@@ -104,7 +104,7 @@ def _at(server: Server, wish: ServerWish) -> Server:
     """The server at the address wished for, which may be written as `https://host:port`."""
     if wish.host is None:
         plain = server.plain_http if wish.plain_http is None else wish.plain_http
-        return replace(server, port=wish.port or server.port, plain_http=plain)
+        return replace(server, port=server.port if wish.port is None else wish.port, plain_http=plain)
     scheme, _, rest = wish.host.strip().rpartition("://")
     try:
         parts = urlsplit(f"//{_bracketed(rest)}")
@@ -113,7 +113,7 @@ def _at(server: Server, wish: ServerWish) -> Server:
         raise _no_host(wish.host) from None
     if parts.path.strip("/") or parts.query or parts.username or (scheme and scheme not in ("https", "http", "sftp")):
         raise _no_host(wish.host)
-    plain = wish.plain_http if wish.plain_http is not None else scheme == "http" and _is_loopback(host)
+    plain = wish.plain_http if wish.plain_http is not None else scheme == "http" and is_loopback(host)
     if scheme == "http" and not plain:
         raise AppError(
             Code.INVALID,
@@ -121,7 +121,7 @@ def _at(server: Server, wish: ServerWish) -> Server:
             "Write https://, or say --plain-http if that network is safe.",
         )
     usual = SSH_PORT if server.kind is Kind.SFTP else None
-    return replace(server, host=host, port=wish.port or port or usual, plain_http=plain)
+    return replace(server, host=host, port=(port or usual) if wish.port is None else wish.port, plain_http=plain)
 
 
 def _bracketed(host: str) -> str:
@@ -132,7 +132,8 @@ def _bracketed(host: str) -> str:
         return host
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

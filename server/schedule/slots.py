@@ -182,8 +182,9 @@ def read_zone(text: str) -> str:
 def read_weekdays(text: str) -> tuple[int, ...]:
     """Days of the week as `mon,wed`, in any order; 0 is Monday. Raises `AppError` invalid."""
     names = [name.strip().lower() for name in text.split(",")]
-    if not all(len(name) >= 3 and any(_FULL[day].startswith(name) for day in DAYS) for name in names):
-        raise AppError(Code.INVALID, f"'{text}' are no days of the week.", f"Write them as {','.join(DAYS)}.")
+    odd = [name for name in names if len(name) < 3 or not any(_FULL[day].startswith(name) for day in DAYS)]
+    if odd:
+        raise AppError(Code.INVALID, f"'{odd[0]}' is no day of the week.", f"Write days as {','.join(DAYS)}.")
     return tuple(sorted({DAYS.index(name[:3]) for name in names}))
 
 

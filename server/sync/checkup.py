@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from server.checkup import Finding
+from server.checkup import Finding, counted
 from server.clock import now
 from server.state import State
 from server.sync.overdue import overdue_profiles
@@ -29,18 +29,27 @@ def _places(conn: Connection) -> Iterator[Finding]:
         faults = [(one, runs[one.id]) for one in place.active if one.id in runs and runs[one.id].error]
         for profile, run in faults:
             subject = f"sync {place.agencies[profile.agency_id].slug}/{profile.name}"
-            yield Finding(subject, False, f"its last cycle had an error: {run.error}", run.hint or "")
+            when = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
+            yield Finding(
+                subject,
+                False,
+                f"its last cycle ({when}) had an error: {run.error}",
+                run.hint or "",
+            )
         if not faults:
-            yield Finding(f"sync {place.name}", True, f"{len(place.active)} profile(s), well")
+            yield Finding(f"sync {place.name}", True, f"{counted(len(place.active), 'profile')}, well")
 
 
 def _trouble(place: Place, standing: Standing) -> Finding:
-    what = f"{standing.failures} cycle(s) in a row have failed: {standing.error or 'it is tried again'}"
+    what = f"{counted(standing.failures, 'cycle')} in a row failed: {standing.error or 'it is tried again'}"
+    if standing.failing_since:
+        what = f"failing since {standing.failing_since:%Y-%m-%d %H:%M} UTC, {what}"
     if standing.parked_at is None:
         when = f"It is tried again at {standing.retry_at:%H:%M} UTC. " if standing.retry_at else ""
         return Finding(f"sync {place.name}", False, what, f"{when}{standing.hint or ''}".strip())
     again = f"Mend it, then: dropslot sync resume {place.server.name}"
-    return Finding(f"sync {place.name}", False, f"parked, {what}", f"{standing.hint or ''} {again}".strip())
+    what = f"parked since {standing.parked_at:%Y-%m-%d %H:%M} UTC, {what}"
+    return Finding(f"sync {place.name}", False, what, f"{standing.hint or ''} {again}".strip())
 
 
 def _overdue(conn: Connection) -> Iterator[Finding]:

@@ -90,6 +90,11 @@ def note_success(conn: Connection, place_id: str) -> None:
         _keep(conn, place_id, {"failures": 0, **dict.fromkeys(_TROUBLE)})
 
 
+def note_tried(conn: Connection, place_id: str) -> None:
+    """Somebody has tried the place with success; what is held against it stays."""
+    insert_missing(conn, sync_places, [{"id": place_id, "failures": 0}])
+
+
 def resume(conn: Connection, place_id: str, at: datetime) -> Standing:
     """Somebody has mended it: it is tried again at once. Nothing happens to a place that is well."""
     before = standing_of(conn, place_id)

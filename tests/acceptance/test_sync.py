@@ -175,7 +175,7 @@ def test_files_come_from_a_bucket_and_are_deleted_there(dropslot: Dropslot, tmp_
         # An object is there whole or not at all: it need not have lain there for a while.
         said = dropslot.run("sync", "now").stdout
         assert "saw 1, took 1" in said
-        assert "1 profile(s): 1 file(s) taken, 0 waiting, 0 failed, 1 deleted there." in said
+        assert "1 profile: 1 file taken, 0 waiting, 0 failed, 1 deleted there." in said
         assert [one["path"] for page in obstore.list(store) for one in page] == ["court/out/older/ecr.txt"]
 
 
@@ -203,9 +203,11 @@ def test_files_come_from_another_dropslot(dropslot: Dropslot, tmp_path: Path) ->
         dropslot.run("server", "test", "far", check=False)
         shown = dropslot.json("server", "show", "far")
         dropslot.run("server", "trust", "far", shown["shown_fingerprint"])
+        dropslot.run("server", "test", "far", "--write", "--directory", "/upload")
+        assert {one["state"] for one in far.json("arrival", "list")} <= {"partial"}  # no profile takes it
         said = dropslot.run("sync", "now").stdout
         assert "saw 1, took 1" in said
-        assert "1 profile(s): 1 file(s) taken, 0 waiting, 0 failed, 1 deleted there." in said
+        assert "1 profile: 1 file taken, 0 waiting, 0 failed, 1 deleted there." in said
         assert not file.exists()
     finally:
         assert far.process is not None
