@@ -30,7 +30,7 @@ def test_templates_and_profiles_are_copied_after_a_yes(pair: Dropslot, tmp_path:
     said = pair.run("agency", "promote", "trial", "real", stdin=b"y\n").stdout
     for line in ("--- /dev/null", "+++ trial/idaho", '+case.number = "CaseNumber"', "Profile state: new"):
         assert line in said
-    assert "Copied to real: 1 template(s) and 2 profile(s)." in said
+    assert "Copied to real: 1 template and 2 profiles." in said
     after = dump(url_of(pair))
     assert {name for name in after if after[name] != before[name]} == {"templates", "profiles"}
     columns = ("name", "template", "directory", "keyword", "blockword", "skip_same_name")
