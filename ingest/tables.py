@@ -10,15 +10,12 @@ which skip index must go when the record changes (see `ingest.skip`). `withdrawn
 no longer held; it counts again as soon as a file names it (see `ingest.merge.withdrawal`).
 """
 
-import json
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -27,14 +24,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     text,
     true,
 )
 
-from ingest.record import read_instant, write_instant
+from ingest.column_types import CustomFields, Instant
 
 metadata = MetaData(
     naming_convention={
@@ -45,34 +41,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept as `2026-03-16T13:00:00.000000Z`."""
-
-    impl = String(27)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """To the column."""
-        return None if value is None else write_instant(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """From the column."""
-        return None if value is None else read_instant(value)
-
-
-class CustomFields(TypeDecorator[str]):
-    """Custom fields: a JSON object of texts. Databases write it in their own ways; it is read in one."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """From the column."""
-        if value is None:
-            return None
-        return json.dumps(json.loads(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 # SQLite numbers the rows of a column that is called INTEGER by itself, and any of its integers has 64 bits.
