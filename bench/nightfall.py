@@ -58,6 +58,7 @@ def prepare(folder: Path, data: Path, url: str, agencies: int) -> Run:
     from server.intake.register import Registrar
     from server.intake.spool import Manifest
     from server.logs import open_log
+    from server.services.provision import make_home
     from server.settings import Settings
     from server.state import open_state
 
@@ -69,6 +70,7 @@ def prepare(folder: Path, data: Path, url: str, agencies: int) -> Run:
                 agency = registry.Agency(new_id(at), slug, f"Agency {number}", ZONE, False, True, at)
                 registry.add_agency(conn, agency)
                 inbox.add_profile(conn, agency.id, "nightly", "odyssey-ecr", at=at)
+            make_home(state.settings.home(slug))  # that is where the receipts go
             source = folder / f"{slug}.txt"
             size = source.stat().st_size
             manifest = Manifest(new_id(at), slug, "/upload/ecr.txt", size, "cli", None, None, at, at, at)
