@@ -2,7 +2,8 @@
 
     supervisor   holds the data directory, the listening sockets and the other processes
     worker       arrivals through the engine into the database, answers back       (--workers of them)
-    scheduler    what nobody announced: reconciliation, sweeps, watching the homes; files from other servers (one)
+    scheduler    what nobody announced: reconciliation, sweeps, watching the homes;
+                 and what goes by the clock: files from other servers, reports, exports                       (one)
     sftp         the door: sessions of the agencies, files into the spool          (--sftp-processes of them)
 
 They start together, because each can wait for the others, and stop in the order in which a file travels: no new

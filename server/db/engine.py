@@ -26,7 +26,13 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A connection for queries; sees one moment of the database, locks nobody out."""
         with translated(), self.engine.connect() as conn:
-            yield conn.execution_options(**backend_of(conn).reading)
+            try:
+                yield conn.execution_options(**backend_of(conn).reading)
+            except BaseException:
+                # The error may hold rows that were being fetched, and these the moment that they are of, which SQLite
+                # does not let go of at a rollback: whoever got the connection next could not write with it.
+                conn.invalidate()
+                raise
 
     @contextmanager
     def streaming(self) -> Iterator[Connection]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from ingest.arrival import Profile
+from ingest.inbox import is_same_place
 from ingest.inbox.rules import measure_of, overlap
 from server.agencies import agency_by_id
 from server.sync.profiles import profiles_beside
@@ -20,7 +21,7 @@ def _overlaps(conn: Connection, profile: Profile) -> Iterator[str]:
     for other in profiles_beside(conn, profile):
         if (
             other.id == profile.id
-            or other.directory != profile.directory
+            or not is_same_place(profile, other.directory, profile.directory)
             or not overlap(profile.keyword, other.keyword)
         ):
             continue

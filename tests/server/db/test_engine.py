@@ -210,3 +210,30 @@ def test_the_doctor_tells_the_database(state: State) -> None:
     [finding] = [finding for finding in examine(state) if finding.subject == "database"]
     assert finding.good
     assert finding.sentence.startswith(("SQLite 3.", "PostgreSQL 1"))
+
+
+def test_who_fails_while_rows_are_fetched_can_write_afterwards(state: State, settings: Settings) -> None:
+    """The error holds the rows, the rows the moment they are of; and a moment that is past cannot be written to."""
+    with state.database.writing() as conn:
+        conn.execute(text("CREATE TABLE many (number INTEGER)"))
+        conn.execute(text("INSERT INTO many VALUES (:number)"), [{"number": number} for number in range(300)])
+    url = settings.database.get_secret_value() or f"sqlite:///{settings.data / 'dropslot.db'}"
+    other = open_database(url)
+
+    def fail() -> None:
+        with state.database.reading() as conn:
+            rows = iter(conn.execution_options(yield_per=10).execute(text("SELECT number FROM many")))
+            next(rows)
+            with other.writing() as another:
+                another.execute(text("INSERT INTO many VALUES (300)"))
+            raise ValueError(rows)
+
+    try:
+        fail()
+    except ValueError:
+        with state.database.writing() as conn:
+            conn.execute(text("INSERT INTO many VALUES (301)"))
+    finally:
+        other.close()
+    with state.database.reading() as conn:
+        assert conn.execute(text("SELECT count(*) FROM many")).scalar_one() == 302

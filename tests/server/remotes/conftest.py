@@ -106,3 +106,17 @@ def s3_server(peer: peers.Bucket, **values: Any) -> Server:
 
 
 __all__ = ["Harbour", "open_log", "s3_server", "sftp_server"]
+
+
+def fetching(path: str, target: Path, starts: list[int]) -> Callable[[Remote], Awaitable[None]]:
+    """Fetches a file, and notes with how many bytes of it that began."""
+
+    async def work(remote: Remote) -> None:
+        steps: list[int] = []
+        file = await remote.look(path)
+        try:
+            await remote.fetch(file, target, steps.append)
+        finally:
+            starts.append(steps[0])
+
+    return work

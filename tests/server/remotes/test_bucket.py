@@ -21,7 +21,7 @@ from server.remotes.reach import open_secrets
 from server.remotes.s3 import open_bucket
 from server.remotes.server import Server
 from tests import peers
-from tests.server.remotes.conftest import Harbour, s3_server
+from tests.server.remotes.conftest import Harbour, fetching, s3_server
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -100,15 +100,8 @@ def test_a_download_from_a_bucket_that_is_cut_goes_on_where_it_was(
     content, target = os.urandom(6_000_000), tmp_path / "target"
     operator = with_keys(harbour, s3_server(weed, directory="/cut"), weed.keys["operator"])
     obstore.put(raw_store(harbour, operator), "cut/large.csv", content)
-    starts = []
-
-    async def work(remote: Remote) -> None:
-        steps: list[int] = []
-        file = await remote.look("/large.csv")
-        try:
-            await remote.fetch(file, target, steps.append)
-        finally:
-            starts.append(steps[0])
+    starts: list[int] = []
+    work = fetching("/large.csv", target, starts)
 
     with peers.wire(weed.port) as wire:
         server = with_keys(harbour, s3_server(weed, port=wire.port, directory="/cut"), weed.keys["operator"])

@@ -20,7 +20,7 @@ from server.remotes.port import Remote
 from server.remotes.reach import open_remote
 from server.remotes.server import Kind, Server
 from tests import peers
-from tests.server.remotes.conftest import Harbour, sftp_server
+from tests.server.remotes.conftest import Harbour, fetching, sftp_server
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -356,14 +356,7 @@ def test_a_download_that_is_cut_goes_on_where_it_was(
     (sshd.root / "large.csv").write_bytes(large)
     target = tmp_path / "target"
     starts: list[int] = []
-
-    async def work(remote: Remote) -> None:
-        steps: list[int] = []
-        file = await remote.look("/large.csv")
-        try:
-            await remote.fetch(file, target, steps.append)
-        finally:
-            starts.append(steps[0])
+    work = fetching("/large.csv", target, starts)
 
     with peers.wire(sshd.port) as wire:
         server = harbour.add(sftp_server(sshd, port=wire.port, timeout=3.0), private_key=sshd.key.read_text())
