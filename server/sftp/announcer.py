@@ -2,7 +2,8 @@
 
 No session ever waits for a database: neither for the answer to what it did, nor for a thread that such an answer holds
 up. One thread is enough, and keeps what is told in order. The first thing is told at once; what comes in meanwhile, and
-for a moment after, is told together, since that costs little more than telling of one file.
+for a moment after, is told together, since that costs little more than telling of one file. The moment is longer when
+one file comes after the other: to tell of them, and what the workers then do with them, takes time from whoever sends.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from server.sftp.gate import Intake
 
 AT_ONCE = 256
 MOMENT = 0.1
+LULL = 0.5
+MANY = 16  # so many files that came within a lull, or settle, are not the last ones
 
 Notice = Manifest | Callable[[], None]
 
@@ -34,28 +37,25 @@ class Announcer:
         self._spool = spool
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="announcer")
-        self._settling: dict[tuple[str, str], tuple[Manifest, asyncio.TimerHandle]] = {}
+        self._settling: dict[tuple[str, str], Manifest] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._notices: deque[Notice] = deque()
         self._telling: asyncio.Task[None] | None = None
         self._finishing = asyncio.Event()
 
     def received(self, manifest: Manifest) -> None:
         """Tell of an accepted file once its settle time is over; until then it can be withdrawn."""
-        wait = (manifest.not_before - now()).total_seconds()
         key = manifest.agency, manifest.path
         self._release(key)
-        if wait <= 0:
+        if (wait := _wait(manifest)) <= 0:
             self._tell(manifest)
             return
-        timer = asyncio.get_running_loop().call_later(wait, self._release, key)
-        self._settling[key] = manifest, timer
+        self._settling[key] = manifest
+        self._wake_in(wait)
 
     def withdraw(self, agency: str, path: str) -> Manifest | None:
         """Not tell of the file at `path` after all; its manifest, or None if nothing is settling there."""
-        manifest, timer = self._settling.pop((agency, path), (None, None))
-        if timer:
-            timer.cancel()
-        return manifest
+        return self._settling.pop((agency, path), None)
 
     def torn(self, entry: Entry) -> None:
         """Tell of a torn or held upload."""
@@ -73,17 +73,33 @@ class Announcer:
         """Tell at once of all that is settling (nobody is left who could remove it), and wait until it is told."""
         for key in list(self._settling):
             self._release(key)
+        if self._timer:
+            self._timer.cancel()
         self._finishing.set()
         if self._telling:
             await self._telling
         self._thread.shutdown()
 
     def _release(self, key: tuple[str, str]) -> None:
-        manifest, timer = self._settling.pop(key, (None, None))
-        if timer:
-            timer.cancel()
-        if manifest:
+        if manifest := self._settling.pop(key, None):
             self._tell(manifest)
+
+    def _release_settled(self) -> None:
+        """One timer for all that settle: who sends a thousand files is not woken for each of them again."""
+        settled = [key for key, manifest in self._settling.items() if _wait(manifest) <= 0]
+        for key in settled:
+            self._release(key)
+        self._timer = None
+        if self._settling:
+            self._wake_in(max(min(map(_wait, self._settling.values())), MOMENT if settled else 0))
+
+    def _wake_in(self, wait: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer and self._timer.when() > loop.time() + wait:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = loop.call_later(wait, self._release_settled)
 
     def _tell(self, notice: Notice) -> None:
         self._notices.append(notice)
@@ -97,7 +113,8 @@ class Announcer:
             await loop.run_in_executor(self._thread, self._told, batch)
             if len(self._notices) < AT_ONCE:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._finishing.wait(), MOMENT)
+                    is_many = len(batch) + len(self._settling) >= MANY
+                    await asyncio.wait_for(self._finishing.wait(), LULL if is_many else MOMENT)
         self._telling = None
 
     def _told(self, batch: list[Notice]) -> None:
@@ -122,3 +139,8 @@ class Announcer:
                     continue
                 if (later := self._spool.find(told.id)) and later.path != told.path:
                     self._intake.renamed(later.agency, told.path, later.path)
+
+
+def _wait(manifest: Manifest) -> float:
+    """How many seconds it may still be taken back; 0 or less if it may not."""
+    return (manifest.not_before - now()).total_seconds()

@@ -21,8 +21,8 @@ from server.sftp.proxy import NotProxy, Peer, read_header
 # asyncssh cuts each packet off the front of what is left, so much at once takes it the square of that in time. A client
 # that has not even logged in could stop the server for minutes with a mebibyte of tiny packets.
 MOUTHFUL = 16 * 1024
-# libuv reads up to 32 times from one socket before it looks at the next, if there is always more. After so many seconds
-# with one client the others come first.
+# libuv reads up to 32 times from one socket before it looks at the next, as long as each read fills the buffer. After
+# so many seconds with one client the others come first.
 TURN = 0.003
 
 
@@ -88,6 +88,7 @@ class Entrance(asyncio.BufferedProtocol):
         self._is_full = False
         self._rests = False
         self._turn_began = 0.0
+        self._given = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected, or a load balancer for one."""
@@ -143,13 +144,14 @@ class Entrance(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport shall put what it reads next: as much as is dealt with before others get their turn."""
-        return self._buffer[: self._hot.appetite if self._hot else MOUTHFUL]
+        self._given = self._hot.appetite if self._hot else MOUTHFUL
+        return self._buffer[: self._given]
 
     def buffer_updated(self, nbytes: int) -> None:
         """It has put `nbytes` there."""
+        is_last = nbytes < self._given
         if not self._turn_began:
             self._turn_began = time.monotonic()
-            asyncio.get_running_loop().call_soon(self._end_turn)
         if self._hot:
             self._hot.buffer_received(nbytes)
         elif self._wire:
@@ -160,13 +162,11 @@ class Entrance(asyncio.BufferedProtocol):
             self._rests = True
             self._read_or_wait()
             asyncio.get_running_loop().call_soon(self._take_turn)
-
-    def _end_turn(self) -> None:
-        """Everybody whose socket was ready has been heard. (libuv reads up to 32 times before it looks at the next.)"""
-        self._turn_began = 0.0
+        if is_last:
+            self._turn_began = 0.0
 
     def _take_turn(self) -> None:
-        self._rests = False
+        self._rests, self._turn_began = False, 0.0
         self._read_or_wait()
 
     def _read_or_wait(self) -> None:

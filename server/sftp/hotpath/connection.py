@@ -74,11 +74,10 @@ class HotConnection(Line):
 
     def buffer_received(self, count: int) -> None:
         """`count` bytes were read into the shared buffer."""
-        view, tail = self.buffers.receive, self._tail
+        view, begin = self.buffers.receive, ROOM - len(self._tail)
         self._taken += count
-        begin = ROOM - len(tail)
-        view[begin:ROOM] = tail
-        self._tail = b""
+        if self._tail:
+            view[begin:ROOM], self._tail = self._tail, b""
         self._take(view, begin, ROOM + count)
 
     def data_received(self, data: bytes, datatype: Any = None) -> None:

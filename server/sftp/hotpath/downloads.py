@@ -64,6 +64,10 @@ class Downloads:
         self._stuck: Read | None = None
         self._goes_in_parts = False
 
+    def __bool__(self) -> bool:
+        """Whether some are not answered."""
+        return bool(self._queue) or self._slow is not None
+
     def __len__(self) -> int:
         """How many are not answered."""
         return len(self._queue) + (self._slow is not None)
@@ -163,5 +167,5 @@ class Downloads:
         self._answer(read.number, outcome or SFTPEOFError())
 
     def _note_idle(self) -> None:
-        if not len(self):
+        if not self:
             self._idle.set()

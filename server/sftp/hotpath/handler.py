@@ -13,25 +13,16 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
-from asyncssh.constants import (
-    FX_OK,
-    FXP_CLOSE,
-    FXP_DATA,
-    FXP_HANDLE,
-    FXP_OPEN,
-    FXP_READ,
-    FXP_STATUS,
-    FXP_WRITE,
-    MSG_CHANNEL_DATA,
-)
-from asyncssh.packet import SSHPacket, String, UInt32
+from asyncssh.constants import FXP_CLOSE, FXP_OPEN, FXP_READ, FXP_WRITE
+from asyncssh.packet import SSHPacket
 from asyncssh.sftp import SFTPBadMessage, SFTPError
 
 from server.sftp.files import Files
-from server.sftp.handler import MOST_PACKET, VERSION, Handler
+from server.sftp.handler import MOST_PACKET, Handler
 from server.sftp.hotpath.downloads import Downloads, Read
 from server.sftp.hotpath.eager import Begun, begin
 from server.sftp.hotpath.opening import Open, read_open
+from server.sftp.hotpath.replies import Replies
 from server.sftp.hotpath.uploads import Gathering
 from server.sftp.upload import Upload
 
@@ -46,9 +37,6 @@ if TYPE_CHECKING:
 _TRANSFER = struct.Struct(">IBII4sQI")
 _HEAD = struct.Struct(">IBI")
 _UINT32 = struct.Struct(">I")
-_OK = struct.Struct(">IBIIII")
-_DATA = struct.Struct(">IBII")
-_GIVEN = struct.Struct(">IBII4s")
 
 SHORTEST = 5  # type and id
 ONE_HANDLE = 8  # a handle of ours with its length
@@ -80,7 +68,7 @@ class HotHandler(Handler):
         self._arriving = bytearray()  # and what came last
         self._skip = 0  # bytes behind a WRITE's payload that mean nothing
         self._put_together = False  # whether the WRITE at hand is done as any other request
-        self._replies = bytearray()
+        self._replies = Replies(self._wire, self._channel)
         self._begun: Begun | None = None
         self._broken: Exception | None = None  # our input makes no sense, or we have a bug: nothing more is begun
         self._gone: Exception | None = None  # the client sends no more; what came is still done
@@ -312,7 +300,7 @@ class HotHandler(Handler):
 
     async def _process(self, kind: int, number: int, request: bytes) -> None:
         """Any request but a READ or WRITE in transit. READs before it are answered first: it may close their handle."""
-        if len(self._downloads):
+        if self._downloads:
             await self._downloads.wait()
         if kind == FXP_CLOSE and (file := self._file_handles.get(request[4:])) and len(request) == ONE_HANDLE:
             await self._close(number, request[4:], file)
@@ -330,7 +318,7 @@ class HotHandler(Handler):
             return
         handle = self._get_next_handle()
         self._file_handles[handle] = file
-        self._replies += _GIVEN.pack(13, FXP_HANDLE, number, 4, handle)
+        self._replies.give(number, handle)
 
     async def _close(self, number: int, handle: bytes, file: object) -> None:
         outcome = None
@@ -352,12 +340,15 @@ class HotHandler(Handler):
             self._break(error)
 
     def _finish_batch(self) -> None:
-        if self._begun or self._server.writes_at_once():
-            self._uploads.write()
-        elif self._uploads:
-            self._begin(self._uploads.write_in_thread())
-        self._downloads.go_on()
-        self._send_replies()
+        if self._uploads:
+            if self._begun or self._server.writes_at_once():
+                self._uploads.write()
+            else:
+                self._begin(self._uploads.write_in_thread())
+        if self._downloads:
+            self._downloads.go_on()
+        if self._replies:
+            self._replies.send()
         if self._gone and not self._downloads:
             self._wake.set()
         if self._wire.resting:
@@ -369,29 +360,18 @@ class HotHandler(Handler):
                 self._channel.open_window()
 
     def _answer(self, number: int, outcome: SFTPError | bytes | None) -> None:
-        """Answer a READ or WRITE: an error, data, or that it is done."""
+        """Answer a READ, WRITE or CLOSE: an error, data, or that it is done."""
         if outcome is None:
-            self._replies += _OK.pack(17, FXP_STATUS, number, FX_OK, 0, 0)
+            self._replies.succeed(number)
         elif isinstance(outcome, bytes):
-            self._replies += _DATA.pack(9 + len(outcome), FXP_DATA, number, len(outcome)) + outcome
-            self._send_replies()
+            self._replies.give_data(number, outcome)
+            self._replies.send()
         else:
-            status = outcome.encode(VERSION)
-            self._replies += _HEAD.pack(5 + len(status), FXP_STATUS, number) + status
+            self._replies.fail(number, outcome)
 
     def send_packet(self, pkttype: int, pktid: int | None, *args: bytes) -> None:
         """What `Handler` answers."""
         if self._batched:
-            payload = b"".join(args)
-            self._replies += _UINT32.pack(1 + len(payload)) + bytes((pkttype,)) + payload
+            self._replies.add(pkttype, b"".join(args))
         else:
             super().send_packet(pkttype, pktid, *args)
-
-    def _send_replies(self) -> None:
-        replies, self._replies = bytes(self._replies), bytearray()
-        channel = self._channel
-        if 0 < len(replies) <= min(channel.room, channel.packet_size):
-            channel.spend(len(replies))
-            self._wire.send_packet(MSG_CHANNEL_DATA, UInt32(channel.number), String(replies))
-        elif replies and not channel.is_closing():
-            channel.write(replies)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # SFTP: length, type, id, length of the data
 REPLY = struct.Struct(">IBII")
 # SSH: length, padding length, type, channel, length of the data
-_DATA = struct.Struct(">IBBII")
+CHANNEL_DATA = struct.Struct(">IBBII")
 MOST_LAYOUTS = 64
 MOST_PACKETS = 16  # of a layout that is kept
 LONGEST_PADDING = 32
@@ -38,7 +38,7 @@ class _Packet:
     @property
     def length(self) -> int:
         """What its length field says."""
-        return _DATA.size - LENGTH + self.size + self.padding
+        return CHANNEL_DATA.size - LENGTH + self.size + self.padding
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Layouts:
         at, left = self._end, REPLY.size + size
         while left:
             part = min(left, packet_size)
-            padding = self._wire.padding_of(_DATA.size - LENGTH - 1 + part)
-            data = at + _DATA.size
+            padding = self._wire.padding_of(CHANNEL_DATA.size - LENGTH - 1 + part)
+            data = at + CHANNEL_DATA.size
             gap = self._view[data + (0 if packets else REPLY.size) : data + part]
             packets.append(_Packet(at, part, padding))
             gaps.append(gap)
@@ -91,13 +91,13 @@ class Layouts:
     def seal(self, layout: Layout, number: int, size: int) -> None:
         """The gaps are filled: make it the answer to the request of that id."""
         view, channel = self._view, self._channel
-        REPLY.pack_into(view, layout.packets[0].at + _DATA.size, REPLY.size - 4 + size, FXP_DATA, number, size)
+        REPLY.pack_into(view, layout.packets[0].at + CHANNEL_DATA.size, REPLY.size - 4 + size, FXP_DATA, number, size)
         noise = os.urandom(LONGEST_PADDING * len(layout.packets))
         for index, packet in enumerate(layout.packets):
-            _DATA.pack_into(
+            CHANNEL_DATA.pack_into(
                 view, packet.at, packet.length, packet.padding, MSG_CHANNEL_DATA, channel.number, packet.size
             )
-            padded = packet.at + _DATA.size + packet.size
+            padded = packet.at + CHANNEL_DATA.size + packet.size
             begin = index * LONGEST_PADDING
             view[padded : padded + packet.padding] = noise[begin : begin + packet.padding]
             self._wire.seal(view, packet.at, packet.length)
