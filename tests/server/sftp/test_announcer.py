@@ -1,6 +1,7 @@
 """What came in is told in order, once, and what comes close together is told together."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ import structlog
 from server.clock import new_id, now
 from server.intake.entry import Entry
 from server.intake.spool import Manifest, Spool
-from server.sftp.announcer import AT_ONCE, Announcer
+from server.sftp.announcer import AT_ONCE, LULL, MANY, Announcer
 
 
 class Told:
@@ -20,6 +21,7 @@ class Told:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
+        self.times: list[float] = []
         self.fail_on = ""
 
     def received(self, manifests: Sequence[Manifest]) -> None:
@@ -36,6 +38,7 @@ class Told:
 
     def _note(self, what: list[str]) -> None:
         self.calls.append(what)
+        self.times.append(time.monotonic())
         if self.fail_on in what:
             raise ZeroDivisionError
 
@@ -104,6 +107,32 @@ def test_a_single_one_is_told_without_waiting_for_others(spool: Spool, told: Tol
 
     run(spool, told, one)
     assert told.calls == [["/upload/a"]]
+
+
+def test_while_many_settle_they_are_told_together_a_lull_later(spool: Spool, told: Told) -> None:
+    first = accept(spool, "/upload/first", settle=0.05)
+    others = [accept(spool, f"/upload/{number}", settle=0.2) for number in range(MANY)]
+
+    async def one_after_the_other(announcer: Announcer) -> None:
+        for manifest in (first, *others):
+            announcer.received(manifest)
+        while len(told.calls) < 2:
+            await asyncio.sleep(0.005)
+
+    run(spool, told, one_after_the_other)
+    assert told.calls == [["/upload/first"], [manifest.path for manifest in others]]
+    assert told.times[1] - told.times[0] > LULL * 0.9
+
+
+def test_what_settles_sooner_than_what_came_before_it_is_told_sooner(spool: Spool, told: Told) -> None:
+    async def two(announcer: Announcer) -> None:
+        announcer.received(accept(spool, "/upload/slow", settle=30))
+        announcer.received(accept(spool, "/upload/quick", settle=0.05))
+        while not told.calls:
+            await asyncio.sleep(0.005)
+
+    run(spool, told, two)
+    assert told.calls == [["/upload/quick"], ["/upload/slow"]]
 
 
 def test_one_that_fails_does_not_keep_the_others_from_being_told(spool: Spool, told: Told) -> None:
