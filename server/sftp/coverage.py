@@ -20,8 +20,12 @@ class Coverage:
         if start >= end:
             return
         extents = self._extents
-        if extents and extents[-1][0] <= start <= extents[-1][1]:  # the common case: one after the other
-            extents[-1] = (extents[-1][0], max(end, extents[-1][1]))
+        if not extents:
+            extents.append((start, end))
+            return
+        first, last = extents[-1]
+        if first <= start <= last:  # the common case: one after the other
+            extents[-1] = (first, max(end, last))
             return
         self._insert(start, end)
         if len(extents) > MOST_EXTENTS:

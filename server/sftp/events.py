@@ -4,6 +4,7 @@ The vocabulary is that of AWS Transfer Family's structured logs (user guide, "Au
 theirs finds the same words here.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import asyncssh
@@ -19,6 +20,7 @@ _MODES = (
 )
 
 
+@lru_cache(64)
 def describe_mode(pflags: int) -> str:
     """How a file was opened, such as `CREATE|TRUNCATE|WRITE`."""
     return "|".join(word for flag, word in _MODES if pflags & flag)

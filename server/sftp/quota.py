@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from asyncssh import SFTPFailure
 
@@ -66,14 +66,9 @@ class Allowance:
             self._joined = -1
 
 
-@contextmanager
-def beginning(allowance: Allowance | None, replaced: os.stat_result | None, wait: bool) -> Iterator[None]:
+def beginning(allowance: Allowance | None, replaced: os.stat_result | None, wait: bool) -> AbstractContextManager[None]:
     """As `Allowance.begin`, for an agency that may have no quota."""
-    if allowance is None:
-        yield
-    else:
-        with allowance.begin(replaced, wait):
-            yield
+    return nullcontext() if allowance is None else allowance.begin(replaced, wait)
 
 
 @contextmanager

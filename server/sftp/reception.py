@@ -15,8 +15,8 @@ to wake. In a `hurry` they do that, or raise `BusyError` before they have change
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from errno import EEXIST, EISDIR
@@ -36,7 +36,7 @@ from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.quota import beginning, freeing
 from server.sftp.settling import follow, follow_known, follow_tree
-from server.sftp.staging import copy_content, is_locked, settle, staged, try_lock
+from server.sftp.staging import Staged, copy_content, is_locked, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
 
 FULL = "the disk did not take all of it"
@@ -104,8 +104,7 @@ class Reception:
             room = beginning(upload.allowance, present, wait=patient)
             with room, staged(self._journal.root, replacing=present is not None) as new:
                 self._announce(sender, upload, new.fd, before, present)
-                with self._undone(upload, before):
-                    settle(self._journal.root, new, directory, name, replacing)
+                self._settle(upload, before, new, directory, name, replacing)
             upload.fd = new.fd
         self._uploads[upload.token] = upload
 
@@ -132,8 +131,7 @@ class Reception:
         with staged(self._journal.root, replacing=True) as new:
             copy_content(upload.fd, new.fd)
             self._announce(sender, upload, new.fd, before, os.fstat(upload.fd))
-            with self._undone(upload, before):
-                settle(self._journal.root, new, directory, name, replace=True)
+            self._settle(upload, before, new, directory, name, replacing=True)
         os.close(upload.fd)
         upload.fd = new.fd
 
@@ -149,11 +147,12 @@ class Reception:
             entry = replace(entry, id=id_, declared_size=upload.declared, replaces=replaces)
         upload.entry = self._journal.begin(entry)
 
-    @contextmanager
-    def _undone(self, upload: Upload, before: Entry | None) -> Iterator[None]:
-        """If the file does not get its name after all, the journal says again what it said before."""
+    def _settle(
+        self, upload: Upload, before: Entry | None, new: Staged, directory: int, name: str, replacing: bool
+    ) -> None:
+        """Give the file its name. If it does not get it after all, the journal says again what it said before."""
         try:
-            yield
+            settle(self._journal.root, new, directory, name, replacing)
         except OSError:
             entry, upload.entry = upload.entry, None
             if before:
@@ -193,19 +192,13 @@ class Reception:
         """
         if not hurry:
             return self._closed(upload, lambda: self._conclude(jail, upload))
-        with self._unmoved(jail, upload) as entry:
-            return self._closed(upload, lambda: self._record(upload, entry))
-
-    @contextmanager
-    def _unmoved(self, jail: Jail, upload: Upload) -> Iterator[Entry]:
-        """Nothing was renamed since the upload began; its entry, locked. `BusyError` if something was, or may be."""
         entry = upload.entry
         if entry is None or upload.torn or self._spool.durable or os.fstat(upload.fd).st_nlink != 1:
             raise BusyError
         with self._journal.locked(entry.agency, entry.path, wait=False):
-            if not self._journal.says(entry) or not _is_at(jail, entry):
+            if not self._journal.says(entry) or not _is_at(jail, entry):  # something was renamed since it began
                 raise BusyError
-            yield entry
+            return self._closed(upload, lambda: self._record(upload, entry))
 
     def _closed(self, upload: Upload, conclude: Callable[[], Outcome]) -> Outcome:
         try:
