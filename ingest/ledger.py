@@ -4,7 +4,7 @@ A row of a standard report takes 56 bytes, which for a file of millions of rows 
 takes. They are written once, and read back a block or a column at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 
 import numpy as np
@@ -43,15 +43,20 @@ class Ledger:
         for column in (places, rows.row, *rows.keys):
             self._file.write(column.tobytes())
 
-    def of(self, name: str) -> list[Keys]:
-        """All keys of that name, column by column, as `Known.of` has them; `party` is not among them."""
-        columns = [place for place, own in enumerate(self._names) if own == name]
-        return [self._column(place + 2) for place in columns]
+    def together(self, name: str, others: Sequence[Keys]) -> Keys:
+        """All keys of that name in one new array, behind the `others`; `party` is not among them."""
+        columns = [place for place, own in enumerate(self._names, 2) if own == name]
+        keys = np.empty(sum(map(len, others)) + len(columns) * len(self), dtype=np.int64)
+        at = 0
+        for part in (*others, *(part for column in columns for part in self._parts(column))):
+            keys[at : at + len(part)] = part
+            at += len(part)
+        return keys
 
     @property
     def places(self) -> Ints:
         """Each row's place in the file."""
-        return self._column(0)
+        return np.concatenate([np.empty(0, dtype=np.int64), *self._parts(0)])
 
     def known(self) -> Known:
         """All of it at once."""
@@ -62,16 +67,11 @@ class Ledger:
         if not self._blocks:
             yield nothing(self._names)
         for start, rows in self._blocks:
-            own, *keys = (self._read(start, rows, column + 1) for column in range(1 + len(self._names)))
+            own, *keys = (self._read(start, rows, column) for column in range(1, 2 + len(self._names)))
             yield Known(self._names, own.view(np.uint64), tuple(keys))
 
-    def _column(self, column: int) -> Ints:
-        found = np.empty(len(self), dtype=np.int64)
-        begin = 0
-        for start, rows in self._blocks:
-            found[begin : begin + rows] = self._read(start, rows, column)
-            begin += rows
-        return found
+    def _parts(self, column: int) -> Iterator[Ints]:
+        return (self._read(start, rows, column) for start, rows in self._blocks)
 
     def _read(self, start: int, rows: int, column: int) -> Ints:
         self._file.seek(start + column * rows * _WIDTH)

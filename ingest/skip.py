@@ -185,11 +185,12 @@ def _distinct(keys: Keys) -> Keys:
     return np.asarray(keys[np.concatenate([np.ones(min(1, len(keys)), dtype=bool), keys[1:] != keys[:-1]])])
 
 
-def count_distinct(*parts: Keys) -> int:
-    """How many records these keys name."""
-    keys = np.concatenate([np.zeros(1, dtype=np.int64), *parts])
+def count_distinct(keys: Keys) -> int:
+    """How many records these keys name; they are sorted in place, since there may be millions."""
     keys.sort()
-    return int(np.count_nonzero(keys[1:] != keys[:-1]))
+    starts = np.count_nonzero(keys[1:] != keys[:-1]) + min(1, len(keys))
+    none = np.searchsorted(keys, 0, side="right") > np.searchsorted(keys, 0)
+    return int(starts) - int(none)
 
 
 def concatenate(names: tuple[str, ...], parts: Iterable[Known]) -> Known:

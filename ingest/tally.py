@@ -7,7 +7,6 @@ import numpy as np
 
 from ingest.answer import Counts, RowError
 from ingest.check import Batch
-from ingest.keys import Keys
 from ingest.ledger import Ledger
 from ingest.parse import Records
 from ingest.parse.records import Ints
@@ -70,6 +69,6 @@ def count_records(
     counts = {}
     for kind in (kind for kind in KINDS if kind in kinds):
         created, updated = merged[kind]
-        named: list[Keys] = [*known.of(_KEYS[kind]), *fresh.of(_KEYS[kind])]
-        counts[kind] = Counts(created, updated, count_distinct(*named) - created - updated)
+        named = count_distinct(fresh.together(_KEYS[kind], known.of(_KEYS[kind])))
+        counts[kind] = Counts(created, updated, named - created - updated)
     return counts

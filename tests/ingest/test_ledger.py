@@ -7,7 +7,7 @@ import pytest
 
 from ingest import ledger
 from ingest.ledger import Ledger
-from ingest.skip import Known
+from ingest.skip import Known, count_distinct
 
 NAMES = ("client", "contact", "contact")
 
@@ -34,10 +34,18 @@ def test_blocks_and_columns_come_back(rows: Ledger) -> None:
     assert [len(part) for part in rows.blocks()] == [40, 1, 30]
     assert rows.known().row.tolist() == whole.row.tolist()
     assert [keys.tolist() for keys in rows.known().keys] == [keys.tolist() for keys in whole.keys]
-    assert [keys.tolist() for keys in rows.of("contact")] == [whole.keys[1].tolist(), whole.keys[2].tolist()]
-    assert rows.of("event") == []
+    others = [np.array([7, 8], dtype=np.int64)]
+    assert rows.together("contact", others).tolist() == [7, 8, *whole.keys[1].tolist(), *whole.keys[2].tolist()]
+    assert rows.together("event", others).tolist() == [7, 8]
 
 
 def test_nothing_is_one_empty_block(rows: Ledger) -> None:
     assert [len(part) for part in rows.blocks()] == [0]
     assert (len(rows), len(rows.known()), rows.places.tolist()) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("keys", "count"), [([], 0), ([0], 0), ([5], 1), ([0, 0, -3, 5, 5], 2), ([-3, -1], 2), ([9, 0], 1), ([0, -9], 1)]
+)
+def test_records_are_counted_once_and_none_is_none(keys: list[int], count: int) -> None:
+    assert count_distinct(np.array(keys, dtype=np.int64)) == count
