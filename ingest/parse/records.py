@@ -54,7 +54,7 @@ class Records:
 
     start: Ints
     end: Ints
-    line: Ints
+    line: NDArray[np.int32]
     hash: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     encoding: str
@@ -70,7 +70,7 @@ class _Block:
 
     start: Ints
     end: Ints
-    line: Ints
+    line: NDArray[np.int32]
     hash: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     readable: int
@@ -167,7 +167,9 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
         raise _too_long(line + lines, limits)
     readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind, dialect.newline)
     fingerprints = _fingerprints(text, starts, ends, stop, used, dialect.newline)
-    block = _Block(starts + base, ends + base, line + first, fingerprints, kind, readable, unreadable, blank)
+    block = _Block(
+        starts + base, ends + base, (line + first).astype(np.int32), fingerprints, kind, readable, unreadable, blank
+    )
     return block, min(used, len(text)), lines
 
 
