@@ -144,9 +144,12 @@ def run_worker(settings: Settings, child: Child) -> None:
 
 
 def _worker_name(child: Child) -> str:
-    """The supervisor's workers keep their name over restarts; one that was started by hand is somebody new."""
+    """The supervisor's workers keep their name over restarts; one that was started by hand is somebody new.
+
+    Of a long host name the end is taken, which tells machines apart: the queue keeps 64 characters.
+    """
     number = f"{child.number}" if child.lifeline_fd is not None else f"pid-{os.getpid()}"
-    return f"{socket.gethostname()}-worker-{number}"
+    return f"{socket.gethostname()[-40:]}-worker-{number}"
 
 
 def run_scheduler(settings: Settings, child: Child) -> None:

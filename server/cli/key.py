@@ -15,6 +15,7 @@ from server.agencies import find_agency, list_agencies
 from server.cli import authority, key_audit, key_master
 from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
+from server.cli.place import look
 from server.clock import now
 from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
@@ -156,7 +157,7 @@ def _read_passphrase() -> Secret:
 
 def _check_free(out: Path) -> None:
     for place in (out, Path(f"{out}.pub")):
-        if place.exists():
+        if look(place):
             raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another file with --out.")
 
 
