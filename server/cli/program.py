@@ -114,12 +114,13 @@ def _provide_streams() -> None:
     """Streams that whoever started us has closed lead nowhere. Else the next file that is opened would become one."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  as long as we live
 
 
 def _is_output_lost() -> bool:
-    """Whether standard output takes nothing, since its disk is full, say; then what waits there is thrown away."""
+    """Whether standard output takes nothing, not even a line end, since its disk is full, say."""
     try:
+        sys.stdout.write("\n")
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

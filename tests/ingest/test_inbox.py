@@ -158,5 +158,5 @@ def test_a_name_that_nobody_can_read_is_none(conn: Connection, name: str) -> Non
         inbox.add_profile(conn, "agency", name, "odyssey-ecr", at=BEGIN, directory="/upload/a")
     text = inbox.find_template(conn, "agency", "odyssey-ecr").text
     odd = text.replace('"odyssey-ecr"', f"{name!a}".replace("'", '"').replace("\\x1b", "\\u001b"), 1)
-    with pytest.raises(IngestError, match="name of a template cannot be used"):
+    with pytest.raises(IngestError, match=r"name of a template cannot be used|holds a control character"):
         inbox.add_template(conn, "agency", odd, BEGIN)
