@@ -11,6 +11,7 @@ sessions, running uploads end, the scheduler looks no more, the worker finishes 
 """
 
 import asyncio
+import errno
 import gc
 import json
 import logging
@@ -252,9 +253,17 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
         raise AppError(
             Code.UNAVAILABLE,
             f"The SFTP door cannot listen on {host} port {port} ({(error.strerror or str(error)).lower()}).",
-            "Stop what listens there (ss -ltnp shows it), or choose another port with --sftp-port.",
+            _cure(error),
         ) from error
     return sockets
+
+
+def _cure(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Name an address of this machine with --sftp-host (ip address shows them)."
+    if error.errno == errno.EACCES:
+        return "Ports below 1024 are root's; choose another one with --sftp-port."
+    return "Stop what listens there (ss -ltnp shows it), or choose another port with --sftp-port."
 
 
 def _bound(family: int, host: str, port: int, shared: bool) -> socket.socket:
