@@ -113,3 +113,10 @@ def test_streams_may_be_closed(data: Path) -> None:
     done = shell(f"--data {data} key add gwinnett - <&-")
     assert (done.returncode, "There is no agency" in done.stderr) == (1, True)
     assert shell(f"--data {data} agency show nobody 2>&-").returncode == 1
+
+
+def test_a_key_whose_private_half_was_lost_is_not_enrolled(data: Path) -> None:
+    shell(f"--data {data} agency add gwinnett --name G --timezone UTC")
+    done = shell(f"--data {data} key generate gwinnett --out - >/dev/full")
+    assert (done.returncode, "cannot be written" in done.stderr) == (1, True)
+    assert shell(f"--data {data} key list gwinnett --json").stdout == "[]\n"
