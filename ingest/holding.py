@@ -49,15 +49,19 @@ def _pass_on(conn: Connection, heir: Upload, names: dict[str, str]) -> None:
 
 
 def _shared_by_another() -> str:
-    """Who else holds a record, or did, has come since then: the first of them has shared it."""
-    first = f"SELECT min(o.since_upload) {_OTHERS}"
+    """Who else holds a record, or did, has come since then: the first of them has shared it.
+
+    Not who has come only after it was let go of: what they found was withdrawn, or another's.
+    """
+    others = f"{_OTHERS} AND (holders.gone_upload IS NULL OR o.since_upload < holders.gone_upload)"
+    first = f"SELECT min(o.since_upload) {others}"
     taken = (
         "SELECT 1 FROM holders t WHERE t.kind = holders.kind AND t.record_id = holders.record_id "
         f"AND t.template = holders.template AND t.since_upload = ({first})"
     )
     return (
         f"UPDATE holders SET since_upload = ({first}) WHERE {_SHARED} "
-        f"AND EXISTS (SELECT 1 {_OTHERS}) AND NOT EXISTS ({taken})"
+        f"AND EXISTS (SELECT 1 {others}) AND NOT EXISTS ({taken})"
     )
 
 

@@ -468,6 +468,21 @@ def test_what_another_has_shared_since_stays_shared(lists: Court) -> None:
     assert own(lists) == before
 
 
+def test_who_let_go_of_a_record_before_has_not_shared_it_later(lists: Court) -> None:
+    """The list had the hearing, and lets go of it; the docket brings it back, and a third one shares it."""
+    lists.template(snapshot(name="third"), "/third")
+    both = ecr(row(), row("2", "CR-2"))
+    lists.push(both, "/list/a.txt")
+    shared = lists.push(both, "/more/a.txt")
+    lists.push(ecr(row()), "/list/b.txt")
+    lists.push(ecr(row("2", "CR-2")), "/docket/a.txt")
+    third = lists.push(ecr(row("2", "CR-2")), "/third/a.txt")
+    undo_upload(lists, shared)
+    undo_upload(lists, third)
+    assert {found["template"] for found in own(lists).values()} == {"list", "docket"}
+    assert not any("holders" in found for found in own(lists).values()), "each is one template's alone"
+
+
 def test_whoever_brings_a_record_back_has_it_until_that_is_undone(lists: Court) -> None:
     lists.push(ecr(row(), row("2", "CR-2")), "/list/a.txt")
     lists.push(ecr(row()), "/list/b.txt")
