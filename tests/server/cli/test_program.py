@@ -120,3 +120,19 @@ def test_a_key_whose_private_half_was_lost_is_not_enrolled(data: Path) -> None:
     done = shell(f"--data {data} key generate gwinnett --out - >/dev/full")
     assert (done.returncode, "cannot be written" in done.stderr) == (1, True)
     assert shell(f"--data {data} key list gwinnett --json").stdout == "[]\n"
+
+
+def test_ctrl_c_shows_nothing_of_python_while_the_program_is_imported() -> None:
+    """A module that takes long to import; whoever waits presses Ctrl-C."""
+    code = (
+        "import _thread, sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            _thread.interrupt_main()\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from server.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "Aborted!\n")
