@@ -66,9 +66,10 @@ def _shared_by_another() -> str:
 
 
 def _alone(kind: str) -> str:
-    """Records of one template alone, as before."""
+    """Records of one template alone, as before: it is one, and who holds it still where a clock was set back."""
     owner = f"SELECT h.template FROM holders h WHERE h.kind = '{kind}' AND h.record_id = {kind}.id"
+    first = "ORDER BY CASE WHEN h.gone_upload IS NULL THEN 0 ELSE 1 END, h.template LIMIT 1"
     return (
-        f"UPDATE {kind} SET template = ({owner} AND h.since_upload = :upload AND h.template <> :template) "
+        f"UPDATE {kind} SET template = ({owner} AND h.since_upload = :upload AND h.template <> :template {first}) "
         f"WHERE template = '*' AND id IN (SELECT record_id FROM holders WHERE kind = '{kind}' AND {_SHARED})"
     )
