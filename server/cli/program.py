@@ -160,7 +160,8 @@ def _said(message: str) -> str:
 
 
 def _fail(sentence: str, status: int = 1) -> NoReturn:
-    sys.stderr.write(f"dropslot: {printable(sentence)}\n")
+    shown = "\n".join(map(printable, sentence.split("\n")))
+    sys.stderr.write(f"dropslot: {shown}\n")
     sys.exit(status)
 
 
