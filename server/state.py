@@ -147,7 +147,9 @@ def _made_in(folder: Path) -> int:
 
 
 def _cure(error: OSError, data: Path) -> str:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno == errno.EROFS:
+        return "Look why its disk is mounted read-only (dmesg), or name another directory with --data."
+    if error.errno in (errno.EACCES, errno.EPERM):
         return f"Give it to the user that runs dropslot (chown -R {os.geteuid()} {data}), or name another with --data."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space on that disk, or name another directory with --data."

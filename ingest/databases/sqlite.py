@@ -33,6 +33,7 @@ PRAGMAS = (
 STAGE_MEMORY = 64 * 1024
 """KiB."""
 LOOK_AGAIN = 0.02
+_DAMAGED = ("malformed", "not a database")
 _AWAY = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o error")
 
 
@@ -64,7 +65,13 @@ class SQLite:
 
     def trouble(self, error: BaseException) -> tuple[str, str] | None:
         """See `Backend`."""
-        if not isinstance(error, sqlite3.OperationalError) or not any(sign in str(error).lower() for sign in _AWAY):
+        said = str(error).lower()
+        if isinstance(error, sqlite3.DatabaseError) and any(sign in said for sign in _DAMAGED):
+            return (
+                f"The database is damaged ({error}).",
+                "Stop the server, and put dropslot.db back from a backup. What was received meanwhile is kept.",
+            )
+        if not isinstance(error, sqlite3.OperationalError) or not any(sign in said for sign in _AWAY):
             return None
         return (
             f"The database cannot be used just now ({error}).",

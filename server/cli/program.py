@@ -1,6 +1,8 @@
 """The program: its commands, and what a person sees when one fails."""
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -29,6 +31,7 @@ from server.cli import (
     template,
     upload,
 )
+from server.cli.output import printable
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import trace
@@ -83,8 +86,13 @@ def begin(
 
 def main() -> NoReturn:
     """Run the command of `sys.argv`; exit status 0 done, 1 refused or failed, 2 wrong usage."""
+    _provide_streams()
     try:
-        app()
+        _refuse_unreadable(sys.argv[1:])
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except (AppError, IngestError, KeysError) as error:
         _fail(str(error))
     except ValidationError as error:
@@ -96,14 +104,49 @@ def main() -> NoReturn:
         sys.stderr.close()  # whoever read our output has gone, as `head` does
         sys.exit(1)
     except Exception as error:
+        if isinstance(error, OSError) and _is_output_lost():
+            _fail(f"The output cannot be written ({error.strerror}).")
         _fail(f"internal error ({type(error).__name__}). {_keep_traceback()}")
     sys.exit(0)
+
+
+def _provide_streams() -> None:
+    """Streams that whoever started us has closed lead nowhere. Else the next file that is opened would become one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  as long as we live
+
+
+def _is_output_lost() -> bool:
+    """Whether standard output takes nothing, not even a line end, since its disk is full, say."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _refuse_unreadable(words: Sequence[str]) -> None:
+    """What is typed ends up in the database and in JSON, which hold text: names of files may be other bytes."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode(errors="surrogateescape").decode(errors="replace")
+            raise AppError(
+                Code.INVALID, f"'{shown}' is not UTF-8 text.", "Write it in UTF-8; rename a file that has such a name."
+            ) from error
 
 
 def _data_directory() -> Path:
     """The --data of the command line, which may be what could not be read."""
     words = sys.argv[1:]
-    return Path(words[words.index("--data") + 1]) if "--data" in words[:-1] else Settings().data
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--data" or word.startswith("--data="):
+            return Path(following if word == "--data" else word.removeprefix("--data="))
+    return Settings().data
 
 
 def _name(fault: object) -> str:
@@ -117,7 +160,8 @@ def _said(message: str) -> str:
 
 
 def _fail(sentence: str, status: int = 1) -> NoReturn:
-    sys.stderr.write(f"dropslot: {sentence}\n")
+    shown = "\n".join(map(printable, sentence.split("\n")))
+    sys.stderr.write(f"dropslot: {shown}\n")
     sys.exit(status)
 
 
