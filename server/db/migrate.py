@@ -35,6 +35,12 @@ def migrate(database: Database, lock_file: Path) -> bool:
     return True
 
 
+def is_empty(database: Database) -> bool:
+    """Whether no migration has ever run there."""
+    with database.reading() as conn:
+        return _revision(conn) is None
+
+
 def _revision(conn: Connection) -> str | None:
     if not inspect(conn).has_table("alembic_version"):
         return None

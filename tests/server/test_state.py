@@ -57,6 +57,23 @@ def test_a_disk_that_takes_nothing_is_not_a_matter_of_owners(tmp_path: Path) -> 
 
 
 @pytest.mark.sqlite_only
+def test_a_database_that_is_gone_is_not_begun_anew(settings: Settings) -> None:
+    with open_state(settings):
+        settings.home("gwinnett").mkdir()
+    (settings.data / "dropslot.db").unlink()
+    for _ in range(2):  # the first try leaves an empty file
+        with (
+            pytest.raises(AppError, match=r"files of 1 agency: it is lost.*Restore it") as refused,
+            open_state(settings),
+        ):
+            pass
+        assert refused.value.code == Code.CONFLICT
+    settings.home("gwinnett").rmdir()
+    with open_state(settings):
+        pass
+
+
+@pytest.mark.sqlite_only
 def test_a_damaged_database_is_told(settings: Settings) -> None:
     with open_state(settings):
         pass
