@@ -19,6 +19,7 @@ _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
 _LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
 _1904 = 1462  # days from one beginning to the other
 _DAY = 24 * 60 * 60
+_FEW = 200  # texts that strptime has tried by itself while pandas gets ready
 
 
 def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
@@ -98,7 +99,7 @@ def _time(at: datetime) -> str:
 
 
 def _read(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[datetime | None]:
-    """What `strptime` reads; pandas sieves first, for it is fast where nothing fits.
+    """What `strptime` reads; of many texts pandas sieves first, for it is fast where nothing fits.
 
     Alone, pandas takes "today" for a date in any format and makes a minute of 60 seconds; pyarrow makes March 2 of
     February 30.
@@ -123,7 +124,10 @@ def _excel(text: str, form: str) -> datetime | None:
 
 
 def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:
-    """The places of texts that may fit the format; all of them if it has a directive that pandas does not know."""
+    """The places of texts that may fit the format; all of them if they are few, or if it has a directive that pandas
+    does not know."""
+    if len(places) < _FEW:
+        return places
     try:
         parsed = pd.to_datetime(pd.Series([texts[i] for i in places], dtype=object), format=form, errors="coerce")
     except (ValueError, re.error):

@@ -101,10 +101,13 @@ class SQLite:
         """See `Backend`. `json_patch` is RFC 7396, which takes out what is null."""
         return f"nullif(json_patch('{{}}', json_object({pairs})), '{{}}')"
 
-    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
-        """See `Backend`. New rows have ids above those of before: we are the only writer."""
-        table = merge.table
-        before = conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one()
+    def newest(self, conn: Connection, table: str) -> int:
+        """See `Backend`. We are the only writer."""
+        return int(conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one())
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, Any]) -> tuple[int, int]:
+        """See `Backend`. It has to look for the record in any case."""
+        table, before = merge.table, self.newest(conn, merge.table)
         conn.exec_driver_sql(_watch(merge))
         touched = conn.execute(text(_upsert(merge)), dict(names)).rowcount
         conn.exec_driver_sql(f"DROP TRIGGER temp.watch_{table}")
