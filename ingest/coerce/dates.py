@@ -14,6 +14,7 @@ YEARS = (1850, 2200)
 
 _TIGHT = re.compile("%[mdHMSIyY]%[mdHMSIyY]")
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
+_JOINED = re.compile(r"[\sT]")  # what stands between a date and a time
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
 _LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
@@ -69,7 +70,9 @@ def read_moments(
     """Dates and times of a combined column: a date, a space or T, and a time; or a date alone."""
     pairs = [(date, time) for date in dates for time in times if not _serials((date, time))]
     formats = [f"{date} {time}" for date, time in pairs] + [f"{date}T{time}" for date, time in pairs]
-    read = _read([text.upper() for text in texts], formats, pivot)
+    joined = {text: upper for text in texts if _JOINED.search(upper := text.upper())}
+    moments = dict(zip(joined, _read(list(joined.values()), formats, pivot), strict=True))
+    read = [moments.get(text) for text in texts]
     for form in _serials(dates):
         read = [_fractional(text, form) if at is None else at for text, at in zip(texts, read, strict=True)]
     left = [text for text, at in zip(texts, read, strict=True) if at is None]

@@ -51,6 +51,10 @@ _SESSION: Mapping[str, str] = MappingProxyType(
         "jit": "off",  # it costs more than our statements take
     }
 )
+_PACK_FAST = text(
+    "SELECT set_config(name, 'lz4', false) FROM pg_settings "
+    "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
+)  # not every server has it; a skip index can hardly be packed, and the usual way takes long to find that out
 _HOLD = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '5min', true), pg_advisory_xact_lock(:key)"
 )  # whoever hangs while it holds a lock loses it
@@ -110,6 +114,7 @@ class PostgreSQL:
         settings |= {"statement_timeout": "0", "random_page_cost": "1.1"}  # a small file reads no big table whole
         every = ", ".join(f"set_config('{name}', :{name}, false)" for name in settings)
         conn.execute(text(f"SELECT {every}"), settings)
+        conn.execute(_PACK_FAST)
         conn.commit()
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:

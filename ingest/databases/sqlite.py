@@ -24,6 +24,8 @@ from sqlalchemy.pool import QueuePool
 from ingest.databases.port import NO_OPTIONS, Fill, Merge
 
 BUSY_SECONDS = 60
+PAGE = 8192
+"""Bytes of a page of a new database; twice the usual, for a merge writes most pages of what it touches."""
 PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -188,6 +190,7 @@ def _without(mark: str, fields: str) -> str:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
+    connection.execute(f"PRAGMA page_size={PAGE}").close()
     _keep_wal(connection)
     for pragma in PRAGMAS:
         connection.execute(pragma).close()
