@@ -232,7 +232,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         conn.detach()
         try:
             filled = filled_by(rules.template, rules.plan)
-            yield Stage(conn, filled, rules.zone, rules.template.match, rules.template.clears)
+            yield Stage(conn, filled, rules.zone, rules.template)
         finally:
             conn.close()
             raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay

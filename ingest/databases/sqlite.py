@@ -24,6 +24,8 @@ from sqlalchemy.pool import QueuePool
 from ingest.databases.port import NO_OPTIONS, Fill, Merge
 
 BUSY_SECONDS = 60
+PAGE = 8192
+"""Bytes of a page of a new database; twice the usual, for a merge writes most pages of what it touches."""
 PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -108,10 +110,13 @@ class SQLite:
         """See `Backend`. `json_patch` is RFC 7396, which takes out what is null."""
         return f"nullif(json_patch('{{}}', json_object({pairs})), '{{}}')"
 
-    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
-        """See `Backend`. New rows have ids above those of before: we are the only writer."""
-        table = merge.table
-        before = conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one()
+    def newest(self, conn: Connection, table: str) -> int:
+        """See `Backend`. We are the only writer."""
+        return int(conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one())
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, Any]) -> tuple[int, int]:
+        """See `Backend`. It has to look for the record in any case."""
+        table, before = merge.table, self.newest(conn, merge.table)
         conn.exec_driver_sql(_watch(merge))
         touched = conn.execute(text(_upsert(merge)), dict(names)).rowcount
         conn.exec_driver_sql(f"DROP TRIGGER temp.watch_{table}")
@@ -192,6 +197,7 @@ def _without(mark: str, fields: str) -> str:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
+    connection.execute(f"PRAGMA page_size={PAGE}").close()
     _keep_wal(connection)
     for pragma in PRAGMAS:
         connection.execute(pragma).close()
