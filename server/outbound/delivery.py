@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.arrival import Profile
+from ingest.arrival import Profile, plain_directory
+from ingest.inbox import is_same_place
 from server.agencies import Agency
 from server.clock import new_id, now
 from server.db import Database
@@ -96,15 +97,16 @@ def _order(agency: Agency, profile: Profile) -> _Order:
             f"The profile {profile.name} has no report, or no directory for it.",
             f"Give it both: {edit} --report NAME --report-directory /DIRECTORY",
         )
-    upload = profile.server_id is None and f"{profile.report_directory}/".startswith("/upload/")
-    if upload or profile.report_directory == profile.directory:
+    target, source = plain_directory(profile.report_directory), plain_directory(profile.directory)
+    upload = profile.server_id is None and f"{target}/".startswith("/upload/")
+    if upload or is_same_place(profile, source, target):
         raise AppError(
             Code.INVALID,
-            f"In {profile.report_directory} the report would be taken for a file that is to be ingested.",
+            f"In {target} the report would be taken for a file that is to be ingested.",
             f"Name another: {edit} --report-directory /DIRECTORY",
         )
     wanted, form = read_wanted(profile.report), Form(profile.report_format)
-    return _Order(profile.report, wanted, form, profile.report_directory, edit)
+    return _Order(profile.report, wanted, form, target, edit)
 
 
 def _missing(order: _Order) -> AppError:

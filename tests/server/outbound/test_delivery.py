@@ -250,6 +250,8 @@ def test_changed_events_go_on_where_the_last_delivery_ended(court: House, folder
         ({"report_directory": None}, "has no report, or no directory"),
         ({"report_directory": "/upload/answers"}, "would be taken for a file"),
         ({"directory": "/in", "report_directory": "/in", "server_id": "x"}, "would be taken for a file"),
+        ({"directory": "/in", "report_directory": "//IN/./", "server_id": "x"}, "would be taken for a file"),
+        ({"report_directory": "//upload"}, "would be taken for a file"),
         ({"report": "everything"}, "There is no report 'everything'"),
         ({"report": "events color=red"}, "no filter 'color'"),
     ],
