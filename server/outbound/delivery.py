@@ -59,6 +59,8 @@ class Outcome:
 async def deliver_report(state: State, agency: Agency, profile: Profile, remote: Remote, at: datetime) -> Outcome:
     """Bring the profile's report, as of now, to its directory on the other side; `at` gives the file its name.
 
+    What was on its way goes first, and is told if there is nothing newer.
+
     Raises `AppError` not_found if there is no such directory (none is made), invalid for a profile that cannot be
     right, unavailable and others as the other side does. All of these are kept for `deliveries.last_delivery` as well.
     """
@@ -66,7 +68,7 @@ async def deliver_report(state: State, agency: Agency, profile: Profile, remote:
     try:
         if not await remote.has_directory(order.directory):
             raise _missing(order)
-        await _finish(state, order, profile, remote)
+        begun = await _finish(state, order, profile, remote)
         ready = await asyncio.to_thread(_prepare, state, agency, profile, order, at)
         if ready:
             await _carry(state, order, remote, ready)
@@ -74,7 +76,8 @@ async def deliver_report(state: State, agency: Agency, profile: Profile, remote:
         await asyncio.to_thread(_note_failure, state.database, agency, profile, order, error)
         raise
     await asyncio.to_thread(_note_success, state.database, profile)
-    return Outcome(order.wanted.report.name, ready.name, ready.rows) if ready else Outcome(order.wanted.report.name)
+    last = ready or begun
+    return Outcome(order.wanted.report.name, last.name, last.rows) if last else Outcome(order.wanted.report.name)
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,12 @@ def _missing(order: _Order) -> AppError:
 # --- what somebody has begun before
 
 
-async def _finish(state: State, order: _Order, profile: Profile, remote: Remote) -> None:
+async def _finish(state: State, order: _Order, profile: Profile, remote: Remote) -> Delivery | None:
     """Bring what was on its way when somebody died, or when the other side was away, before anything newer."""
     pending = await asyncio.to_thread(_pending, state, order, profile)
     if pending:
         await _carry(state, order, remote, pending)
+    return pending
 
 
 def _pending(state: State, order: _Order, profile: Profile) -> Delivery | None:

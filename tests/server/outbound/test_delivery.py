@@ -191,7 +191,8 @@ def test_a_server_that_is_away_gets_the_report_of_then_and_that_of_now(
     assert pending.name == "gwinnett_events_20260302T140000Z.csv"
     assert len(staged(court)) == 1
     remote.before = None
-    assert deliver(court, remote, 3).name is None
+    assert deliver(court, remote, 3).name == pending.name  # there is nothing newer
+    assert deliver(court, remote, 4).name is None
     assert names(folder) == [pending.name]
     assert staged(court) == []
 
