@@ -73,7 +73,7 @@ class S3Remote:
                 "names left out that cannot be used", server=self._server.name, directory=directory, names=left_out
             )
         if not found and not await self.has_directory(directory):
-            raise missing(directory)
+            raise self._missing(directory)
         return sorted(found.values(), key=lambda file: file.path)
 
     async def look(self, path: str) -> RemoteFile:
@@ -90,7 +90,7 @@ class S3Remote:
     async def place(self, source: Path, directory: str, name: str) -> None:
         """See `Remote`."""
         if not await self.has_directory(directory):
-            raise missing(directory)
+            raise self._missing(directory)
         path = normal(directory, name)
         size = await asyncio.to_thread(os.path.getsize, source)
         with _translated(self._server, path, one_key=True):
@@ -255,6 +255,10 @@ class S3Remote:
         with _translated(self._server, path, one_key):
             async with asyncio.timeout(self._server.timeout * (1 + RETRIES)):
                 yield
+
+    def _missing(self, directory: str) -> AppError:
+        error, key = missing(directory), self._key(directory)
+        return AppError(error.code, f"{error.message} No key of the bucket begins with {key}/.", error.hint)
 
     def _key(self, path: str) -> str:
         return "/".join((*parts_of(self._server.directory), *parts_of(path)))
