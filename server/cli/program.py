@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from ingest.errors import IngestError
 from keys.errors import KeysError
@@ -41,7 +42,20 @@ HELP = """dropslot: an SFTP server for courts that ingests what it receives.
 
 A first start:  dropslot agency add | dropslot key add | dropslot profile add | dropslot serve"""
 
-app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """All commands; what is wrong with a value is said in our words."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own kind of context
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _said(error.message)
+            raise
+
+
+app = typer.Typer(cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("serve")(serve.serve)
 app.add_typer(agency.app, name="agency")
 app.add_typer(key.app, name="key")
@@ -155,8 +169,10 @@ def _name(fault: object) -> str:
 
 
 def _said(message: str) -> str:
-    """What pydantic says of a setting, without its own words."""
-    return message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    """What pydantic says of a setting or a value, without its own words."""
+    said = message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    return said.replace("a valid integer, unable to parse string as an integer", "a whole number")
 
 
 def _fail(sentence: str, status: int = 1) -> NoReturn:
