@@ -19,7 +19,7 @@ never processed twice. A file that cannot be used ends as a failed upload with a
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -214,11 +214,12 @@ def _process_rows(engine: Engine, task: Task, layout: Layout) -> Upload:
 
 
 def _run(engine: Engine, task: Task, layout: Layout, index: SkipIndex | None) -> Upload:
-    with _staging(engine, layout) as stage:
-        reading = _read_all(layout, stage) if index is None else _read_changes(layout, stage, index)
+    names = key_names(layout.rules.template)
+    with _staging(engine, layout) as stage, closing(Tally(layout.records, names)) as tally:
+        reading = _read_changes(layout, stage, tally, index) if index else _read_all(layout, stage, tally)
         stage.close()
-        if layout.rules.template.all_or_nothing and reading.tally.error_rows:
-            return _refuse_rows(task, stage, reading.tally)
+        if layout.rules.template.all_or_nothing and tally.error_rows:
+            return _refuse_rows(task, stage, tally)
         return _merge(stage.conn, task, stage, reading, index)
 
 
@@ -231,7 +232,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         conn.detach()
         try:
             filled = filled_by(rules.template, rules.plan)
-            yield Stage(conn, filled, rules.zone, rules.template.match, rules.template.clears)
+            yield Stage(conn, filled, rules.zone, rules.template)
         finally:
             conn.close()
             raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
@@ -240,33 +241,30 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
 # --- 4 recall, 5 read and check, 6 stage
 
 
-def _read_all(layout: Layout, stage: Stage) -> Reading:
+def _read_all(layout: Layout, stage: Stage, tally: Tally) -> Reading:
     """Every row is read and staged."""
-    names = key_names(layout.rules.template)
-    tally = Tally(layout.records, names)
     for batch in layout.batches(layout.rows):
         tally.add(batch)
         stage.add(batch.said)
         stage.add_errors(batch.errors, batch.excluded)
         if batch.refused:
             stage.spare(batch.refused)
-    return Reading(skip.nothing(names), layout.rows[:0], tally)
+    return Reading(skip.nothing(key_names(layout.rules.template)), layout.rows[:0], tally)
 
 
-def _read_changes(layout: Layout, stage: Stage, index: SkipIndex) -> Reading:
+def _read_changes(layout: Layout, stage: Stage, tally: Tally, index: SkipIndex) -> Reading:
     """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged."""
     rows = layout.rows
     recalled = skip.recall(index.known, layout.records.hash[rows])
     recalled = skip.read_again(index.known, recalled, layout.rules.today)
     same = recalled >= 0
     if same.sum() < skip.WORTHWHILE * len(rows):
-        return _read_all(layout, stage)
-    tally = Tally(layout.records, index.known.names)
+        return _read_all(layout, stage, tally)
     for batch in layout.batches(rows[~same]):
         tally.add(batch)
         stage.add_errors(batch.errors, batch.excluded)
     known = index.known.take(recalled[same])
-    dirty = skip.find_dirty(index.known, recalled[same], tally.good)
+    dirty = skip.find_dirty(index.known, recalled[same], tally.rows.known())
     affected = ~same
     affected[same] = skip.touches(known, dirty)
     for batch in layout.batches(rows[affected]):
@@ -304,13 +302,11 @@ class _HeldError(Exception):
 def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, index: SkipIndex | None) -> Upload:
     """In the transaction."""
     upload, tally = task.upload, reading.tally
-    fresh = tally.good
     left = tally.excluded + int((reading.known.mark < 0).sum())
-    good = len(reading.known) + len(fresh) + tally.excluded - left
+    good = len(reading.known) + tally.good + tally.excluded - left
     processing = task.template.processing
     # That a snapshot has no rows may be true; the guard sees to it that nobody loses all by it unasked.
     used = good + left > 0 or (processing.replaces and not tally.error_rows)
-    remembered = tally.remembered(reading.known, reading.places)
     arrival = _find_waiting(conn, upload.arrival_id)
     if arrival.state in DONE:
         return _recorded(conn, arrival)
@@ -322,11 +318,11 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     upload = replace(
         upload,
         status=status_of(used, tally),
-        skipped=upload.rows - len(fresh) - tally.error_rows - left,
+        skipped=upload.rows - tally.good - tally.error_rows - left,
         excluded=left,
         error_rows=tally.error_rows,
         warning_rows=tally.warning_rows,
-        counts=counts_of(reading.known, fresh, outcome, stage, upload.id),
+        counts=counts_of(reading.known, tally.rows, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
@@ -335,8 +331,8 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     if processing.replaces:
         forget(conn, upload.agency_id, [upload.template])
     elif used:
-        new = SkipIndex(upload.id, remembered)
-        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, new)
+        remembered = tally.remembered(reading.known, reading.places)
+        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, upload.id, remembered)
     if used and task.shape:
         keep_shape(conn, upload.agency_id, upload.template, task.shape, upload.started_at)
     upload = _record(conn, upload, detail_of(upload))

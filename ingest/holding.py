@@ -49,22 +49,27 @@ def _pass_on(conn: Connection, heir: Upload, names: dict[str, str]) -> None:
 
 
 def _shared_by_another() -> str:
-    """Who else holds a record, or did, has come since then: the first of them has shared it."""
-    first = f"SELECT min(o.since_upload) {_OTHERS}"
+    """Who else holds a record, or did, has come since then: the first of them has shared it.
+
+    Not who has come only after it was let go of: what they found was withdrawn, or another's.
+    """
+    others = f"{_OTHERS} AND (holders.gone_upload IS NULL OR o.since_upload < holders.gone_upload)"
+    first = f"SELECT min(o.since_upload) {others}"
     taken = (
         "SELECT 1 FROM holders t WHERE t.kind = holders.kind AND t.record_id = holders.record_id "
         f"AND t.template = holders.template AND t.since_upload = ({first})"
     )
     return (
         f"UPDATE holders SET since_upload = ({first}) WHERE {_SHARED} "
-        f"AND EXISTS (SELECT 1 {_OTHERS}) AND NOT EXISTS ({taken})"
+        f"AND EXISTS (SELECT 1 {others}) AND NOT EXISTS ({taken})"
     )
 
 
 def _alone(kind: str) -> str:
-    """Records of one template alone, as before."""
+    """Records of one template alone, as before: it is one, and who holds it still where a clock was set back."""
     owner = f"SELECT h.template FROM holders h WHERE h.kind = '{kind}' AND h.record_id = {kind}.id"
+    first = "ORDER BY CASE WHEN h.gone_upload IS NULL THEN 0 ELSE 1 END, h.template LIMIT 1"
     return (
-        f"UPDATE {kind} SET template = ({owner} AND h.since_upload = :upload AND h.template <> :template) "
+        f"UPDATE {kind} SET template = ({owner} AND h.since_upload = :upload AND h.template <> :template {first}) "
         f"WHERE template = '*' AND id IN (SELECT record_id FROM holders WHERE kind = '{kind}' AND {_SHARED})"
     )

@@ -54,14 +54,13 @@ class Layout:
 
     def _chunks(self, rows: Ints) -> Iterator[Ints]:
         """The rows, as many at a time as the limits allow, and at least one."""
-        limits = self.rules.limits
-        sizes = np.concatenate([[0], np.cumsum(self.records.end[rows] - self.records.start[rows])])
-        begin = 0
+        limits, records, begin = self.rules.limits, self.records, 0
         while begin < len(rows):
-            fitting = int(np.searchsorted(sizes, sizes[begin] + limits.chunk_bytes, side="right")) - 1
-            end = max(begin + 1, min(begin + limits.chunk, fitting))
-            yield rows[begin:end]
-            begin = end
+            part = rows[begin : begin + limits.chunk]
+            sizes = np.cumsum(records.end[part] - records.start[part])
+            fitting = int(np.searchsorted(sizes, limits.chunk_bytes, side="right"))
+            yield part[: max(1, fitting)]
+            begin += max(1, fitting)
 
 
 @contextmanager

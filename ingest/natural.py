@@ -84,7 +84,8 @@ def natural_texts(
         for place, text in zip(left, _written(kind, names, columns, case), strict=True):
             told[place] = text
         left = [place for place in left if told[place] is None]
-    return [_bounded(text or "") for text in told]
+    keys = [text or "" for text in told]
+    return keys if max(map(len, keys), default=0) <= LONGEST_KEY else list(map(_bounded, keys))
 
 
 def _bounded(key: str) -> str:
@@ -105,8 +106,9 @@ def _written(
         return list(columns[0])
     if kind == "event" and names == _SLOT[: len(names)]:
         days, times, types = (*columns, *[[None] * len(columns[0])] * 2)[:3]
+        kinds = {what: f"|{folded(what)}" for what in set(types) if what}
         return [
-            f"{day}{f'T{time}' if time else ''}{f'|{folded(what)}' if what else ''}" if day else None
+            f"{day}{f'T{time}' if time else ''}{kinds[what] if what else ''}" if day else None
             for day, time, what in zip(days, times, types, strict=True)
         ]
     if names == ("name", "case") and case == NUMBER:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from ingest.answer import Counts, Upload
 from ingest.inbox.uploads import count_rescheduled
+from ingest.ledger import Ledger
 from ingest.merge import Outcome, Stage
 from ingest.record import KINDS
 from ingest.skip import Known
 from ingest.tally import Tally, count_records
 
 
-def counts_of(known: Known, fresh: Known, outcome: Outcome, stage: Stage, upload_id: str) -> dict[str, Counts]:
+def counts_of(known: Known, fresh: Ledger, outcome: Outcome, stage: Stage, upload_id: str) -> dict[str, Counts]:
     """In the transaction of the merge. Payments only where the template knows of any, or withdraws them."""
     gone = outcome.withdrawn.total if outcome.withdrawn else {}
     kinds = [kind for kind in KINDS if kind != "payments" or stage.columns["payments"] or gone.get("payments")]

@@ -26,12 +26,14 @@ from server.db.metadata import Instant, metadata
 from server.errors import AppError, Code
 from server.networks import parse_networks
 
+LONGEST_NAME = 200
+
 agencies = Table(
     "agencies",
     metadata,
     Column("id", String(36), primary_key=True),
     Column("slug", String(32), nullable=False, unique=True),
-    Column("name", String(200), nullable=False),
+    Column("name", String(LONGEST_NAME), nullable=False),
     Column("timezone", String(64), nullable=False),
     Column("staging", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
@@ -160,6 +162,12 @@ def _check(agency: Agency) -> None:
         )
     if not agency.name.strip():
         raise AppError(Code.INVALID, "The agency's name is empty.", "Give one with --name.")
+    if len(agency.name) > LONGEST_NAME:
+        raise AppError(
+            Code.INVALID,
+            f"The agency's name has more than {LONGEST_NAME} characters.",
+            "Give a shorter one with --name.",
+        )
     if agency.timezone not in zoneinfo.available_timezones():
         raise AppError(
             Code.INVALID,

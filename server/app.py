@@ -11,6 +11,7 @@ sessions, running uploads end, the scheduler looks no more, the worker finishes 
 """
 
 import asyncio
+import errno
 import gc
 import json
 import logging
@@ -144,9 +145,12 @@ def run_worker(settings: Settings, child: Child) -> None:
 
 
 def _worker_name(child: Child) -> str:
-    """The supervisor's workers keep their name over restarts; one that was started by hand is somebody new."""
+    """The supervisor's workers keep their name over restarts; one that was started by hand is somebody new.
+
+    Of a long host name the end is taken, which tells machines apart: the queue keeps 64 characters.
+    """
     number = f"{child.number}" if child.lifeline_fd is not None else f"pid-{os.getpid()}"
-    return f"{socket.gethostname()}-worker-{number}"
+    return f"{socket.gethostname()[-40:]}-worker-{number}"
 
 
 def run_scheduler(settings: Settings, child: Child) -> None:
@@ -249,9 +253,17 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
         raise AppError(
             Code.UNAVAILABLE,
             f"The SFTP door cannot listen on {host} port {port} ({(error.strerror or str(error)).lower()}).",
-            "Stop what listens there (ss -ltnp shows it), or choose another port with --sftp-port.",
+            _cure(error),
         ) from error
     return sockets
+
+
+def _cure(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Name an address of this machine with --sftp-host (ip address shows them)."
+    if error.errno == errno.EACCES:
+        return "Ports below 1024 are root's; choose another one with --sftp-port."
+    return "Stop what listens there (ss -ltnp shows it), or choose another port with --sftp-port."
 
 
 def _bound(family: int, host: str, port: int, shared: bool) -> socket.socket:

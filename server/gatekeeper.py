@@ -9,9 +9,10 @@ from server.intake.usage import Quota
 from server.logs import Log
 from server.networks import parse_networks
 from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
+from server.services.fetches import Fetch, Sent
 from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
-from server.services.logins import Login
+from server.services.logins import Login, Times
 from server.services.passwords import Passwords
 from server.services.uses import Uses
 from server.sftp import Account
@@ -59,6 +60,10 @@ class Gatekeeper:
                 self._uses.note(credential.authority, Use(now(), address, client, credential.serial))
             case PasswordProof():
                 pass
+
+    def fetched(self, username: str, session: str, client: str, path: str, size: int) -> None:
+        """Remember that a file was fetched."""
+        self._uses.note_fetch(Fetch(username, path, session, client), Sent(Times(1, now()), size))
 
     async def host_keys(self) -> list[bytes]:
         """The private host keys as they are now."""

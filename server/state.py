@@ -11,7 +11,7 @@ from pathlib import Path
 
 from keys.cipher import Cipher
 from keys.masters import MasterKeys
-from server.db import Database, migrate, open_database
+from server.db import Database, is_empty, migrate, open_database
 from server.errors import AppError, Code
 from server.intake.archive import Archive
 from server.intake.journal import Journal
@@ -47,11 +47,13 @@ class State:
 def open_state(settings: Settings) -> Iterator[State]:
     """Prepare the data directory, bring the database to the present schema, and open the stores.
 
-    Raises `AppError` unavailable with what to do if the directory or the database cannot be used.
+    Raises `AppError` unavailable with what to do if the directory or the database cannot be used, conflict if they do
+    not belong together.
     """
     prepare_folders(settings.data)
     database = open_database(_database_url(settings))
     try:
+        _refuse_lost(settings, database)
         migrate(database, settings.data / "run" / "migrate.lock")
         durable = settings.durability == "fsync"
         yield State(
@@ -65,6 +67,19 @@ def open_state(settings: Settings) -> Iterator[State]:
         )
     finally:
         database.close()
+
+
+def _refuse_lost(settings: Settings, database: Database) -> None:
+    """A database that is gone must not be begun anew unseen: its keys, templates and records would not be missed before
+    the courts are turned away."""
+    homes = sum(1 for _ in settings.agencies.iterdir())
+    if homes and is_empty(database):
+        raise AppError(
+            Code.CONFLICT,
+            f"The database is empty, but {settings.agencies} holds the files of {homes} "
+            f"{'agency' if homes == 1 else 'agencies'}: it is lost, or it is another one.",
+            "Restore it from the backup, or look at DROPSLOT_DATABASE. To begin anew, move that directory away.",
+        )
 
 
 def _database_url(settings: Settings) -> str:
@@ -147,7 +162,9 @@ def _made_in(folder: Path) -> int:
 
 
 def _cure(error: OSError, data: Path) -> str:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno == errno.EROFS:
+        return "Look why its disk is mounted read-only (dmesg), or name another directory with --data."
+    if error.errno in (errno.EACCES, errno.EPERM):
         return f"Give it to the user that runs dropslot (chown -R {os.geteuid()} {data}), or name another with --data."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space on that disk, or name another directory with --data."

@@ -196,7 +196,7 @@ def _is_kept(name: str, rules: Rules) -> bool:
     return made or name in template.fields or name in template.constants
 
 
-def _excluded(lines: Ints, filters: Ints, rules: Rules) -> list[RowError]:
+def _excluded(lines: NDArray[np.int32], filters: Ints, rules: Rules) -> list[RowError]:
     reasons = [exclude.reason for exclude in rules.template.excludes]
     return [
         RowError(line, "", "", "excluded", f"Left out: {reasons[number - 1]}.", "excluded")

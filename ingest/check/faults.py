@@ -103,6 +103,7 @@ class Faults:
         self.cells, self.records, self.rules = cells, records, rules
         self.bad = np.zeros(len(cells.index), dtype=bool)
         self.warned = np.zeros(len(cells.index), dtype=bool)
+        self._words: dict[tuple[str, str], tuple[str, str]] = {}
         self.found: list[RowError] = [self._fault(index, "", "", code) for index, code in cells.refused]
 
     def add(self, rows: Iterable[int], field: str, code: str, column: Column | None, severity: str = "error") -> None:
@@ -114,8 +115,19 @@ class Faults:
             mark[row] = True
 
     def _fault(self, index: int, field: str, value: str, code: str, severity: str = "error") -> RowError:
+        if (field, code) not in self._words:
+            self._words[field, code] = self._column(field), self._sentence(field, code)
+        column, sentence = self._words[field, code]
+        line = int(self.records.line[index])
+        return RowError(line, column, value[:VALUE_SHOWN], code, sentence, severity, self.cells.raw(index))
+
+    def _column(self, field: str) -> str:
+        plan = self.rules.plan
+        return plan.name(field if field in plan.columns else slot_owner(field)) if field else ""
+
+    def _sentence(self, field: str, code: str) -> str:
         template = self.rules.template
-        sentence = _SENTENCES[code].format(
+        return _SENTENCES[code].format(
             cell=self.rules.limits.cell,
             number=NUMBER_LENGTH,
             date=_shown(template.dates_of(field)[0]),
@@ -123,10 +135,6 @@ class Faults:
             clock=template.clock.twice,
             others="the header" if template.header else "the other rows",
         )
-        line, column = int(self.records.line[index]), self.rules.plan.name(slot_owner(field)) if field else ""
-        if field in self.rules.plan.columns:
-            column = self.rules.plan.name(field)
-        return RowError(line, column, value[:VALUE_SHOWN], code, sentence, severity, self.cells.raw(index))
 
     def told(self, excluded: frozenset[int]) -> list[RowError]:
         """All of it, row by row in the order of the columns, but for the lines that are left out."""

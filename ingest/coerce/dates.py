@@ -14,11 +14,13 @@ YEARS = (1850, 2200)
 
 _TIGHT = re.compile("%[mdHMSIyY]%[mdHMSIyY]")
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
+_JOINED = re.compile(r"[\sT]")  # what stands between a date and a time
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
 _LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
 _1904 = 1462  # days from one beginning to the other
 _DAY = 24 * 60 * 60
+_FEW = 200  # texts that strptime has tried by itself while pandas gets ready
 
 
 def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
@@ -68,7 +70,9 @@ def read_moments(
     """Dates and times of a combined column: a date, a space or T, and a time; or a date alone."""
     pairs = [(date, time) for date in dates for time in times if not _serials((date, time))]
     formats = [f"{date} {time}" for date, time in pairs] + [f"{date}T{time}" for date, time in pairs]
-    read = _read([text.upper() for text in texts], formats, pivot)
+    joined = {text: upper for text in texts if _JOINED.search(upper := text.upper())}
+    moments = dict(zip(joined, _read(list(joined.values()), formats, pivot), strict=True))
+    read = [moments.get(text) for text in texts]
     for form in _serials(dates):
         read = [_fractional(text, form) if at is None else at for text, at in zip(texts, read, strict=True)]
     left = [text for text, at in zip(texts, read, strict=True) if at is None]
@@ -98,7 +102,7 @@ def _time(at: datetime) -> str:
 
 
 def _read(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[datetime | None]:
-    """What `strptime` reads; pandas sieves first, for it is fast where nothing fits.
+    """What `strptime` reads; of many texts pandas sieves first, for it is fast where nothing fits.
 
     Alone, pandas takes "today" for a date in any format and makes a minute of 60 seconds; pyarrow makes March 2 of
     February 30.
@@ -123,7 +127,10 @@ def _excel(text: str, form: str) -> datetime | None:
 
 
 def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:
-    """The places of texts that may fit the format; all of them if it has a directive that pandas does not know."""
+    """The places of texts that may fit the format; all of them if they are few, or if it has a directive that pandas
+    does not know."""
+    if len(places) < _FEW:
+        return places
     try:
         parsed = pd.to_datetime(pd.Series([texts[i] for i in places], dtype=object), format=form, errors="coerce")
     except (ValueError, re.error):

@@ -43,6 +43,7 @@ class Merge:
     there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
     columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
     `taken_out` names a parameter of the source: a JSON object of the keys that are taken out of `laid` ones before.
+    Where the condition `fresh` holds, of columns of `into` and parameters, no record can be there yet.
     """
 
     table: str
@@ -57,6 +58,7 @@ class Merge:
     mark: str = ""
     number_mark: int = 0
     taken_out: str = ""
+    fresh: str = ""
 
     def emptied(self, column: str, value: str) -> str:
         """The expression `value` of a `kept` column, but NULL where it is the mark."""
@@ -114,7 +116,10 @@ class Backend(Protocol):
         What was written once is written in the same way again, so that a change shows in the text.
         """
 
-    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
+    def newest(self, conn: Connection, table: str) -> int:
+        """The highest id that a table of records has given so far; new ones will be above it."""
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, Any]) -> tuple[int, int]:
         """Do it, with the values of its source's parameters; how many records were created, and updated."""
 
     def find(self, stage: str, table: str, natural: str) -> str:

@@ -4,9 +4,9 @@ A transaction runs at READ COMMITTED and takes an advisory lock first; so each o
 of the same lock have done before. Merges of two agencies do not wait for each other. A reader sees one moment of the
 database (REPEATABLE READ), as on SQLite.
 
-Rows are loaded by COPY. The merge is an UPDATE of what differs and an INSERT of what is missing, each by one join:
-ON CONFLICT would write to every row that it finds unchanged, and use up an id for it. What a row was before its update
-comes from a second look at the table, for a statement sees the table as it was when it began.
+Rows are loaded by COPY. The merge is an UPDATE of what differs and an INSERT of what is missing: ON CONFLICT would
+write to every row that it finds unchanged, and use up an id for it. What cannot be there yet is not looked for. What a
+row was before its update comes from a second look at the table, for a statement sees the table as it was when it began.
 """
 # ruff: noqa: S608
 
@@ -51,6 +51,10 @@ _SESSION: Mapping[str, str] = MappingProxyType(
         "jit": "off",  # it costs more than our statements take
     }
 )
+_PACK_FAST = text(
+    "SELECT set_config(name, 'lz4', false) FROM pg_settings "
+    "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
+)  # not every server has it; a skip index can hardly be packed, and the usual way takes long to find that out
 _HOLD = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '5min', true), pg_advisory_xact_lock(:key)"
 )  # whoever hangs while it holds a lock loses it
@@ -107,8 +111,10 @@ class PostgreSQL:
         """See `Backend`. A big file's merge may take longer than other statements."""
         memory = f"{STAGE_MEMORY}MB"
         settings = {"temp_buffers": memory, "work_mem": memory, "default_statistics_target": "10"}
-        for name, value in (settings | {"statement_timeout": "0"}).items():
-            conn.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
+        settings |= {"statement_timeout": "0", "random_page_cost": "1.1"}  # a small file reads no big table whole
+        every = ", ".join(f"set_config('{name}', :{name}, false)" for name in settings)
+        conn.execute(text(f"SELECT {every}"), settings)
+        conn.execute(_PACK_FAST)
         conn.commit()
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
@@ -135,7 +141,12 @@ class PostgreSQL:
         """See `Backend`. A jsonb is written in one way only."""
         return f"nullif(CAST(jsonb_strip_nulls(jsonb_build_object({pairs})) AS TEXT), '{{}}')"
 
-    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
+    def newest(self, conn: Connection, table: str) -> int:
+        """See `Backend`. Others draw numbers as well, and those who draw later get higher ones."""
+        last = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(:table, 'id')), 0)"
+        return int(conn.execute(text(last), {"table": table}).scalar_one())
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, Any]) -> tuple[int, int]:
         """See `Backend`."""
         changes = merge.kept or merge.moved or merge.laid
         updated = conn.execute(text(_update(merge)), dict(names)).rowcount if changes else 0
@@ -168,7 +179,8 @@ def _update(merge: Merge) -> str:
         "INSERT INTO changes (upload_id, kind, record_id, before, after) "
         f"SELECT u.new_updated_upload, '{merge.table}', u.id, c.before, c.after FROM u CROSS JOIN LATERAL ("
         "SELECT CAST(jsonb_object_agg(name, old) AS TEXT), CAST(jsonb_object_agg(name, new) AS TEXT) "
-        f"FROM (VALUES {', '.join(pairs)}) p (name, old, new) WHERE old IS DISTINCT FROM new) c (before, after)"
+        f"FROM (VALUES {', '.join(pairs)}) p (name, old, new) WHERE old IS DISTINCT FROM new) c (before, after) "
+        "ORDER BY u.id"
     )
 
 
@@ -203,9 +215,10 @@ def _insert(merge: Merge) -> str:
     if merge.mark:
         values |= {c: _without(merge.mark, f"CAST({c} AS jsonb)") for c in merge.laid}
     taken = ", ".join(values.get(c, c) for c in merge.into)
+    missing = f"NOT EXISTS (SELECT FROM {merge.table} t WHERE {_same(merge)})"
     return (
         f"INSERT INTO {merge.table} ({into}) SELECT {taken} FROM ({merge.source} ORDER BY {merge.order}) s ({into}) "
-        f"WHERE NOT EXISTS (SELECT FROM {merge.table} t WHERE {_same(merge)})"
+        f"WHERE {f'{merge.fresh} OR {missing}' if merge.fresh else missing}"
     )
 
 

@@ -24,6 +24,8 @@ from sqlalchemy.pool import QueuePool
 from ingest.databases.port import NO_OPTIONS, Fill, Merge
 
 BUSY_SECONDS = 60
+PAGE = 8192
+"""Bytes of a page of a new database; twice the usual, for a merge writes most pages of what it touches."""
 PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -33,6 +35,7 @@ PRAGMAS = (
 STAGE_MEMORY = 64 * 1024
 """KiB."""
 LOOK_AGAIN = 0.02
+_DAMAGED = ("malformed", "not a database")
 _AWAY = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o error")
 
 
@@ -64,7 +67,13 @@ class SQLite:
 
     def trouble(self, error: BaseException) -> tuple[str, str] | None:
         """See `Backend`."""
-        if not isinstance(error, sqlite3.OperationalError) or not any(sign in str(error).lower() for sign in _AWAY):
+        said = str(error).lower()
+        if isinstance(error, sqlite3.DatabaseError) and any(sign in said for sign in _DAMAGED):
+            return (
+                f"The database is damaged ({error}).",
+                "Stop the server, and put dropslot.db back from a backup. What was received meanwhile is kept.",
+            )
+        if not isinstance(error, sqlite3.OperationalError) or not any(sign in said for sign in _AWAY):
             return None
         return (
             f"The database cannot be used just now ({error}).",
@@ -101,10 +110,13 @@ class SQLite:
         """See `Backend`. `json_patch` is RFC 7396, which takes out what is null."""
         return f"nullif(json_patch('{{}}', json_object({pairs})), '{{}}')"
 
-    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, str]) -> tuple[int, int]:
-        """See `Backend`. New rows have ids above those of before: we are the only writer."""
-        table = merge.table
-        before = conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one()
+    def newest(self, conn: Connection, table: str) -> int:
+        """See `Backend`. We are the only writer."""
+        return int(conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one())
+
+    def merge(self, conn: Connection, merge: Merge, names: Mapping[str, Any]) -> tuple[int, int]:
+        """See `Backend`. It has to look for the record in any case."""
+        table, before = merge.table, self.newest(conn, merge.table)
         conn.exec_driver_sql(_watch(merge))
         touched = conn.execute(text(_upsert(merge)), dict(names)).rowcount
         conn.exec_driver_sql(f"DROP TRIGGER temp.watch_{table}")
@@ -185,6 +197,7 @@ def _without(mark: str, fields: str) -> str:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
+    connection.execute(f"PRAGMA page_size={PAGE}").close()
     _keep_wal(connection)
     for pragma in PRAGMAS:
         connection.execute(pragma).close()

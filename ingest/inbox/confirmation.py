@@ -13,6 +13,7 @@ from ingest.answer import Counts, Upload
 from ingest.arrival import SUCCEEDED, Arrival, ArrivalState
 from ingest.errors import IngestError
 from ingest.inbox.uploads import find_upload
+from ingest.record import new_id
 from ingest.tables import arrivals, uploads
 
 _AWAITING = ArrivalState.AWAITING
@@ -83,12 +84,20 @@ def overtake(conn: Connection, upload: Upload, arrival: Arrival) -> None:
             _fail(conn, older, "overtaken", told, "There is nothing to do; send it again if it is the right one.")
 
 
-def newest_success(conn: Connection, agency_id: str, template: str | None = None) -> Upload | None:
-    """The upload of the agency, or of that template of it, that was processed last."""
+def newest_success(
+    conn: Connection, agency_id: str, template: str | None = None, came_before: datetime | None = None
+) -> Upload | None:
+    """The upload of the agency, or of that template of it, that was processed last; of files that came before then.
+
+    Clocks are set back: so the order of the writes decides, and not the order of the ids.
+    """
     query = select(uploads.c.id).where(uploads.c.agency_id == agency_id, uploads.c.status.in_(SUCCEEDED))
     if template is not None:
         query = query.where(uploads.c.template == template)
-    found = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).scalar()
+    if came_before is not None:
+        query = query.where(uploads.c.arrival_id < new_id(came_before))
+    newest = query.order_by(uploads.c.sequence.desc().nulls_last(), uploads.c.id.desc()).limit(1)
+    found = conn.execute(newest).scalar()
     return find_upload(conn, found) if found else None
 
 

@@ -1,5 +1,7 @@
 """Whether a file says nothing new, or comes too late to say anything."""
 
+from datetime import timedelta
+
 from sqlalchemy import Connection, exists, select
 
 from ingest.answer import Upload
@@ -11,6 +13,9 @@ from ingest.inbox.uploads import find_upload
 from ingest.index import current_index
 from ingest.tables import uploads
 from ingest.template import Processing
+
+_SLACK = timedelta(minutes=1)
+"""By so much the clocks of two machines may differ."""
 
 
 def find_duplicate(
@@ -56,11 +61,12 @@ def refuse_overtaken(conn: Connection, arrival: Arrival, upload: Upload, process
     """Raises IngestError `overtaken` for a snapshot older than one that its template has processed.
 
     It would bring back what that one has withdrawn. Where a template says in which order files are taken, the one that
-    came first need not be the oldest.
+    came first need not be the oldest. A file that came in the future came by a clock that was wrong and has been set
+    back since: it tells nothing about which of them is older.
     """
     if not (processing.replaces and processing.as_they_come):
         return
-    newest = newest_success(conn, arrival.agency_id, upload.template)
+    newest = newest_success(conn, arrival.agency_id, upload.template, came_before=upload.started_at + _SLACK)
     if newest is not None and newest.arrival_id > arrival.id:
         raise IngestError(
             "overtaken",

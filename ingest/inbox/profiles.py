@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from ingest.arrival import ORDERS, REPORT_FORMATS, Profile, plain_directory
 from ingest.errors import IngestError
+from ingest.inbox.names import refuse_odd_name
 from ingest.inbox.rules import refuse_unfit
 from ingest.inbox.templates import find_template
 from ingest.record import new_id
@@ -17,10 +18,11 @@ from ingest.tables import profiles
 def add_profile(conn: Connection, agency_id: str, name: str, template: str, *, at: datetime, **terms: Any) -> Profile:
     """Add a profile; `terms` are the other fields of `Profile`.
 
-    Raises IngestError: `invalid` (a directory that is not absolute, an empty name), `not_found` (the template),
+    Raises IngestError: `invalid` (a directory that is not absolute, an odd name), `not_found` (the template),
     `conflict` (the agency has a profile of that name).
     """
     profile = settle_profile(Profile(new_id(at), agency_id, name, template, **terms))
+    refuse_odd_name(name, "profile")
     find_template(conn, agency_id, template)
     taken = select(profiles.c.id).where(profiles.c.agency_id == agency_id, profiles.c.name == name)
     if conn.execute(taken).first():

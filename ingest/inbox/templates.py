@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert, select
 
 from ingest.errors import IngestError
 from ingest.identity import known_by
+from ingest.inbox.names import refuse_odd_name
 from ingest.record import new_id
 from ingest.tables import templates
 from ingest.template import TemplateVersion, builtin_templates, load_template
@@ -16,10 +17,12 @@ from ingest.template import TemplateVersion, builtin_templates, load_template
 def add_template(conn: Connection, agency_id: str, toml_text: str, at: datetime) -> TemplateVersion:
     """Keep a template, or its next version; the same text again is the version that is there.
 
-    Raises IngestError with a code `template_...` if it cannot be used.
+    Raises IngestError with a code `template_...` if it cannot be used, `invalid` for a name that nobody can read.
     """
     name = load_template(toml_text).name
     newest = _newest(conn, agency_id, name)
+    if newest is None:
+        refuse_odd_name(name, "template")
     if newest is not None and newest.text == toml_text:
         return newest
     version = TemplateVersion(new_id(at), agency_id, name, newest.version + 1 if newest else 1, toml_text, at)

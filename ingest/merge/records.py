@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, exists, select, text
 
@@ -38,18 +39,23 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Run:
-    conn: Connection
-    names: dict[str, str]
+    stage: Stage
+    names: dict[str, Any]
     whole: bool
-    clears: bool
+
+    @property
+    def conn(self) -> Connection:
+        return self.stage.conn
 
     def execute(self, sql: str) -> int:
         return self.conn.execute(text(sql), dict(self.names)).rowcount
 
     def merge(self, merge: Merge) -> Merged:
+        if not self.stage.holds(merge.table):
+            return Merged(0, 0)
         if self.whole:
             merge = statements.overwrite(merge)
-        elif self.clears:
+        elif self.stage.clears:
             merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
         return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
 
@@ -69,15 +75,18 @@ def merge_records(
     staged, does not name are withdrawn. Drops the skip indexes of the agency's other templates that remember a record
     which is changed here.
     """
-    names = {"agency": agency_id, "template": template, "upload": upload_id}
-    run = _Run(stage.conn, names, snapshot is not None, stage.clears)
+    names: dict[str, Any] = {"agency": agency_id, "template": template, "upload": upload_id}
+    for entity in (CLIENTS, CASES):
+        names[f"last_{entity.prefix}"] = backend_of(stage.conn).newest(stage.conn, entity.table)
+    run = _Run(stage, names, snapshot is not None)
     live = count_live(run.conn, snapshot, run.names) if snapshot else {}
-    merged = _merge_all(run, stage)
+    merged = _merge_all(run)
     others, back = _has_others(stage.conn, agency_id, template), has_withdrawn(stage.conn, agency_id)
     if not (others or back or snapshot):
         return Outcome(merged)
     contacts = ("contacts",) if stage.about or others or back or snapshot else ()  # else nobody can change them
     tables = (CLIENTS.table, CASES.table, PARTIES.table, *contacts, EVENTS.table, PAYMENTS.table)
+    tables = tuple(table for table in tables if stage.holds(table))
     for sql in statements.find_children(tables):
         run.execute(sql)
     if back:
@@ -92,8 +101,9 @@ def _restored(run: _Run, table: str, counts: Merged) -> Merged:
     return replace(counts, updated=counts.updated - changed, restored=restored)
 
 
-def _merge_all(run: _Run, stage: Stage) -> dict[str, Merged]:
+def _merge_all(run: _Run) -> dict[str, Merged]:
     """One statement for each table, parents first."""
+    stage = run.stage
     backend, columns = backend_of(stage.conn), {table: list(names) for table, names in stage.columns.items()}
     custom = {table: Custom(table, own, run.whole) for table, own in stage.custom.items()}
     for each in custom.values():

@@ -33,7 +33,7 @@ from ingest.record import (
     split_custom,
 )
 from ingest.skip import is_in
-from ingest.template import Match
+from ingest.template import Template
 
 Ints = NDArray[np.int64]
 MOST_UNREAD = 1 << 20
@@ -42,21 +42,21 @@ MOST_UNREAD = 1 << 20
 class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
-    `fields` are those that the file may fill; `match` is what the template's records are known by; with `clears`, a
-    staged text may be `CLEARED`.
+    `fields` are those that the file may fill. If the `template` `clears`, a staged text may be `CLEARED`.
     """
 
-    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, match: Match, clears: bool = False) -> None:
-        self.conn, self.zone, self.match, self.clears = conn, zone, match, clears
+    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, template: Template) -> None:
+        self.conn, self.zone, self.match, self.clears = conn, zone, template.match, template.clears
         self.fields = fields = frozenset(fields)
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
         self.errors = self.excluded = self.unread = 0
+        self._whole, self._filled = template.processing.replaces, set[str]()
         self._backend = backend_of(conn)
         self._backend.prepare_stage(conn)
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
-        for sql in statements.create_stage(staged | {"contacts": self.about}, self._backend.key):
+        for sql in statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole):
             conn.exec_driver_sql(sql)
 
     def add(self, said: Said, dirty: Mapping[str, Keys] | None = None) -> None:
@@ -111,9 +111,13 @@ class Stage:
         """Whether all rows that could not be read are here to be searched."""
         return self.unread <= MOST_UNREAD
 
+    def holds(self, table: str) -> bool:
+        """Whether any record of `table` is staged."""
+        return f"stage_{table}" in self._filled
+
     def close(self) -> None:
         """All is staged: end the transaction in which it was."""
-        self._backend.survey(self.conn, statements.STAGES)
+        self._backend.survey(self.conn, statements.STAGES if self._whole else sorted(self._filled))
         self.conn.commit()
 
     def _add_parents(self, keys: Keys, entity: Entity, said: Said, dirty: Mapping[str, Keys] | None) -> None:
@@ -186,6 +190,7 @@ class Stage:
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
         if len(data[0]):
             self._backend.fill(self.conn, fill, data)
+            self._filled.add(fill.table)
 
 
 def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:

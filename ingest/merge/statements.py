@@ -20,6 +20,9 @@ _MOVED = ("starts_at", "local_date", "local_time", "zone")
 _SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
 _NUMBERS = frozenset({"amount"})
 _NONE = Custom("")
+_FRESH_CLIENT = "client_id > :last_client"
+_FRESH = f"{_FRESH_CLIENT} OR case_id > :last_case"
+"""What belongs to a client or a case that came with this file; the parameters are the newest ids of before."""
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
 TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
@@ -33,8 +36,9 @@ STAGES = tuple(f"stage_{table}" for table in (*TABLES, *_BESIDE))
 """All temporary tables."""
 
 
-def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
-    """Temporary tables with the columns that the file fills; they live as long as the connection. `key` is a type."""
+def create_stage(columns: Mapping[str, Sequence[str]], key: str, whole: bool) -> list[str]:
+    """Temporary tables with the columns that the file fills, and with `whole` those that only a snapshot needs; they
+    live as long as the connection. `key` is a type."""
     bodies = {
         "clients": ["dirty INTEGER", "identity TEXT", "id BIGINT"],
         "cases": ["dirty INTEGER", "identity TEXT", "id BIGINT"],
@@ -50,7 +54,7 @@ def create_stage(columns: Mapping[str, Sequence[str]], key: str) -> list[str]:
     errors = ["position INTEGER PRIMARY KEY", "row_number INTEGER", *(f"{name} TEXT" for name in _ERROR_COLUMNS[2:])]
     spared = [f"stage_spared_{name} (key {key}, identity TEXT, id BIGINT)" for name in SPARED]
     ids = [f"stage_{name} (kind TEXT, id BIGINT, PRIMARY KEY (kind, id))" for name in ("named", "gone")]
-    others = [f"stage_errors ({', '.join(errors)})", *spared, "stage_unread (raw TEXT)", *ids]
+    others = [f"stage_errors ({', '.join(errors)})", *((*spared, "stage_unread (raw TEXT)", *ids) if whole else ())]
     return [*tables, *(f"CREATE TEMPORARY TABLE {other}" for other in others)]
 
 
@@ -114,7 +118,7 @@ def merge_parties(columns: Sequence[str]) -> Merge:
         "LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase WHERE true"
     )
     own = ("case_id", "client_id")
-    return _merge("case_parties", own, columns, source, "k.id", own)
+    return _merge("case_parties", own, columns, source, "k.id", own, fresh=_FRESH)
 
 
 def merge_contacts(columns: Sequence[str]) -> Merge:
@@ -125,7 +129,7 @@ def merge_contacts(columns: Sequence[str]) -> Merge:
         f"WHERE {'s.dirty = 1' if columns else 'true'}"
     )
     own = ("client_id", "kind", "value")
-    return _merge("contacts", own, columns, source, "c.id", own)
+    return _merge("contacts", own, columns, source, "c.id", own, fresh=_FRESH_CLIENT)
 
 
 def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
@@ -137,7 +141,7 @@ def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Me
         "WHERE true"
     )
     own = ("client_id", "case_id", "slot")
-    return _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom)
+    return _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom, _FRESH)
 
 
 def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
@@ -149,7 +153,8 @@ def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> 
         "FROM stage_payments s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
         "WHERE true"
     )
-    return _merge("payments", ("client_id", "case_id", "slot"), columns, source, "c.id, k.id", _SLOT, custom=custom)
+    own = ("client_id", "case_id", "slot")
+    return _merge("payments", own, columns, source, "c.id, k.id", _SLOT, custom=custom, fresh=_FRESH)
 
 
 def _merge(
@@ -161,6 +166,7 @@ def _merge(
     match: tuple[str, ...],
     moved: tuple[str, ...] = (),
     custom: Custom = _NONE,
+    fresh: str = "",
 ) -> Merge:
     laid = custom.column
     into = ("agency_id", *own, *moved, *columns, *laid, "template", "created_upload", "updated_upload")
@@ -175,6 +181,7 @@ def _merge(
         _NUMBERS & set(columns),
         laid,
         taken_out=custom.emptied,
+        fresh=fresh,
     )
 
 

@@ -80,7 +80,10 @@ def record_end(text: bytes, start: int, delimiter: bytes, newline: bytes) -> tup
     If a quote is never closed: -1 and where it was opened. A quoted field that spans lines must close in front of a
     delimiter or a line end; if it does not, its quote was a stray one that swallowed other rows: -1 likewise.
     """
-    position = start
+    position, line = start, text.find(newline, start)
+    line = len(text) if line < 0 else line
+    if text.find(QUOTE, start, line) < 0:
+        return line, -1
     while True:
         if text.startswith(QUOTE, position):
             opening, closing = position, closing_quote(text, position)

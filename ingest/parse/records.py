@@ -54,7 +54,7 @@ class Records:
 
     start: Ints
     end: Ints
-    line: Ints
+    line: NDArray[np.int32]
     hash: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     encoding: str
@@ -70,7 +70,7 @@ class _Block:
 
     start: Ints
     end: Ints
-    line: Ints
+    line: NDArray[np.int32]
     hash: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     readable: int
@@ -166,8 +166,9 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
     if not final and len(text) - used > limits.record:
         raise _too_long(line + lines, limits)
     readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind, dialect.newline)
-    fingerprints = _fingerprints(text, starts, ends, stop, used, dialect.newline)
-    block = _Block(starts + base, ends + base, line + first, fingerprints, kind, readable, unreadable, blank)
+    fingerprints = _fingerprints(text, starts, ends, stop, used, dialect.newline, lines)
+    numbers = (line + first).astype(np.int32)
+    block = _Block(starts + base, ends + base, numbers, fingerprints, kind, readable, unreadable, blank)
     return block, min(used, len(text)), lines
 
 
@@ -236,7 +237,7 @@ def _swallows(text: bytes, starts: Ints, ends: Ints, index: int, last: int, dial
 
 def _begins_with_mark(text: bytes, codes: NDArray[np.uint8], starts: Ints) -> NDArray[np.bool_]:
     """Records that begin with a byte order mark, as where files were put together; pyarrow drops it here and there."""
-    if BOM not in text:
+    if BOM[0] not in text or BOM not in text:  # of one byte alone a search is nearly free
         return np.zeros(len(starts), dtype=bool)
     marked = np.ones(len(starts), dtype=bool)
     for place, code in enumerate(BOM):
@@ -324,8 +325,11 @@ def _is_utf8(record: bytes) -> bool:
     return True
 
 
-def _fingerprints(text: bytes, starts: Ints, ends: Ints, stop: Ints, used: int, newline: bytes) -> NDArray[np.uint64]:
-    uniform = len(starts) > 0 and len(starts) == text.count(newline, 0, used) and _all_alike(stop - ends)
+def _fingerprints(
+    text: bytes, starts: Ints, ends: Ints, stop: Ints, used: int, newline: bytes, lines: int
+) -> NDArray[np.uint64]:
+    """Of each record; there are `lines` up to `used`."""
+    uniform = len(starts) > 0 and len(starts) == lines and _all_alike(stop - ends)
     if uniform and text[used - 1 : used] == newline and len(text) >= used:
         pieces = text[: int(ends[-1])].split(b"\r\n" if stop[0] - ends[0] else newline)
         uniform = len(pieces) == len(starts)

@@ -97,6 +97,12 @@ def named_fields(table: Mapping[str, Any], path: Path) -> list[tuple[str, Any, P
     for kind, inner in table.items():
         if not isinstance(inner, Mapping):
             known_field(kind, (*path, kind))
+            raise TemplateError(
+                "template_field",
+                f"{path[0]} has the field {kind} in quotes.",
+                f'Write it without: {kind} = "Header"',
+                (*path, kind),
+            )
         for name, spec in inner.items():
             found.append((known_field(f"{kind}.{name}", (*path, kind, name)), spec, (*path, kind, name)))
     return found

@@ -78,6 +78,8 @@ def load_template(text: str) -> Template:
     try:
         _refuse_controls(document, ())
         return _read(document)
+    except RecursionError as error:
+        raise IngestError("template_syntax", "The template has tables in tables without end.") from error
     except TemplateError as error:
         line = find_line(text, error.path) if error.path else None
         where = f"See line {line} of the template." if line else ""

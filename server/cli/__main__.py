@@ -1,5 +1,5 @@
 """`python -m server.cli`: how the supervisor starts its children."""
 
-from server.cli.program import main
+from server.cli import main
 
 main()

@@ -11,6 +11,7 @@ from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
 from server.cli.job import settled
 from server.cli.output import Json, as_dict, counted, print_json, print_list, say
+from server.cli.place import is_file
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.errors import AppError, Code
@@ -50,7 +51,7 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Ingest a file now, as if the agency had sent it, and print its receipt."""
-    if not file.is_file():
+    if not is_file(file):
         raise AppError(Code.INVALID, f"{file} is not a file.", "Name the file to ingest.")
     log = open_log("error")
     with open_state(context.obj) as state:

@@ -15,6 +15,7 @@ from server.agencies import find_agency, list_agencies
 from server.cli import authority, key_audit, key_master
 from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
+from server.cli.place import look
 from server.clock import now
 from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
@@ -103,11 +104,14 @@ def generate(
     pair = PairWish(kind, form, _read_passphrase() if passphrase_stdin else None)
     with open_state(context.obj) as state, state.database.writing() as conn:
         private, key = make_key(conn, agency, label, TermWish(not_before, expires), pair)
-        if not printed:  # before the commit: a key whose private half was lost is not enrolled
-            _write_private(out, private.reveal())
-            Path(f"{out}.pub").write_text(key.public.openssh() + "\n")
+        # Before the commit: a key whose private half was lost is not enrolled.
+        if printed:
+            sys.stdout.write(private.reveal().decode())
+            sys.stdout.flush()
+        else:
+            _write_new(out, private.reveal(), 0o600)
+            _write_new(Path(f"{out}.pub"), f"{key.public.openssh()}\n".encode(), 0o666)
     if printed:
-        sys.stdout.write(private.reveal().decode())
         return
     sentence = f"Private key in {out}, public key in {out}.pub. Hand the private key to the agency and delete it here."
     print_one({**_document(key), "private_key": str(out), "public_key": f"{out}.pub"}, as_json, sentence)
@@ -156,15 +160,15 @@ def _read_passphrase() -> Secret:
 
 def _check_free(out: Path) -> None:
     for place in (out, Path(f"{out}.pub")):
-        if place.exists():
+        if look(place):
             raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another file with --out.")
 
 
-def _write_private(out: Path, private: bytes) -> None:
+def _write_new(out: Path, content: bytes, mode: int) -> None:
     try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(private)
+            file.write(content)
     except OSError as error:
         raise AppError(
             Code.INVALID, f"{out} cannot be written ({error.strerror}).", "Name another file with --out."

@@ -2,7 +2,7 @@
 
 import typer
 
-from server.cli.output import Json, as_dict, print_one
+from server.cli.output import Json, as_dict, counted, print_one
 from server.rotation import rotate_master
 from server.state import open_state
 
@@ -15,8 +15,8 @@ def rotate(context: typer.Context, as_json: Json = False) -> None:
     with open_state(context.obj) as state:
         done = rotate_master(state)
     sentence = (
-        f"The master key is {done.key_id} now, in {done.place}. Sealed anew with it: {done.host_keys} host key(s),"
-        f" {done.server_secrets} secret(s) of servers."
+        f"The master key is {done.key_id} now, in {done.place}. Sealed anew with it: "
+        f"{counted(done.host_keys, 'host key')}, {counted(done.server_secrets, 'secret')} of servers."
     )
     if done.left_over:
         sentence += f" {done.left_over} is not needed any more: delete it, or keep it with old backups."

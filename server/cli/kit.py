@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from keys.sshkey import PublicKey, as_ppk
 from keys.store import ensure_host_keys
 from server.agencies import find_agency
 from server.cli.output import Json, print_one
+from server.cli.place import look
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.services.kit import Court, write_kit
@@ -95,9 +97,10 @@ def _make_pair(conn: Connection, slug: str) -> Mapping[str, bytes]:
 
 
 def _make_folder(place: Path) -> None:
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another folder with --out.")
+    there = look(place)
     try:
+        if there and (not stat.S_ISDIR(there.st_mode) or any(place.iterdir())):
+            raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another folder with --out.")
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(place, error) from error

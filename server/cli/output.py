@@ -30,7 +30,7 @@ def print_one(document: Mapping[str, object], as_json: bool, sentence: str = "")
     else:
         width = max(map(len, document), default=0)
         for key, value in document.items():
-            say(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
+            say(f"{key.replace('_', ' '):<{width}}  {printable(_cell(value))}")
 
 
 def print_list(rows: Sequence[Mapping[str, object]], as_json: bool, columns: Sequence[str], empty: str) -> None:

@@ -188,6 +188,8 @@ def _terms(given: dict[str, Any]) -> dict[str, Any]:
     terms = {renamed.get(key, key): _plain(key, value) for key, value in named.items()}
     if given["every"] is not None:
         terms["cycle"] = f"every {given['every']} minutes"
+    if "report" in terms and terms["report"] is None:  # without one, no directory for it is needed
+        terms.setdefault("report_directory", None)
     return terms
 
 

@@ -1,12 +1,15 @@
 """The program: its commands, and what a person sees when one fails."""
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from ingest.errors import IngestError
 from keys.errors import KeysError
@@ -29,6 +32,7 @@ from server.cli import (
     template,
     upload,
 )
+from server.cli.output import printable
 from server.clock import now
 from server.errors import AppError, Code
 from server.logs import trace
@@ -38,7 +42,20 @@ HELP = """dropslot: an SFTP server for courts that ingests what it receives.
 
 A first start:  dropslot agency add | dropslot key add | dropslot profile add | dropslot serve"""
 
-app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """All commands; what is wrong with a value is said in our words."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own kind of context
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _said(error.message)
+            raise
+
+
+app = typer.Typer(cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("serve")(serve.serve)
 app.add_typer(agency.app, name="agency")
 app.add_typer(key.app, name="key")
@@ -83,8 +100,13 @@ def begin(
 
 def main() -> NoReturn:
     """Run the command of `sys.argv`; exit status 0 done, 1 refused or failed, 2 wrong usage."""
+    _provide_streams()
     try:
-        app()
+        _refuse_unreadable(sys.argv[1:])
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except (AppError, IngestError, KeysError) as error:
         _fail(str(error))
     except ValidationError as error:
@@ -96,14 +118,49 @@ def main() -> NoReturn:
         sys.stderr.close()  # whoever read our output has gone, as `head` does
         sys.exit(1)
     except Exception as error:
+        if isinstance(error, OSError) and _is_output_lost():
+            _fail(f"The output cannot be written ({error.strerror}).")
         _fail(f"internal error ({type(error).__name__}). {_keep_traceback()}")
     sys.exit(0)
+
+
+def _provide_streams() -> None:
+    """Streams that whoever started us has closed lead nowhere. Else the next file that is opened would become one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  as long as we live
+
+
+def _is_output_lost() -> bool:
+    """Whether standard output takes nothing, not even a line end, since its disk is full, say."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _refuse_unreadable(words: Sequence[str]) -> None:
+    """What is typed ends up in the database and in JSON, which hold text: names of files may be other bytes."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode(errors="surrogateescape").decode(errors="replace")
+            raise AppError(
+                Code.INVALID, f"'{shown}' is not UTF-8 text.", "Write it in UTF-8; rename a file that has such a name."
+            ) from error
 
 
 def _data_directory() -> Path:
     """The --data of the command line, which may be what could not be read."""
     words = sys.argv[1:]
-    return Path(words[words.index("--data") + 1]) if "--data" in words[:-1] else Settings().data
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--data" or word.startswith("--data="):
+            return Path(following if word == "--data" else word.removeprefix("--data="))
+    return Settings().data
 
 
 def _name(fault: object) -> str:
@@ -112,12 +169,15 @@ def _name(fault: object) -> str:
 
 
 def _said(message: str) -> str:
-    """What pydantic says of a setting, without its own words."""
-    return message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    """What pydantic says of a setting or a value, without its own words."""
+    said = message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    return said.replace("a valid integer, unable to parse string as an integer", "a whole number")
 
 
 def _fail(sentence: str, status: int = 1) -> NoReturn:
-    sys.stderr.write(f"dropslot: {sentence}\n")
+    shown = "\n".join(map(printable, sentence.split("\n")))
+    sys.stderr.write(f"dropslot: {shown}\n")
     sys.exit(status)
 
 

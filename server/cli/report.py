@@ -1,6 +1,7 @@
 """`dropslot report`: what the reports hold, and one of them as a file."""
 
 import shutil
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 
 from server.agencies import find_agency
 from server.cli.output import Json, print_json, print_list, say
+from server.cli.place import look
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.outbound.delivery import FOLDER
@@ -129,7 +131,8 @@ def _hand_over(staged: Path, output: str) -> None:
         sys.stdout.buffer.flush()
         return
     target = Path(output)
-    plain = target.is_file() or not target.exists()
+    there = look(target)
+    plain = there is None or stat.S_ISREG(there.st_mode)
     beside = target.with_name(f".{target.name}.tmp") if plain else target
     try:
         shutil.copyfile(staged, beside)

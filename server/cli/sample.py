@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from sqlalchemy import Engine
@@ -19,6 +19,7 @@ from ingest.limits import Limits
 from ingest.template import TemplateVersion, load_template
 from server.agencies import find_agency
 from server.cli.output import Json, aligned, counted, print_json, printable, say, state_word
+from server.cli.place import is_file
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.db import open_database, translated
@@ -68,7 +69,7 @@ def _named(sample: Path) -> str:
 @contextmanager
 def _within_reach(sample: Path) -> Iterator[Path]:
     """The sample, beside which what is unpacked of it may lie. Raises `AppError` invalid."""
-    if not sample.is_file():
+    if not is_file(sample):
         raise AppError(Code.INVALID, f"{sample} is not a file.", "Name the sample.")
     try:
         sample.open("rb").close()
@@ -150,7 +151,7 @@ def _zone(agency: str | None, timezone: str | None) -> str:
         raise AppError(Code.INVALID, "The agency says the zone.", "Leave --timezone away, or --agency.")
     try:
         return ZoneInfo(timezone or "UTC").key
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise AppError(Code.INVALID, f"There is no time zone {timezone}.", "For example: America/New_York") from error
 
 
@@ -181,7 +182,7 @@ def _against(settings: Settings, agency: str | None, template: str, zone: str) -
 
 def _text_of(file: Path) -> str:
     """The template's text if this is a file, else ""."""
-    if not file.is_file():
+    if not is_file(file):
         return ""
     try:
         return file.read_text(encoding="utf-8-sig") or "\n"

@@ -9,11 +9,13 @@ from server.agencies import find_agency
 from server.cli.output import Json, print_one
 from server.cli.server_secrets import ask_secrets, read_secrets
 from server.cli.server_words import document, hint_of_tls
+from server.clock import now
 from server.errors import AppError, Code
 from server.remotes import store
 from server.remotes.server import MANAGED_ID, Kind, SecretField, Server
 from server.remotes.wish import ServerWish, change_server, make_server
 from server.state import State, open_state
+from server.sync.places import resume
 
 
 class Style(StrEnum):
@@ -145,7 +147,10 @@ def edit(
     plain_http: PlainHttp = None,
     as_json: Json = False,
 ) -> None:
-    """Change a server; what is not named stays. At another host or port, its host key must be confirmed anew."""
+    """Change a server; what is not named stays. At another host or port, its host key must be confirmed anew.
+
+    A server that failed, or was parked, is tried again at once.
+    """
     files = _files(password_file, private_key, passphrase_file, access_key_file, secret_key_file)
     path_style = None if style is None else style is Style.PATH
     wish = ServerWish(
@@ -163,6 +168,7 @@ def _change(state: State, name: str, wish: ServerWish) -> dict[str, object]:
     with state.database.writing() as conn:
         found = store.find_server(conn, name)
         refuse_default(found)
+        resume(conn, found.id, now())
         return document(conn, store.update_server(conn, change_server(found, wish, state.cipher())))
 
 

@@ -22,7 +22,7 @@ from server.remotes.server import HostKeyState, Kind, Server
 from server.remotes.trial import Trial, try_server
 from server.sizes import say_size
 from server.state import State, open_state
-from server.sync.places import note_tried
+from server.sync.places import note_tried, resume
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
@@ -111,6 +111,7 @@ def _trust(state: State, server: Server, wanted: str) -> Server:
             "Ask its administrator which one is right. Nothing was changed.",
         )
     with state.database.writing() as conn:
+        resume(conn, server.id, now())
         return store.trust_key(conn, server.id, known[wanted])
 
 

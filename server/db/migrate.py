@@ -11,7 +11,7 @@ from server.errors import AppError, Code
 
 # The newest revision in `migrations/versions`; a test holds the two together. Comparing it first spares every start
 # of every command the import of Alembic.
-HEAD = "0014"
+HEAD = "0015"
 
 
 def migrate(database: Database, lock_file: Path) -> bool:
@@ -33,6 +33,12 @@ def migrate(database: Database, lock_file: Path) -> bool:
             backend_of(conn).settle_in(conn)
             _upgrade(conn)
     return True
+
+
+def is_empty(database: Database) -> bool:
+    """Whether no migration has ever run there."""
+    with database.reading() as conn:
+        return _revision(conn) is None
 
 
 def _revision(conn: Connection) -> str | None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from ingest import inbox
 from ingest.arrival import ArrivalState
 from server.clock import now
+from server.errors import AppError
 from server.intake.register import TASK, Registrar
-from server.logs import Log
+from server.intake.spool import Manifest
+from server.logs import Log, trace
 from server.state import State
 
 
@@ -33,7 +35,7 @@ def reconcile(state: State, registrar: Registrar, log: Log) -> Reconciled:
     state.spool.sweep_rubbish()
     found = Reconciled(
         torn=_record_torn(state, registrar),
-        registered=_register_spooled(state, registrar),
+        registered=_register_spooled(state, registrar, log),
         enqueued=_enqueue_waiting(state),
     )
     if found:
@@ -41,17 +43,27 @@ def reconcile(state: State, registrar: Registrar, log: Log) -> Reconciled:
     return found
 
 
-def _register_spooled(state: State, registrar: Registrar) -> int:
+def _register_spooled(state: State, registrar: Registrar, log: Log) -> int:
     count = 0
     for manifest in state.spool.pending(now()):
-        with state.database.reading() as conn:
-            arrival = inbox.find_arrival(conn, manifest.id)
-        if arrival is None or arrival.state == ArrivalState.PARTIAL:
-            registrar.register(manifest)
-            count += 1
-        elif arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
-            count += state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
+        try:
+            count += _register_one(state, registrar, manifest)
+        except AppError:
+            raise
+        except Exception as error:  # one file must not keep all others from being registered
+            log.error("spooled file not registered", arrival=manifest.id, trace=trace(error))
     return count
+
+
+def _register_one(state: State, registrar: Registrar, manifest: Manifest) -> bool:
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, manifest.id)
+    if arrival is None or arrival.state == ArrivalState.PARTIAL:
+        registrar.register(manifest)
+        return True
+    if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
+        return state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
+    return False
 
 
 def _record_torn(state: State, registrar: Registrar) -> int:

@@ -21,6 +21,7 @@ RECOUNT_AGAIN = 5.0
 DELETE_EVERY = 5.0
 LOOK_EVERY = 0.25
 PAUSE = 1.0
+TRY_AGAIN = 5.0
 
 
 class Rounds:
@@ -46,9 +47,11 @@ class Rounds:
                 self.round(time.monotonic())
             except AppError as error:
                 self._log.error("round put off", code=error.code, reason=error.message)
+                stopping.wait(TRY_AGAIN)
             except Exception as error:
                 # One file, or a full disk, must not keep all other files of all agencies from being found.
                 self._log.error("round failed", trace=trace(error))
+                stopping.wait(TRY_AGAIN)
 
     def round(self, at: float) -> None:
         """Do what is due at `at`."""

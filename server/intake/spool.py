@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -174,8 +174,12 @@ class Spool:
                 yield manifest
 
     def pending(self, at: datetime) -> Iterator[Manifest]:
-        """The accepted files that may be worked on at `at`, oldest first."""
-        return (manifest for manifest in self.all() if manifest.not_before <= at)
+        """The accepted files that may be worked on at `at`, oldest first.
+
+        Also those that must wait for longer than any does: they came by a clock that has been set back.
+        """
+        late = at + timedelta(seconds=SETTLED_AGE)
+        return (manifest for manifest in self.all() if manifest.not_before <= at or manifest.not_before > late)
 
     def broken(self) -> list[Path]:
         """Manifests that cannot be read, or whose data is gone: an operator must see them."""

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.arrival import Profile
+from ingest.arrival import Profile, plain_directory
+from ingest.inbox import is_same_place
 from server.agencies import Agency
 from server.clock import new_id, now
 from server.db import Database
@@ -58,6 +59,8 @@ class Outcome:
 async def deliver_report(state: State, agency: Agency, profile: Profile, remote: Remote, at: datetime) -> Outcome:
     """Bring the profile's report, as of now, to its directory on the other side; `at` gives the file its name.
 
+    What was on its way goes first, and is told if there is nothing newer.
+
     Raises `AppError` not_found if there is no such directory (none is made), invalid for a profile that cannot be
     right, unavailable and others as the other side does. All of these are kept for `deliveries.last_delivery` as well.
     """
@@ -65,7 +68,7 @@ async def deliver_report(state: State, agency: Agency, profile: Profile, remote:
     try:
         if not await remote.has_directory(order.directory):
             raise _missing(order)
-        await _finish(state, order, profile, remote)
+        begun = await _finish(state, order, profile, remote)
         ready = await asyncio.to_thread(_prepare, state, agency, profile, order, at)
         if ready:
             await _carry(state, order, remote, ready)
@@ -73,7 +76,8 @@ async def deliver_report(state: State, agency: Agency, profile: Profile, remote:
         await asyncio.to_thread(_note_failure, state.database, agency, profile, order, error)
         raise
     await asyncio.to_thread(_note_success, state.database, profile)
-    return Outcome(order.wanted.report.name, ready.name, ready.rows) if ready else Outcome(order.wanted.report.name)
+    last = ready or begun
+    return Outcome(order.wanted.report.name, last.name, last.rows) if last else Outcome(order.wanted.report.name)
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,16 @@ def _order(agency: Agency, profile: Profile) -> _Order:
             f"The profile {profile.name} has no report, or no directory for it.",
             f"Give it both: {edit} --report NAME --report-directory /DIRECTORY",
         )
-    upload = profile.server_id is None and f"{profile.report_directory}/".startswith("/upload/")
-    if upload or profile.report_directory == profile.directory:
+    target, source = plain_directory(profile.report_directory), plain_directory(profile.directory)
+    upload = profile.server_id is None and f"{target}/".startswith("/upload/")
+    if upload or is_same_place(profile, source, target):
         raise AppError(
             Code.INVALID,
-            f"In {profile.report_directory} the report would be taken for a file that is to be ingested.",
+            f"In {target} the report would be taken for a file that is to be ingested.",
             f"Name another: {edit} --report-directory /DIRECTORY",
         )
     wanted, form = read_wanted(profile.report), Form(profile.report_format)
-    return _Order(profile.report, wanted, form, profile.report_directory, edit)
+    return _Order(profile.report, wanted, form, target, edit)
 
 
 def _missing(order: _Order) -> AppError:
@@ -118,11 +123,12 @@ def _missing(order: _Order) -> AppError:
 # --- what somebody has begun before
 
 
-async def _finish(state: State, order: _Order, profile: Profile, remote: Remote) -> None:
+async def _finish(state: State, order: _Order, profile: Profile, remote: Remote) -> Delivery | None:
     """Bring what was on its way when somebody died, or when the other side was away, before anything newer."""
     pending = await asyncio.to_thread(_pending, state, order, profile)
     if pending:
         await _carry(state, order, remote, pending)
+    return pending
 
 
 def _pending(state: State, order: _Order, profile: Profile) -> Delivery | None:

@@ -33,6 +33,9 @@ from server.db import JOBS, Database
 from server.db.metadata import Instant, metadata
 from server.queue.port import Job
 
+FARTHEST = 3600.0
+"""Seconds: no job is put off for longer, so one that is due later was queued by a clock that has been set back."""
+
 jobs = Table(
     "jobs",
     metadata,
@@ -90,8 +93,9 @@ class LocalQueue:
     def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
         """See `JobQueue.claim`."""
         at = self._clock()
+        late = at + timedelta(seconds=FARTHEST)
         due = or_(
-            and_(jobs.c.state == "queued", jobs.c.due_at <= at),
+            and_(jobs.c.state == "queued", or_(jobs.c.due_at <= at, jobs.c.due_at > late)),
             and_(jobs.c.state == "running", jobs.c.lease_until < at),
         )
         wanted = and_(due, _first_in_lane())

@@ -81,11 +81,19 @@ def _of_code(server: Server, path: str, code: str) -> AppError | None:
     return None
 
 
-def _odd_key(server: Server, key: str) -> AppError:
-    shown = "".join(character if character.isprintable() else "?" for character in key)[:LONGEST_KEY]
-    return AppError(
+class OddKeyError(AppError):
+    """A key keeps the library from listing those around it."""
+
+
+def show_key(key: str) -> str:
+    """A key as it may be shown."""
+    return "".join(character if character.isprintable() else "?" for character in key)[:LONGEST_KEY]
+
+
+def _odd_key(server: Server, key: str) -> OddKeyError:
+    return OddKeyError(
         Code.INVALID,
-        f"{_where(server)} has a key that cannot be listed: {shown}",
+        f"{_where(server)} has a key that cannot be listed: {show_key(key)}",
         "Delete or rename it: a key with '//', '.' or '..' as a folder, or a control character, hides all others.",
     )
 

@@ -18,12 +18,14 @@ from typing import Protocol
 @dataclass(frozen=True)
 class RemoteFile:
     """A plain file as it was seen: `path` with its directory, `size` in bytes, `modified` in UTC (whole seconds where
-    the other side has no finer ones; the epoch: it tells no time), `version` its entity tag where it has one."""
+    the other side has no finer ones; the epoch: it tells no time), `version` its entity tag where it has one. One with
+    an `oddity` cannot be used, for that reason (a sentence); of it nothing else is known."""
 
     path: str
     size: int
     modified: datetime
     version: str = ""
+    oddity: str = ""
 
     @property
     def name(self) -> str:
@@ -39,7 +41,8 @@ class Remote(Protocol):
     """An open connection; used by one cycle, then closed."""
 
     async def list(self, directory: str) -> list[RemoteFile]:
-        """The plain files that lie in the directory itself, by name; links and folders are left out."""
+        """The plain files that lie in the directory itself, by name; links and folders are left out. Some that cannot
+        be used are among them, see `RemoteFile`."""
 
     async def look(self, path: str) -> RemoteFile:
         """One file as it is now."""

@@ -8,7 +8,8 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from obstore.store import S3Store
 from keys.secret import Secret
 from server.errors import AppError, Code
 from server.logs import Log
-from server.remotes.buckets import endpoint_of, refusal
+from server.remotes.buckets import OddKeyError, endpoint_of, refusal, show_key
 from server.remotes.landing import land
+from server.remotes.listing import Access, Page, read_page
 from server.remotes.places import (
     MOST_BYTES,
     MOST_FILES,
@@ -40,43 +42,38 @@ if TYPE_CHECKING:
 PAGE = 1000  # keys of one answer (S3 gives no more)
 BLOCK = 64 * 1024  # small, for slow lines: as soon as so much has come, it is handed on
 PART = 5 * 1024 * 1024  # the least that S3 takes as a part of a larger object
-SLOWEST = 64 * 1024  # bytes a second at which a part must get away
+WHOLE = 16 * 1024 * 1024  # up to so much is sent as one
+SLOWEST = 64 * 1024  # bytes a second at which what is sent must get away
 LAST = "\U0010ffff"  # sorts behind every other name
 RETRIES = 2
 HEADS = 16  # keys that are asked for at once
+ODD_FOLDERS = ("/", "./", "../")
+SHOWN = 20  # keys that are named of an odd folder
 
 
 class S3Remote:
     """A bucket; see `Remote` for what each call does."""
 
-    def __init__(self, server: Server, store: S3Store, slow_store: S3Store, log: Log) -> None:
-        """`slow_store` is the same with a timeout for requests that carry much."""
+    def __init__(self, server: Server, access: Access, log: Log) -> None:
         self._server = server
-        self._slow_timeout = _slow_timeout(server)
-        self._store = store
-        self._slow_store = slow_store
+        self._access = access
+        self._store = _store(server, access, server.timeout)
+        self._slow_store = _store(server, access, _patient(server, PART))  # for requests that carry much
         self._log = log
 
     async def list(self, directory: str) -> list[RemoteFile]:
         """See `Remote`."""
         prefix = self._key(directory)
-        found: dict[str, RemoteFile] = {}
-        left_out = 0
-        async with aclosing(self._entries(prefix, directory)) as entries:
-            async for key, meta in entries:
-                name = read_name(key.encode())
-                left_out += name is None
-                if name is not None:
-                    path = normal(directory, name)
-                    found[path] = _described(path, meta)
-        for path in await self._markers([file.path for file in found.values() if not file.size]):
-            del found[path]
+        try:
+            found, left_out = await self._all(prefix, directory)
+        except OddKeyError as odd:
+            found, left_out = await self._level(prefix, directory, odd)
         if left_out:
             self._log.warning(
                 "names left out that cannot be used", server=self._server.name, directory=directory, names=left_out
             )
         if not found and not await self.has_directory(directory):
-            raise missing(directory)
+            raise self._missing(directory)
         return sorted(found.values(), key=lambda file: file.path)
 
     async def look(self, path: str) -> RemoteFile:
@@ -93,14 +90,11 @@ class S3Remote:
     async def place(self, source: Path, directory: str, name: str) -> None:
         """See `Remote`."""
         if not await self.has_directory(directory):
-            raise missing(directory)
+            raise self._missing(directory)
         path = normal(directory, name)
-        limit = self._slow_timeout * (1 + RETRIES)
-        large = await asyncio.to_thread(os.path.getsize, source) > PART
+        size = await asyncio.to_thread(os.path.getsize, source)
         with _translated(self._server, path, one_key=True):
-            async with asyncio.timeout(limit) as deadline:
-                given: Any = _parts(source, deadline, limit) if large else source  # each part has the time again
-                await obstore.put_async(self._slow_store, self._key(path), given, chunk_size=PART, max_concurrency=2)
+            await (self._put_parts(source, path) if size > WHOLE else self._put_whole(source, path, size))
 
     async def remove(self, file: RemoteFile) -> None:
         """See `Remote`."""
@@ -112,9 +106,77 @@ class S3Remote:
         """See `Remote`."""
         prefix = self._key(directory)
         stream = obstore.list(self._store, prefix or None, chunk_size=1)
-        async with self._patience(directory, one_key=False):
-            page = await anext(stream, None)
+        try:
+            async with self._patience(directory, one_key=False):
+                page = await anext(stream, None)
+        except OddKeyError:  # it has that prefix
+            return True
         return bool(page) or not prefix
+
+    async def _put_whole(self, source: Path, path: str, size: int) -> None:
+        """With one request: what is cut off leaves nothing there."""
+        seconds = _patient(self._server, size)
+        store = _store(self._server, self._access, seconds)
+        async with asyncio.timeout(seconds * (1 + RETRIES)):
+            await obstore.put_async(store, self._key(path), source, use_multipart=False)
+
+    async def _put_parts(self, source: Path, path: str) -> None:
+        """In parts, each with its own time. The library cannot take back those of an upload that is cut off: the
+        bucket's own rule for incomplete uploads has to."""
+        limit = _patient(self._server, PART) * (1 + RETRIES)
+        async with asyncio.timeout(limit) as deadline:
+            given: Any = _parts(source, deadline, limit)
+            await obstore.put_async(self._slow_store, self._key(path), given, chunk_size=PART, max_concurrency=2)
+
+    async def _all(self, prefix: str, directory: str) -> tuple[dict[str, RemoteFile], int]:
+        """The files by path, and how many names cannot be used. Raises `OddKeyError`."""
+        found: dict[str, RemoteFile] = {}
+        left_out = 0
+        async with aclosing(self._entries(prefix, directory)) as entries:
+            async for key, meta in entries:
+                name = read_name(key.encode())
+                left_out += name is None
+                if name is not None:
+                    path = normal(directory, name)
+                    found[path] = _described(path, meta)
+        for path in await self._markers([file.path for file in found.values() if not file.size]):
+            del found[path]
+        return found, left_out
+
+    async def _level(self, prefix: str, directory: str, odd: OddKeyError) -> tuple[dict[str, RemoteFile], int]:
+        """The same where the library fails because of an odd key; what cannot be used is among the files. Raises `odd`
+        if that fails too."""
+        found: dict[str, RemoteFile] = {}
+        left_out, more, begin = 0, "", f"{prefix}/" if prefix else ""
+        while True:
+            page = await self._page(directory, begin, more, odd)
+            for entry in page.entries:
+                key = entry.key[len(begin) :]
+                name = read_name(key.encode()) if key else ""
+                if name:
+                    path = normal(directory, name)
+                    told = {"last_modified": entry.modified, "size": entry.size, "e_tag": entry.tag}
+                    found[path] = _described(path, told)
+                elif name is None:
+                    left_out += 1
+                    found |= _odd(directory, key)
+            for folder in page.folders:
+                if folder[len(begin) :] in ODD_FOLDERS:
+                    below = await self._page(directory, folder, "", odd, deep=True)
+                    for entry in below.entries[:SHOWN]:
+                        found |= _odd(directory, entry.key[len(begin) :])
+            if len(found) > MOST_FILES:
+                raise crowded(directory)
+            if not page.more or page.more == more:
+                return found, left_out
+            more = page.more
+
+    async def _page(self, directory: str, begin: str, more: str, odd: OddKeyError, deep: bool = False) -> Page:
+        async with self._patience(directory, one_key=False):
+            try:
+                return await asyncio.to_thread(read_page, self._server, self._access, begin, more, deep)
+            except (OSError, ValueError, HTTPException):
+                raise odd from None
 
     async def _entries(self, prefix: str, directory: str) -> AsyncGenerator[tuple[str, Any], None]:
         """Names that lie in `prefix` itself, with what is known of each.
@@ -194,6 +256,10 @@ class S3Remote:
             async with asyncio.timeout(self._server.timeout * (1 + RETRIES)):
                 yield
 
+    def _missing(self, directory: str) -> AppError:
+        error, key = missing(directory), self._key(directory)
+        return AppError(error.code, f"{error.message} No key of the bucket begins with {key}/.", error.hint)
+
     def _key(self, path: str) -> str:
         return "/".join((*parts_of(self._server.directory), *parts_of(path)))
 
@@ -207,13 +273,13 @@ def open_bucket(server: Server, secrets: dict[SecretField, Secret], log: Log) ->
             f"The server {server.name} has no access key or no secret key.",
             f"Give both: dropslot server edit {server.name} --access-key-file FILE --secret-key-file FILE",
         )
-    slow_store = _store(server, secrets, _slow_timeout(server))
-    return S3Remote(server, _store(server, secrets, server.timeout), slow_store, log)
+    access, secret = (secrets[field].reveal().decode() for field in (SecretField.ACCESS_KEY, SecretField.SECRET_KEY))
+    return S3Remote(server, Access(access, secret), log)
 
 
-def _slow_timeout(server: Server) -> float:
-    """Seconds in which a request that carries a part is answered."""
-    return server.timeout + PART / SLOWEST
+def _patient(server: Server, size: int) -> float:
+    """Seconds in which a request that carries so many bytes is answered."""
+    return server.timeout + size / SLOWEST
 
 
 async def _parts(source: Path, deadline: asyncio.Timeout, limit: float) -> AsyncGenerator[bytes, None]:
@@ -224,12 +290,11 @@ async def _parts(source: Path, deadline: asyncio.Timeout, limit: float) -> Async
             yield block
 
 
-def _store(server: Server, secrets: dict[SecretField, Secret], read_timeout: float) -> S3Store:
-    access, secret = (secrets[field].reveal().decode() for field in (SecretField.ACCESS_KEY, SecretField.SECRET_KEY))
+def _store(server: Server, access: Access, read_timeout: float) -> S3Store:
     endpoint = endpoint_of(server)
 
     def credentials() -> "S3Credential":  # so that no session token of the environment is sent along with plain keys
-        return {"access_key_id": access, "secret_access_key": secret, "expires_at": None}
+        return {"access_key_id": access.access_key, "secret_access_key": access.secret_key, "expires_at": None}
 
     return S3Store(
         server.bucket,
@@ -265,5 +330,12 @@ def _translated(server: Server, path: str, one_key: bool) -> Iterator[None]:
 
 def _described(path: str, meta: Any) -> RemoteFile:
     # Listings have milliseconds with some servers, the answer about one key never has (RFC 9110, section 5.6.7).
-    modified = meta["last_modified"].replace(microsecond=0)
+    modified = meta["last_modified"].astimezone(UTC).replace(microsecond=0)
     return RemoteFile(path, min(int(meta["size"]), MOST_BYTES), modified, meta["e_tag"] or "")
+
+
+def _odd(directory: str, key: str) -> dict[str, RemoteFile]:
+    """A key below the directory that cannot be used, by the path that it is told with."""
+    path = f"{normal(directory).rstrip('/')}/{show_key(key)}"
+    why = "Its key has '//', '.', '..' or a control character in it: it cannot be fetched. Rename it in the bucket."
+    return {path: RemoteFile(path, 0, datetime.fromtimestamp(0, UTC), oddity=why)}

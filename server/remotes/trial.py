@@ -45,7 +45,7 @@ async def try_server(reach: Reach, directory: str, write: bool) -> Trial:
     Raises `AppError` if there is no connection, or the directory cannot be listed.
     """
     async with reach() as remote:
-        files = await remote.list(directory)
+        files = [file for file in await remote.list(directory) if not file.oddity]
         rights = [Right("list", True), await _try_reading(remote, files)]
         if write:
             rights += await _try_writing(remote, directory)

@@ -1,5 +1,5 @@
-"""Remembers who logged in, and when each key and each authority of certificates was last used, without any login
-waiting for it.
+"""Remembers who logged in, what was fetched, and when each key and each authority of certificates was last used;
+nobody waits for it.
 
 Logins come in storms, as at midnight; the database hears of them every few seconds, once for each of them. What is not
 yet written when a process is killed is lost, which is all right: it is a help for tidying up, not a record.
@@ -13,14 +13,17 @@ from keys.store import Use, note_uses
 from server.db import Database
 from server.errors import AppError
 from server.logs import Log
+from server.services.fetches import Fetch, Sent, keep_fetches
 from server.services.logins import Login, Times, keep_logins
 
 WRITE_EVERY = 3.0
-MOST_LOGINS = 5_000
-"""Different ones that wait to be written; while the database is away for long, further ones are in the log alone."""
+MOST = 5_000
+"""Different log-ins, and as many files, that wait to be written; while the database is away for long, further ones are
+in the log alone."""
 
 _Latest = dict[tuple[str, bool], Use]  # a key may be enrolled and an authority as well
 _Logins = dict[Login, Times]
+_Fetches = dict[Fetch, Sent]
 
 
 class Uses:
@@ -30,7 +33,8 @@ class Uses:
         self._database = database
         self._log = log
         self._latest: _Latest = {}
-        self._logins: dict[Login, Times] = {}
+        self._logins: _Logins = {}
+        self._fetches: _Fetches = {}
         self._pause: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uses")
         self._failing = False
@@ -42,8 +46,14 @@ class Uses:
 
     def note_login(self, login: Login, at: datetime, times: int = 1) -> None:
         """Somebody has logged in."""
-        if login in self._logins or len(self._logins) < MOST_LOGINS:
+        if login in self._logins or len(self._logins) < MOST:
             self._logins[login] = Times(times, at).plus(self._logins.get(login))
+        self._wake()
+
+    def note_fetch(self, fetch: Fetch, sent: Sent) -> None:
+        """Somebody has fetched a file."""
+        if fetch in self._fetches or len(self._fetches) < MOST:
+            self._fetches[fetch] = sent.plus(self._fetches.get(fetch))
         self._wake()
 
     async def finish(self) -> None:
@@ -57,31 +67,35 @@ class Uses:
         if self._pause is None:
             self._pause = asyncio.get_running_loop().call_later(WRITE_EVERY, self._begin)
 
-    def _take(self) -> tuple[_Latest, _Logins]:
+    def _take(self) -> tuple[_Latest, _Logins, _Fetches]:
         uses, self._latest = self._latest, {}
         logins, self._logins = self._logins, {}
-        return uses, logins
+        fetches, self._fetches = self._fetches, {}
+        return uses, logins, fetches
 
     def _begin(self) -> None:
         self._pause = None
-        uses, logins = self._take()
-        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, uses, logins)
-        written.add_done_callback(lambda done: None if done.result() else self._keep(uses, logins))
+        taken = self._take()
+        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, *taken)
+        written.add_done_callback(lambda done: None if done.result() else self._keep(*taken))
 
-    def _keep(self, uses: _Latest, logins: _Logins) -> None:
+    def _keep(self, uses: _Latest, logins: _Logins, fetches: _Fetches) -> None:
         """The database was away for these: try again later, unless the key has been used since."""
         for key, use in uses.items():
             self.note(key[0], self._latest.get(key, use))
         for login, times in logins.items():
             self.note_login(login, times.last, times.count)
+        for fetch, sent in fetches.items():
+            self.note_fetch(fetch, sent)
 
-    def _write(self, uses: _Latest, logins: _Logins) -> bool:
+    def _write(self, uses: _Latest, logins: _Logins, fetches: _Fetches) -> bool:
         try:
-            if uses or logins:
+            if uses or logins or fetches:
                 with self._database.writing() as conn:
                     if uses:
                         note_uses(conn, ((fingerprint, use) for (fingerprint, _), use in uses.items()))
                     keep_logins(conn, logins)
+                    keep_fetches(conn, fetches)
             self._failing = False
         except AppError:
             if not self._failing:

@@ -100,6 +100,9 @@ class Files(Tree):
             os.close(fd)
             self._desk.sent[self._sender.session] += file_obj.sent
             self._log.info("CLOSE", path=str(file_obj.path), bytes_out=file_obj.sent)
+            if file_obj.sent:
+                who, path = self._sender, str(file_obj.path)
+                self._desk.gate.fetched(who.agency, who.session, who.client, path, file_obj.sent)
 
     async def _close_upload(self, upload: Upload) -> None:
         try:

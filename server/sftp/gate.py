@@ -49,6 +49,10 @@ class Gate(Protocol):
         """Somebody has logged in, from that address and with the program of that banner. Must not block."""
         ...
 
+    def fetched(self, username: str, session: str, client: str, path: str, size: int) -> None:
+        """So many bytes of a file were sent in that session, with the program of that banner. Must not block."""
+        ...
+
     async def host_keys(self) -> list[bytes]:
         """The private keys the server has now (OpenSSH's or PEM's format); asked again every other second.
 

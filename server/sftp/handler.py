@@ -145,14 +145,22 @@ class Handler(SFTPServerHandler):
             await asyncio.sleep(UNSENT_PAUSE)  # nothing tells when it has shrunk
 
     async def _process_write(self, packet: SSHPacket) -> int:
-        handle = packet.get_string()
-        offset = packet.get_uint64()
-        data = packet.get_string()
+        try:
+            handle, offset, data = packet.get_string(), packet.get_uint64(), packet.get_string()
+        except PacketDecodeError:
+            self._miss_a_part()
+            raise
         file_obj = self._file_handles.get(handle)
         if file_obj is None:
             raise SFTPInvalidHandle("That handle is not an open file.")
         written = self._server.write(file_obj, offset, data)
         return written if isinstance(written, int) else await written
+
+    def _miss_a_part(self) -> None:
+        """Nobody can tell which file a WRITE is of that cannot be read; so no file that is open may pass for whole."""
+        for handle in self._file_handles.values():
+            if isinstance(handle, Upload) and not handle.failure:
+                handle.failure = "a part of it came in a request that cannot be read"
 
     async def _process_opendir(self, packet: SSHPacket) -> bytes:
         path = packet.get_string()

@@ -36,7 +36,8 @@ _SENTENCES: dict[int, tuple[Callable[[str], SFTPError], str]] = {
     errno.ENFILE: (SFTPFailure, BUSY),
 }
 # What the operator has to do something about.
-_OPERATORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EXDEV, errno.EMFILE, errno.ENFILE)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_OPERATORS = (*_FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV)
 
 
 def refusal(error: OSError) -> SFTPError:

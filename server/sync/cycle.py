@@ -167,8 +167,10 @@ class Cycle:
 
     def _note_timeless(self, profile: Profile, view: View) -> None:
         ours = (one.file for one in view.found if one.profile.id == profile.id and is_timeless(one.file))
-        if profile.delete_after and (first := next(ours, None)):
-            self.runs[profile.id].note(first.path, "skipped", "Its server tells no times: such files are not deleted.")
+        if first := next(ours, None):
+            why = "Its server tells no times: another file of the same name and size is not seen to be new"
+            more = ", and none is deleted." if profile.delete_after else "."
+            self.runs[profile.id].note(first.path, "skipped", why + more)
 
     async def _compare(self, remote: Remote, view: View, directory: str, doubtful: list[Found]) -> None:
         """The second look: what has changed since the first one waits."""
@@ -269,18 +271,12 @@ class Cycle:
         tools.viewer.file(self._place, one.file)
         async with tools.slots.slot() as slot:
             with staged(tools.state, known) as target:
-                if target.stat().st_size > one.file.size:
-                    target.write_bytes(b"")
-                try:
-                    await watched(
-                        slot,
-                        lambda tell: remote.fetch(one.file, target, tell),
-                        lambda count: tools.viewer.progress(self._place, one.file, count),
-                    )
-                    await ours(self._accept, known, profile, target)
-                except OSError as error:
-                    why = f"It cannot be kept here ({(error.strerror or str(error)).lower()})."
-                    raise AppError(Code.INTERNAL, why, "Free some space on the disk of the data directory.") from error
+                await watched(
+                    slot,
+                    lambda tell: remote.fetch(one.file, target, tell),
+                    lambda count: tools.viewer.progress(self._place, one.file, count),
+                )
+                await ours(self._accept, known, profile, target)
         tools.viewer.done(self._place, one.file)
         return known.arrival_id or "", True
 

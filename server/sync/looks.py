@@ -109,6 +109,8 @@ def in_order(found: Iterable[Found], order: str) -> list[Found]:
 
 
 def _oddity(file: RemoteFile) -> str:
+    if file.oddity:
+        return file.oddity
     if is_temporary(file.name):
         return "Its name says that it is not whole yet."
     if len(file.path) > LONGEST_PATH:

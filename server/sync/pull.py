@@ -53,16 +53,23 @@ def begin_file(state: State, registrar: Registrar, known: Known) -> tuple[Known,
 
 @contextmanager
 def staged(state: State, known: Known) -> Iterator[Path]:
-    """Where the file is brought to, held against other processes. Raises `AppError` conflict if one brings it now."""
+    """Where the file is brought to, held against other processes. Raises `AppError` conflict if one brings it now,
+    internal if our disk fails meanwhile."""
     place = staging(state, known.arrival_id or "")
-    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield place
+        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_size > known.size:
+                os.ftruncate(fd, 0)
+            yield place
+        finally:
+            os.close(fd)
     except BlockingIOError:
         raise AppError(Code.CONFLICT, "Another process brings this file just now.") from None
-    finally:
-        os.close(fd)
+    except OSError as error:
+        why = f"It cannot be kept here ({(error.strerror or str(error)).lower()})."
+        raise AppError(Code.INTERNAL, why, "Free some space on the disk of the data directory.") from error
 
 
 def accept_file(

@@ -108,3 +108,6 @@ def test_a_profile_brings_its_report_on_each_cycle(dropslot: Dropslot) -> None:
     assert f"/download/reports/{placed.name}" in delivered
     refused = dropslot.run("profile", "edit", "gwinnett", "nightly", "--report", "everything", check=False)
     assert "There is no report 'everything'." in refused.stderr
+    dropslot.run("profile", "edit", "gwinnett", "nightly", "--report", "none")
+    document = dropslot.json("profile", "show", "gwinnett", "nightly")
+    assert (document["report"], document["report_directory"]) == (None, None)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,13 @@ def test_files_come_from_another_dropslot(dropslot: Dropslot, tmp_path: Path) ->
         assert listed["state"] == "host key unseen"
         dropslot.run("server", "test", "far", check=False)
         shown = dropslot.json("server", "show", "far")
-        dropslot.run("server", "trust", "far", shown["shown_fingerprint"])
+        for mended in (("edit", "far", "--timeout", "9"), ("trust", "far", shown["shown_fingerprint"])):
+            dropslot.run("sync", "now", check=False)
+            [listed] = dropslot.json("sync", "list")
+            assert datetime.fromisoformat(listed["next_run"]) > now()
+            dropslot.run("server", *mended)
+            [listed] = dropslot.json("sync", "list")
+            assert datetime.fromisoformat(listed["next_run"]) <= now()
         dropslot.run("server", "test", "far", "--write", "--directory", "/upload")
         assert {one["state"] for one in far.json("arrival", "list")} <= {"partial", "removed"}  # no profile takes it
         said = dropslot.run("sync", "now").stdout

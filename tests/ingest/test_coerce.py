@@ -31,6 +31,22 @@ def test_dates(text: str, value: str | None) -> None:
     assert coerce.read_dates([text], DATES) == [value]
 
 
+MANY = [f"x{number}" for number in range(1_000)]
+
+
+@pytest.mark.parametrize(
+    "text", ["03/16/2026", "3/6/2026", "02/30/2026", "2026-1", "03/16/0026", "today", "nan", "03/16/2026 9:00:60 AM"]
+)
+def test_dates_among_many_texts_are_read_as_alone(text: str) -> None:
+    assert coerce.read_dates([text, *MANY], DATES)[:1] == coerce.read_dates([text], DATES)
+    for alone, among in zip(
+        coerce.read_moments([text], DATES, TIME_FORMATS),
+        coerce.read_moments([text, *MANY], DATES, TIME_FORMATS),
+        strict=True,
+    ):
+        assert among[:1] == alone
+
+
 @given(st.dates(date(1900, 1, 1), date(2199, 12, 31)))
 def test_every_date_is_read_in_every_format(day: date) -> None:
     assert coerce.read_dates([day.strftime(form) for form in DATES], DATES) == [day.isoformat()] * 2

@@ -150,3 +150,13 @@ def test_new_ids_sort_by_time() -> None:
     ids = [new_id(BEGIN + timedelta(milliseconds=i)) for i in range(50)]
     assert ids == sorted(ids)
     assert {(len(each), each[14], each[19] in "89ab") for each in ids} == {(36, "7", True)}
+
+
+@pytest.mark.parametrize("name", ["n" * 201, "two\nlines", "\x1b[31mred"], ids=["long", "lines", "escape"])
+def test_a_name_that_nobody_can_read_is_none(conn: Connection, name: str) -> None:
+    with pytest.raises(IngestError, match="name of a profile cannot be used"):
+        inbox.add_profile(conn, "agency", name, "odyssey-ecr", at=BEGIN, directory="/upload/a")
+    text = inbox.find_template(conn, "agency", "odyssey-ecr").text
+    odd = text.replace('"odyssey-ecr"', f"{name!a}".replace("'", '"').replace("\\x1b", "\\u001b"), 1)
+    with pytest.raises(IngestError, match=r"name of a template cannot be used|holds a control character"):
+        inbox.add_template(conn, "agency", odd, BEGIN)

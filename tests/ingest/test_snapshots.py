@@ -1,6 +1,7 @@
 """Files that hold all there is: what they no longer name is withdrawn, what comes back is restored; a guard asks."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,22 @@ def test_an_older_snapshot_that_comes_late_does_not_bring_back_the_past(nightly:
     assert upload.error is not None
     assert (upload.status, upload.error.code) == ("failed", "overtaken")
     assert [who for who, _ in hearings(nightly)] == ["#2"]
+
+
+def test_a_clock_that_was_set_back_refuses_no_newer_snapshot(nightly: Court) -> None:
+    """A machine began with a clock that was a year ahead, and took a file by it."""
+    right, one = nightly.at, ecr(row())
+    nightly.at = right + timedelta(days=365)
+    assert nightly.push(one, "/upload/1.txt").status == "processed"
+    nightly.at = right
+    late, source = nightly.receive(ecr(row("3", "CR-3")))
+    assert nightly.push(ecr(row("2", "CR-2")), "/upload/2.txt").status == "processed"
+    assert [who for who, _ in hearings(nightly)] == ["#2"]
+    assert nightly.push(one, "/upload/1.txt").status == "processed", "it says something else than the last one"
+    assert [who for who, _ in hearings(nightly)] == ["#1"]
+    upload = ingest(nightly.database.engine, nightly.work(late, source))
+    assert upload.error is not None
+    assert upload.error.code == "overtaken", "by those that came since by the right clock"
 
 
 def test_the_same_content_as_before_another_is_no_duplicate(nightly: Court) -> None:

@@ -54,6 +54,8 @@ def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
         (GOOD + 'event.datetime = "d"\n[formats]\ntime = ["%c"]', "template_format", "overlap"),
         (GOOD + 'case.number = "Case"', "template_syntax", "twice"),
         ("x = " + "[" * 5000, "template_syntax", "TOML"),
+        ("[" + ".".join("a" * 3000) + "]", "template_syntax", "without end"),
+        (GOOD + '"client.dob" = "Born"', "template_field", "Write it without: client.dob"),
         ('name = "t"\ncolumns = 3', "template_key", "[columns]"),
         (GOOD + "client.dob = 0", "template_column", "See line 5 "),
         (GOOD + 'case.style = { colum = "x" }', "template_key", "Did you mean column? See line 5 "),

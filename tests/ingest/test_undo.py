@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -466,6 +467,23 @@ def test_what_another_has_shared_since_stays_shared(lists: Court) -> None:
     assert {found["holders"] for found in own(lists).values()} == {"list third"}
     undo_upload(lists, second)
     assert own(lists) == before
+
+
+@pytest.mark.parametrize("set_back", [0, 30], ids=["in-order", "clock-set-back"])
+def test_who_let_go_of_a_record_before_has_not_shared_it_later(lists: Court, set_back: int) -> None:
+    """The list had the hearing, and lets go of it; the docket brings it back, and a third one shares it."""
+    lists.template(snapshot(name="third"), "/third")
+    both = ecr(row(), row("2", "CR-2"))
+    lists.push(both, "/list/a.txt")
+    shared = lists.push(both, "/more/a.txt")
+    lists.push(ecr(row()), "/list/b.txt")
+    lists.at -= timedelta(days=set_back)
+    lists.push(ecr(row("2", "CR-2")), "/docket/a.txt")
+    third = lists.push(ecr(row("2", "CR-2")), "/third/a.txt")
+    undo_upload(lists, shared)
+    undo_upload(lists, third)
+    assert {found["template"] for found in own(lists).values()} == {"list", "docket"}
+    assert not any("holders" in found for found in own(lists).values()), "each is one template's alone"
 
 
 def test_whoever_brings_a_record_back_has_it_until_that_is_undone(lists: Court) -> None:

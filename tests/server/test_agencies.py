@@ -38,6 +38,13 @@ def test_what_is_no_zone_is_refused(state: State, timezone: str) -> None:
         add_agency(conn, agency(timezone=timezone))
 
 
+def test_a_name_that_no_column_holds_is_refused(state: State) -> None:
+    with state.database.writing() as conn, pytest.raises(AppError, match="more than 200 characters"):
+        add_agency(conn, agency(name="é" * 201))
+    with state.database.writing() as conn:
+        add_agency(conn, agency(name="é" * 200))
+
+
 def test_a_slug_is_taken_once(state: State) -> None:
     with state.database.writing() as conn:
         add_agency(conn, agency())

@@ -1,13 +1,16 @@
 """The data directory: made, closed to others, held by one server."""
 
+import errno
 import stat
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from server.app import listen
 from server.errors import AppError, Code
 from server.settings import Settings
-from server.state import hold_data, open_state
+from server.state import hold_data, open_state, prepare_folders
 
 
 def mode(path: Path) -> int:
@@ -44,3 +47,43 @@ def test_a_directory_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(AppError, match="--data"), open_state(Settings(data=tmp_path / "file" / "data")):
         pass
+
+
+def test_a_disk_that_takes_nothing_is_not_a_matter_of_owners(tmp_path: Path) -> None:
+    error = OSError(errno.EROFS, "Read-only file system")
+    with patch.object(Path, "touch", side_effect=error), pytest.raises(AppError, match="read-only") as refused:
+        prepare_folders(tmp_path / "data")
+    assert "mounted" in refused.value.hint
+
+
+@pytest.mark.sqlite_only
+def test_a_database_that_is_gone_is_not_begun_anew(settings: Settings) -> None:
+    with open_state(settings):
+        settings.home("gwinnett").mkdir()
+    (settings.data / "dropslot.db").unlink()
+    for _ in range(2):  # the first try leaves an empty file
+        with (
+            pytest.raises(AppError, match=r"files of 1 agency: it is lost.*Restore it") as refused,
+            open_state(settings),
+        ):
+            pass
+        assert refused.value.code == Code.CONFLICT
+    settings.home("gwinnett").rmdir()
+    with open_state(settings):
+        pass
+
+
+@pytest.mark.sqlite_only
+def test_a_damaged_database_is_told(settings: Settings) -> None:
+    with open_state(settings):
+        pass
+    (settings.data / "dropslot.db").write_bytes(b"no database " * 1000)
+    with pytest.raises(AppError, match="The database is damaged") as refused, open_state(settings):
+        pass
+    assert "backup" in refused.value.hint
+
+
+def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
+    with pytest.raises(AppError, match="cannot listen") as refused:
+        listen("192.0.2.1", 0, 1)
+    assert "an address of this machine" in refused.value.hint

@@ -4,6 +4,7 @@ import io
 import threading
 from unittest.mock import patch
 
+from server import app
 from server.errors import AppError, Code
 from server.logs import open_log
 from server.state import State
@@ -30,3 +31,12 @@ def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_
     stopping.set()
     assert tries == [1, 1]
     assert state.queue.claim("another", 60) is None, "it is done"
+
+
+def test_the_queue_keeps_the_name_of_a_worker_on_a_machine_with_a_long_one(state: State) -> None:
+    state.queue.enqueue("ingest", "a file")
+    with patch("socket.gethostname", return_value="h" * 55 + "-pod-7f9"):
+        name = app._worker_name(app.Child(lifeline_fd=0, number=63))
+    assert name.endswith("-pod-7f9-worker-63"), "the end tells machines apart"
+    assert state.queue.claim(name, 60)
+    assert state.queue.release(name) == 1

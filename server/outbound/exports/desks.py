@@ -6,30 +6,38 @@ from collections import deque
 from collections.abc import Callable
 
 Work = Callable[[], None]
+MOST = 32
+"""Threads, however many hang."""
 
 
 class Desks:
-    """So many `places`. Whoever hangs keeps one of them; a place that has nothing to do costs nothing."""
+    """So many `places`; one that has nothing to do costs nothing. Whoever takes longer than `patience` seconds gives
+    its place to another and goes on beside it, so that those who hang keep nobody waiting for ever."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, patience: float = 60.0) -> None:
         self._places = places
+        self._patience = patience
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._waiting: deque[tuple[str, Work]] = deque()
-        self._threads: set[threading.Thread] = set()
+        self._threads: dict[threading.Thread, float] = {}  # since when each is at its present work
 
     def serve(self, name: str, work: Work) -> bool:
         """Have the work done as soon as there is a place; False: what that name has asked before is not done yet."""
         with self._lock:
-            if name in self._busy:
-                return False
-            self._busy.add(name)
-            self._waiting.append((name, work))
-            if len(self._threads) < self._places:
+            asked_before = name in self._busy
+            if not asked_before:
+                self._busy.add(name)
+                self._waiting.append((name, work))
+            if self._waiting and self._taken() < self._places and len(self._threads) < MOST:
                 thread = threading.Thread(target=self._work, name="exports-desk", daemon=True)
-                self._threads.add(thread)
+                self._threads[thread] = time.monotonic()
                 thread.start()
-            return True
+            return not asked_before
+
+    def _taken(self) -> int:
+        """How many places are taken by those who have not had their time."""
+        return sum(time.monotonic() - since < self._patience for since in self._threads.values())
 
     def wait(self, seconds: float = threading.TIMEOUT_MAX) -> None:
         """Wait until all is done, at most so long."""
@@ -56,11 +64,13 @@ class Desks:
                         self._busy.discard(name)
         finally:
             with self._lock:
-                self._threads.discard(threading.current_thread())
+                self._threads.pop(threading.current_thread(), None)
 
     def _next(self) -> tuple[str, Work] | None:
+        me = threading.current_thread()
         with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
-            self._threads.discard(threading.current_thread())  # with the lock: whoever comes now makes another
-            return None
+            self._threads.pop(me, None)  # with the lock: whoever comes now makes another
+            if not self._waiting or self._taken() >= self._places:
+                return None
+            self._threads[me] = time.monotonic()
+            return self._waiting.popleft()

@@ -2,7 +2,7 @@
 
 Whatever fails of one export is kept with it, shown to operators, and tried again after a while that grows; the others
 go on meanwhile. An agency's exports follow one another, and agencies are served beside each other: a home that hangs,
-or a very large file, keeps one place.
+or a very large file, keeps one place for a while.
 """
 
 import socket

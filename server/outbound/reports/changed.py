@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, literal,
 
 from ingest.record import CUSTOM
 from ingest.tables import cases, changes, clients, events, moved_events, removed, uploads
-from server.outbound.reports.definition import Ask, Clause, Column, Days, Report, choice, clock, day, local
+from server.outbound.reports.definition import Ask, Clause, Column, Days, Report, choice, clock, day, local, same
 from server.outbound.reports.files import beginning
 from server.outbound.write import Cell
 
@@ -59,10 +59,22 @@ class _Told:
 
 
 def _rows(conn: Connection, ask: Ask) -> Iterator[Sequence[Cell]]:
-    wanted = {kind.lower() for kind in ask.filters.get("change", ())}
-    for cells in _all(conn, ask):
-        if not wanted or cells[0] in wanted:
-            yield cells
+    wanted = {_PLACES[name]: {value.lower() for value in values} for name, values in ask.filters.items() if values}
+    told = (row for row in _all(conn, ask) if all(str(row[at] or "").lower() in wanted[at] for at in wanted))
+    return _in_order(told, ask.sort.removeprefix("-"), ask.sort.startswith("-"))
+
+
+def _in_order(rows: Iterator[Sequence[Cell]], sort: str, down: bool) -> Iterator[Sequence[Cell]]:
+    """As they come, in the order of the uploads; any other way they have all to be there first."""
+    by = [_PLACES[name] for name in _SORTS.get(sort, ())]
+    if not by:
+        return reversed(list(rows)) if down else rows
+
+    def key(row: Sequence[Cell]) -> list[tuple[bool, str]]:
+        """What is empty comes last, either way."""
+        return [((row[at] is None) is not down, str(row[at]).lower()) for at in by]
+
+    return iter(sorted(rows, key=key, reverse=down))
 
 
 def _all(conn: Connection, ask: Ask) -> Iterator[Sequence[Cell]]:
@@ -219,6 +231,17 @@ _COLUMNS: Mapping[str, str] = MappingProxyType(
         "id": "the record's number, which never changes",
     }
 )
+_PLACES = MappingProxyType({name: place for place, name in enumerate(_COLUMNS)})
+_SORTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "changed": (),
+        "date": ("date", "time"),
+        "name": ("last_name", "first_name", "business_name", "date", "time"),
+        "case": ("case", "date", "time"),
+        "location": ("location", "room", "date", "time"),
+    }
+)
+"""The columns to sort by; none: the order in which it happened."""
 _AS_HELD = (
     *("zone", "client", "last_name", "first_name", "business_name", "case"),
     *("type", "status", "location", "room", "judge", "reference", "file", "upload"),
@@ -234,6 +257,13 @@ CHANGED = Report(
     sentence="Hearings that are new, moved, cancelled or otherwise changed since the last delivery.",
     columns=tuple(Column(name, meaning) for name, meaning in _COLUMNS.items()),
     days=Days(7, "how many days to look back, today included, where nothing was delivered before"),
-    filters={"change": choice("one of the words of that column", dict.fromkeys(KINDS, true()))},
+    filters={
+        "change": choice("one of the words of that column", dict.fromkeys(KINDS, true())),
+        "type": same(events.c.type, "type of the event"),
+        "status": same(events.c.status, "status of the event"),
+        "location": same(events.c.location, "where it is"),
+        "judge": same(events.c.judge, "the judge"),
+    },
+    sorts=dict.fromkeys(_SORTS, ()),
     rows=_rows,
 )

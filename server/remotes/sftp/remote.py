@@ -86,8 +86,8 @@ class SftpRemote:
             raise missing(directory)
         draft, final = normal(directory, beside(name)), normal(directory, name)
         try:
-            async with self._opened(draft, "wb") as handle:
-                size = await self._send(source, handle, draft)
+            async with self._opened(draft, "wb", final) as handle:
+                size = await self._send(source, handle, final)
             if (await self.look(draft)).size != size:
                 raise AppError(
                     Code.INVALID,
@@ -203,17 +203,18 @@ class SftpRemote:
             await self._client.remove(self._place(path))
 
     @asynccontextmanager
-    async def _opened(self, path: str, mode: str) -> AsyncIterator[Any]:
-        async with self._patience(path):
+    async def _opened(self, path: str, mode: str, told: str = "") -> AsyncIterator[Any]:
+        """An open file; `told` is what errors call it."""
+        async with self._patience(told or path):
             # Without a block size of its own it asks for what it is told, and starts no tasks that nobody waits for.
             handle = await self._client.open(self._place(path), mode, block_size=0)
         try:
             yield handle
         except BaseException:
             with suppress(AppError):
-                await self._close(handle, path)
+                await self._close(handle, told or path)
             raise
-        await self._close(handle, path)
+        await self._close(handle, told or path)
 
     async def _close(self, handle: Any, path: str) -> None:
         async with self._patience(path):

@@ -24,6 +24,7 @@ import server.outbound.exports.store
 import server.queue.local
 import server.remotes.server
 import server.schedule.claims
+import server.services.fetches
 import server.services.logins
 import server.sync.tables
 from ingest.natural import natural_texts

@@ -46,6 +46,21 @@ def test_each_change_is_told_once(played: House) -> None:
     assert {told["client"] for told in some} == {"g1", "g7"}
 
 
+def test_it_is_filtered_and_sorted(played: House) -> None:
+    def clients(*filters: str, sort: str = "") -> list[object]:
+        found = played.rows(GWINNETT, "changed-events", *filters, sort=sort, after=played.last)
+        return [told["client"] for told in found]
+
+    assert clients("location=courtroom 2b") == ["g6"]
+    assert clients("judge=Zamora", "judge=Nobody", "change=changed") == ["g3"]
+    assert clients("status=Cancelled", "change=moved") == []
+    assert clients(sort="case") == ["g1", "g2", "g3", "g4", "g6", "g7"]
+    assert clients(sort="-case") == ["g7", "g6", "g4", "g3", "g2", "g1"]
+    assert (clients(sort="date")[-2:], clients(sort="-date")[:2]) == (["g7", "g1"], ["g1", "g7"])
+    assert clients(sort="-changed") == clients()[::-1]
+    assert len(clients(sort="location")) == len(clients(sort="name")) == 6
+
+
 def test_nothing_is_told_twice_and_nothing_before_the_first_time_but_what_is_young(played: House) -> None:
     assert played.rows(GWINNETT, "changed-events", after=played.number(GWINNETT)) == []
     told = played.rows(GWINNETT, "changed-events", at=now())

@@ -191,7 +191,8 @@ def test_a_server_that_is_away_gets_the_report_of_then_and_that_of_now(
     assert pending.name == "gwinnett_events_20260302T140000Z.csv"
     assert len(staged(court)) == 1
     remote.before = None
-    assert deliver(court, remote, 3).name is None
+    assert deliver(court, remote, 3).name == pending.name  # there is nothing newer
+    assert deliver(court, remote, 4).name is None
     assert names(folder) == [pending.name]
     assert staged(court) == []
 
@@ -250,6 +251,8 @@ def test_changed_events_go_on_where_the_last_delivery_ended(court: House, folder
         ({"report_directory": None}, "has no report, or no directory"),
         ({"report_directory": "/upload/answers"}, "would be taken for a file"),
         ({"directory": "/in", "report_directory": "/in", "server_id": "x"}, "would be taken for a file"),
+        ({"directory": "/in", "report_directory": "//IN/./", "server_id": "x"}, "would be taken for a file"),
+        ({"report_directory": "//upload"}, "would be taken for a file"),
         ({"report": "everything"}, "There is no report 'everything'"),
         ({"report": "events color=red"}, "no filter 'color'"),
     ],

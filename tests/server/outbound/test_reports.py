@@ -1,15 +1,19 @@
 """What each report tells, on both databases."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 
 from server.errors import AppError, Code
+from server.outbound.exports.plan import Shape, When, create_export
+from server.outbound.exports.store import Run, add_run, mark_run
 from server.outbound.reports.catalogue import CATALOGUE
 from server.outbound.reports.wanted import read_wanted, want
 from server.outbound.write import Cell
+from server.services.fetches import Fetch, Sent, keep_fetches
 from server.services.logins import Login, Times, keep_logins
 from tests.server.outbound.house import AT, EAST, EMPTY, GWINNETT, MARICOPA, ODD_NAME, WEST, House, header, picked
 
@@ -135,6 +139,24 @@ def test_activity_is_logins_files_and_deliveries(filled: House) -> None:
     assert picked(filled.rows(GWINNETT, "activity", "what=log-in"), "program", "at_utc") == [
         ("SSH-2.0-g", AT + timedelta(seconds=5))
     ]
+
+
+def test_activity_tells_what_was_fetched_and_which_exports_came(filled: House) -> None:
+    agency, at = filled.agencies[GWINNETT], AT + timedelta(minutes=30)
+    with filled.state.database.writing() as conn:
+        keep_fetches(conn, {Fetch(GWINNETT, "/exports/e.csv", "session-9", "SSH-2.0-g"): Sent(Times(2, at), 8)})
+        export = create_export(conn, agency, "events", "", When("06:00"), Shape(directory="/exports/new"), AT)
+        run = Run("r1", export.id, "slot", AT, AT, None, 1, "/exports/new", "e.csv", 4, "0" * 64, 0, "")
+        add_run(conn, run)
+        add_run(conn, replace(run, id="r2", slot="other", file="late.csv"))
+        mark_run(conn, replace(run, delivered_at=at - timedelta(minutes=1)))
+    found = filled.rows(GWINNETT, "activity", "from=2026-03-02", "to=2026-03-02", at=AT)
+    columns = ("at", "what", "path", "size", "state", "times", "program", "session")
+    assert [row for row in picked(found, *columns) if row[1] in ("file fetched", "export delivered")] == [
+        (datetime(2026, 3, 2, 9, 29), "export delivered", "/exports/new/e.csv", 4, "events", None, None, None),
+        (datetime(2026, 3, 2, 9, 30), "file fetched", "/exports/e.csv", 8, None, 2, "SSH-2.0-g", "session-9"),
+    ]
+    assert filled.rows(MARICOPA, "activity", "what=file fetched", at=AT) == []
 
 
 def test_there_are_no_messages_yet(filled: House) -> None:

@@ -57,6 +57,17 @@ def test_jobs_are_claimed_in_the_order_they_came(queue: JobQueue, clock: Clock) 
     assert [job and job.subject for job in claimed] == ["first", "second", "third", None]
 
 
+def test_a_job_of_a_clock_that_was_set_back_runs(queue: JobQueue, clock: Clock) -> None:
+    clock.pass_(365 * 86400)
+    queue.enqueue("ingest", "of next year")
+    clock.pass_(-365 * 86400)
+    queue.enqueue("ingest", "put off", delay=120)
+    job = queue.claim("a", 60)
+    assert job
+    assert job.subject == "of next year"
+    assert queue.claim("a", 60) is None
+
+
 def test_a_subject_is_queued_once(queue: JobQueue) -> None:
     assert queue.enqueue("ingest", "x")
     assert not queue.enqueue("ingest", "x")

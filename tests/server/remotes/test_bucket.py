@@ -10,13 +10,16 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 from xml.sax.saxutils import escape
 
 import obstore
 import pytest
 
 from server.errors import AppError
-from server.remotes.port import Remote
+from server.remotes.listing import Access, read_page
+from server.remotes.port import Remote, RemoteFile
 from server.remotes.reach import open_secrets
 from server.remotes.s3 import open_bucket
 from server.remotes.server import Server
@@ -127,7 +130,9 @@ class Trick:
     status: int = 200
     milliseconds: str = "000"
     missing: list[str] = field(default_factory=list)
+    level: bytes = b""
     asked: int = 0
+    posted: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -152,10 +157,14 @@ def endpoint(trick: Trick) -> Iterator[int]:
             trick.over.wait(20)
 
         def do_POST(self) -> None:
+            trick.posted += 1
             trick.over.wait(20)
 
         def listed(self) -> bytes:
             keys = [f"in/{trick.asked:06}-{number}" for number in range(1000)] if trick.endless else trick.keys
+            asked = dict(parse_qsl(urlsplit(self.path).query))
+            if "encoding-type" in asked:
+                return self.level(asked, keys)
             entries = "".join(
                 f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.{trick.milliseconds}Z"
                 f"</LastModified>"
@@ -165,6 +174,24 @@ def endpoint(trick: Trick) -> Iterator[int]:
             more = f"<NextContinuationToken>{trick.asked}</NextContinuationToken>" if trick.endless else ""
             head = f"<IsTruncated>{str(trick.endless).lower()}</IsTruncated>"
             return f"<ListBucketResult>{head}{more}{entries}</ListBucketResult>".encode()
+
+        def level(self, asked: dict[str, str], keys: list[str]) -> bytes:
+            """As Amazon answers with a delimiter, two things to a page."""
+            begin, cut = asked["prefix"], asked.get("delimiter")
+            below = sorted(key[len(begin) :] for key in keys if key.startswith(begin))
+            things = list(dict.fromkeys(key[: key.index(cut) + 1] if cut and cut in key else key for key in below))
+            at = int(asked.get("continuation-token", 0))
+            text = "<EncodingType>url</EncodingType>"
+            if len(things) > at + 2:
+                text += f"<IsTruncated>true</IsTruncated><NextContinuationToken>{at + 2}</NextContinuationToken>"
+            for thing in things[at : at + 2]:
+                key = quote_plus(begin + thing, safe="/")
+                if cut and thing.endswith(cut):
+                    text += f"<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes>"
+                else:
+                    text += f"<Contents><ETag>&quot;x&quot;</ETag><Key>{key}</Key><Size>{trick.size}</Size>"
+                    text += f"<LastModified>2026-01-01T00:00:00.{trick.milliseconds}Z</LastModified></Contents>"
+            return trick.level or f"<ListBucketResult>{text}</ListBucketResult>".encode()
 
         def answer(self, body: bytes, listing: bool) -> None:
             self.send_response(trick.status if listing or trick.status != 200 else 206)
@@ -205,11 +232,52 @@ HARMLESS = ["in/" + "x" * 300, "in/", "elsewhere/x"]
 
 
 @pytest.mark.parametrize("odd", range(len(ODD)))
-def test_an_odd_key_is_named_because_it_hides_the_others(harbour: Harbour, odd: int) -> None:
-    with endpoint(Trick(keys=[ODD[odd], "in/good.csv"])) as port, pytest.raises(AppError) as refused:
+def test_an_odd_key_is_named_and_hides_no_other(harbour: Harbour, tmp_path: Path, odd: int) -> None:
+    async def work(remote: Remote) -> list[RemoteFile]:
+        found = await remote.list("/in")
+        good = next(file for file in found if file.name == "good + 1.csv")
+        assert good == await remote.look("/in/good + 1.csv")
+        await remote.fetch(good, tmp_path / "target", lambda _: None)
+        assert await remote.has_directory("/in")
+        return found
+
+    keys = [ODD[odd], "in/a.csv", "in/good + 1.csv", "in/sub//deep.csv", "in/sub/deep.csv", "in/z.csv"]
+    with endpoint(Trick(keys=keys, milliseconds="123")) as port:
+        found = harbour.use(hostile(harbour, port), work)
+    named = {file.path: file.oddity for file in found}
+    assert [path for path, why in named.items() if not why] == ["/in/a.csv", "/in/good + 1.csv", "/in/z.csv"]
+    assert [path for path, why in named.items() if why] == [f"/{ODD[odd]}".replace("\n", "?")]
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        b"<no listing",
+        b"<a/>" * 2,
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        b"<a><Contents><Key>in/x</Key></Contents></a>",
+    ],
+    ids=["cut", "two", "entity", "bare"],
+)
+def test_an_odd_key_is_an_error_where_nothing_else_can_be_listed(harbour: Harbour, level: bytes) -> None:
+    with endpoint(Trick(keys=[ODD[1], "in/good.csv"], level=level)) as port, pytest.raises(AppError) as refused:
         harbour.use(hostile(harbour, port), lambda remote: remote.list("/in"))
     assert refused.value.code == "invalid"
-    assert refused.value.message.endswith(ODD[odd].replace("\n", "?"))
+    assert refused.value.message.endswith(ODD[1])
+
+
+def test_a_real_bucket_takes_the_request_that_lists_one_level(harbour: Harbour, weed: peers.Bucket) -> None:
+    server = with_keys(harbour, s3_server(weed, directory="/level one"), weed.keys["operator"])
+    store = raw_store(harbour, server)
+    for name in ("a + b.csv", "ä.csv", "sub/c.csv"):
+        obstore.put(store, f"level one/{name}", b"abc")
+    page = read_page(server, Access(*weed.keys["operator"]), "level one/")
+    assert [entry.key for entry in page.entries] == ["level one/a + b.csv", "level one/ä.csv"]
+    assert page.folders == ("level one/sub/",)
+    seen = obstore.head(store, "level one/ä.csv")
+    assert (page.entries[1].size, page.entries[1].tag) == (3, seen["e_tag"])
+    with pytest.raises(HTTPError, match="403"):
+        read_page(server, Access(weed.keys["operator"][0], "wrong"), "level one/")
 
 
 def test_keys_that_are_no_files_of_the_directory_are_left_out(harbour: Harbour) -> None:
@@ -253,7 +321,7 @@ def test_a_key_that_cannot_be_read_is_no_bucket_that_is_away(harbour: Harbour, t
     assert refused.value.code == "invalid"
 
 
-@pytest.mark.parametrize("size", [3, 12_000_000])
+@pytest.mark.parametrize("size", [3, 12_000_000, 20_000_000])
 def test_a_bucket_that_takes_nothing_is_given_up(
     harbour: Harbour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
@@ -267,6 +335,7 @@ def test_a_bucket_that_takes_nothing_is_given_up(
         )
     assert refused.value.code == "unavailable"
     assert time.monotonic() - begun < 10
+    assert bool(trick.posted) == (size > 16 * 1024 * 1024)  # parts of what is given up would stay there
 
 
 def test_pages_without_an_end_are_given_up(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:

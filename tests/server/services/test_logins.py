@@ -82,7 +82,7 @@ def test_what_cannot_be_written_is_written_later_and_memory_is_bounded(
     state: State, agency: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uses, "WRITE_EVERY", 0.02)
-    monkeypatch.setattr(uses, "MOST_LOGINS", 2)
+    monkeypatch.setattr(uses, "MOST", 2)
     writing, tries = Database.writing, []
 
     def failing(self: Database, lock: str = "control") -> object:

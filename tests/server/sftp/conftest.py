@@ -36,6 +36,7 @@ class MemoryGate:
         self.pairs: list[bytes] = []
         self.asked: list[tuple[str, str]] = []
         self.uses: list[tuple[str, str, str, str]] = []
+        self.sent: list[tuple[str, str, int]] = []
 
     async def admit(self, username: str, credential: Credential) -> Account | None:
         self.asked.append((username, str(credential)))
@@ -49,6 +50,11 @@ class MemoryGate:
 
     def used(self, username: str, credential: Credential, address: str, client: str) -> None:
         self.uses.append((username, str(credential), address, client))
+
+    def fetched(self, username: str, session: str, client: str, path: str, size: int) -> None:
+        assert session
+        assert client
+        self.sent.append((username, path, size))
 
     async def host_keys(self) -> list[bytes]:
         return self.pairs

@@ -38,6 +38,7 @@ class Everybody:
     def takes_password(self, username):
         return False
     def used(self, username, credential, address, client): pass
+    def fetched(self, username, session, client, path, size): pass
 
 class Nobody:
     def received(self, manifests): pass

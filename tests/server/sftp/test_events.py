@@ -102,6 +102,7 @@ def test_bytes_are_counted_by_file_and_in_all(door: RunningDoor) -> None:
     assert (end["bytes_in"], end["bytes_out"]) == (9, 3)
     sent, fetched = door.events.named("CLOSE")
     assert (sent["bytes_in"], fetched["bytes_out"]) == (5, 3)
+    assert door.gate.sent == [("court", fetched["path"], 3)]
     assert [line["mode"] for line in door.events.named("OPEN")] == [
         "CREATE|TRUNCATE|WRITE",
         "READ",

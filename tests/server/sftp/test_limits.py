@@ -16,7 +16,7 @@ import paramiko
 import psutil
 import pytest
 import structlog
-from asyncssh import SFTPFailure
+from asyncssh import SFTPFailure, SFTPPermissionDenied
 from structlog.testing import capture_logs
 
 from server.intake.spool import Manifest
@@ -282,6 +282,14 @@ def test_a_door_may_open_as_many_files_as_the_system_lets_it(open_door: Opener) 
 def test_too_many_open_files_are_said_to_both_sides(code: int) -> None:
     busy = pytest.raises(SFTPFailure, match="The server is too busy")
     with capture_logs() as lines, busy, answered(structlog.get_logger(), "OPEN"):
+        raise OSError(code, os.strerror(code))
+    assert [(line["log_level"], line["errno"]) for line in lines] == [("error", errno.errorcode[code])]
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EPERM])
+def test_a_disk_that_takes_nothing_is_said_to_both_sides(code: int) -> None:
+    told = pytest.raises(SFTPPermissionDenied, match="tell the operator")
+    with capture_logs() as lines, told, answered(structlog.get_logger(), "OPEN"):
         raise OSError(code, os.strerror(code))
     assert [(line["log_level"], line["errno"]) for line in lines] == [("error", errno.errorcode[code])]
 

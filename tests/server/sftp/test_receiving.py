@@ -16,6 +16,7 @@ from server.intake.journal import HELD_BACK
 from server.intake.spool import Manifest, Spool
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import (
+    BAD_MESSAGE,
     CLOSE,
     F_APPEND,
     F_CREAT,
@@ -28,6 +29,7 @@ from tests.server.sftp.rawclient import (
     OPEN,
     RENAME,
     SETSTAT,
+    WRITE,
     Refused,
     attributes,
     text,
@@ -140,6 +142,22 @@ def test_rubbish_behind_the_data_of_a_write_is_ignored(door: RunningDoor) -> Non
         client.write(handle, 0, b"12345", rubbish=b"\0" * 100)
         client.close(handle)
         assert door.content(door.arrival()) == b"12345"
+
+
+@pytest.mark.parametrize("cut", [1, 6, 14])
+def test_a_write_that_cannot_be_read_tears_the_upload(door: RunningDoor, cut: int) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", size=3)
+        whole = text(handle) + struct.pack(">Q", 3) + text(b"more")
+        code, _ = client.status(client.send(WRITE, whole[:-cut]))
+        assert code == BAD_MESSAGE
+        with pytest.raises(Refused, match="could not be written"):
+            client.write(handle, 0, b"1;2")
+        with pytest.raises(Refused, match="cannot be read"):
+            client.close(handle)
+        entry = door.tear()
+    assert (entry.state, entry.reason) == (State.TORN, "a part of it came in a request that cannot be read")
+    assert door.intake.arrived == []
 
 
 def test_opening_and_closing_without_a_write_is_no_arrival(door: RunningDoor) -> None:

@@ -152,6 +152,37 @@ def test_a_full_disk_here_is_not_held_against_the_server(town: Town) -> None:
     assert states(town) == {"ok"}
 
 
+def test_a_folder_here_that_is_away_is_told_and_not_held_against_the_server(town: Town) -> None:
+    town.folders["county"].put("/a.txt", FILE)
+    town.profile("court", "p")
+    sync = town.state.settings.sync
+    sync.rename(sync.with_name("elsewhere"))
+    [run] = town.sync()
+    assert run.error == "It cannot be kept here (no such file or directory)."
+    assert [entry for entry in town.said if "trace" in entry] == []
+    assert states(town) == {"ok"}
+    sync.with_name("elsewhere").rename(sync)
+    assert town.sync()[0].took == 1
+
+
+def test_a_file_that_cannot_be_used_is_named_and_the_others_are_taken(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    county = town.folders["county"]
+    county.put("/a.txt", FILE)
+    real, odd = county.list, RemoteFile("/x//b.txt", 0, datetime.fromtimestamp(0, UTC), oddity="Its key has '//'.")
+
+    async def listed(directory: str) -> list[RemoteFile]:
+        return [*await real(directory), odd]
+
+    monkeypatch.setattr(county, "list", listed)
+    town.profile("court", "p", delete_after=True)
+    for took in (1, 0):
+        [run] = town.sync()
+        assert (run.took, run.skipped, run.failed) == (took, 1, 0)
+        assert ("/x//b.txt", "Its key has '//'.") in [(note.path, note.why) for note in run.files]
+
+
 def test_without_times_nothing_is_deleted(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     county = town.folders["county"]
     zero = datetime.fromtimestamp(0, UTC)
@@ -163,7 +194,7 @@ def test_without_times_nothing_is_deleted(town: Town, monkeypatch: pytest.Monkey
     town.process()
     town.sync()
     assert [note.why for note in run.files if note.what == "skipped"] == [
-        "Its server tells no times: such files are not deleted."
+        "Its server tells no times: another file of the same name and size is not seen to be new, and none is deleted."
     ]
     assert [name for name, _ in county.calls if name == "remove"] == []
 

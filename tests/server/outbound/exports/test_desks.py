@@ -42,6 +42,25 @@ def test_a_name_has_one_place_and_the_rest_goes_on() -> None:
     assert not desks._threads
 
 
+def test_those_who_hang_for_long_keep_nobody_waiting() -> None:
+    desks, stuck, served = Desks(2, patience=0.2), threading.Event(), threading.Event()
+    begun = [threading.Event() for _ in range(5)]
+    for number, one in enumerate(begun):
+        desks.serve(f"slow {number}", lambda one=one: (one.set(), stuck.wait(SOON), None)[2])  # type: ignore[misc]
+    assert begun[1].wait(SOON)
+    assert not begun[2].is_set()
+    desks.serve("quick", served.set)
+    end = time.monotonic() + SOON
+    while not served.is_set() and time.monotonic() < end:
+        assert not desks.serve("slow 0", lambda: None)
+        time.sleep(0.01)
+    assert served.is_set()
+    assert all(one.is_set() for one in begun)
+    stuck.set()
+    desks.wait(SOON)
+    assert not desks._threads
+
+
 def test_closing_does_not_wait_for_one_that_hangs() -> None:
     desks, stuck, late = Desks(1), threading.Event(), threading.Event()
     desks.serve("slow", lambda: (stuck.wait(SOON), None)[1])

@@ -1,0 +1,41 @@
+"""The scheduler goes on whatever fails, and does not fill the log with it."""
+
+import io
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from server.errors import AppError, Code
+from server.inbound import rounds
+from server.inbound.rounds import Rounds
+from server.logs import open_log
+from server.state import State
+
+
+def away() -> AppError:
+    return AppError(Code.UNAVAILABLE, "The database server does not answer.")
+
+
+@pytest.mark.parametrize("error", [away, ZeroDivisionError], ids=["away", "bug"])
+def test_what_fails_again_and_again_is_told_now_and_then(
+    state: State, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
+) -> None:
+    tries: list[int] = []
+
+    def fail(*_: object) -> NoReturn:
+        tries.append(1)
+        raise error()
+
+    monkeypatch.setattr(rounds, "sweep", fail)
+    monkeypatch.setattr(rounds, "LOOK_EVERY", 0.01)
+    said, stopping = io.StringIO(), threading.Event()
+    walker = threading.Thread(target=Rounds(state, open_log("error", said)).walk, args=(stopping,))
+    walker.start()
+    stopping.wait(0.6)
+    stopping.set()
+    walker.join(3)
+    assert not walker.is_alive(), "it stops at once"
+    assert len(tries) == 1
+    assert len(said.getvalue().splitlines()) == 1
