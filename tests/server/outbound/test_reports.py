@@ -213,7 +213,8 @@ def test_every_filter_and_every_sort_is_understood(filled: House, name: str) -> 
         ("events from=tomorrow", "is no day"),
         ("events withdrawn=perhaps", "none of no, yes, all"),
         ("changed-events change=better", "none of new"),
-        ("changed-events sort=date", "cannot be sorted"),
+        ("changed-events sort=color", "cannot be sorted by .color."),
+        ("messages sort=date", "cannot be sorted"),
         ("events 'status=x", "is no report"),
     ],
 )
