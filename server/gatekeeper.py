@@ -8,11 +8,12 @@ from server.clock import now
 from server.intake.usage import Quota
 from server.logs import Log
 from server.networks import parse_networks
+from server.services.annals import Times
 from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
 from server.services.fetches import Fetch, Sent
 from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
-from server.services.logins import Login, Times
+from server.services.logins import Login
 from server.services.passwords import Passwords
 from server.services.uses import Uses
 from server.sftp import Account

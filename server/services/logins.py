@@ -1,22 +1,16 @@
-"""The log-ins of each agency, as far as they are kept: the newest of them, for ninety days.
+"""The log-ins of each agency, as far as they are kept (`annals`).
 
-They are told in the agency's activity report; the log has all of them. Log-ins come in storms, so those that are alike
-(same address, program and key) and are written together are one row, and there is a bound to what an agency can fill.
+They are told in the agency's activity report; the log has all of them. Log-ins with the same address, program and key
+that are written together are one row.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, delete, insert, select
+from sqlalchemy import Column, Connection, Index, Integer, String, Table
 
-from server.agencies import agencies
-from server.clock import new_id
 from server.db.metadata import Instant, metadata
-
-KEPT = 10_000
-"""Rows of one agency."""
-KEPT_FOR = timedelta(days=90)
+from server.services.annals import Note, Times, keep_notes
 
 logins = Table(
     "logins",
@@ -42,48 +36,10 @@ class Login:
     proof: str
 
 
-@dataclass(frozen=True)
-class Times:
-    """How often, and when for the last time."""
-
-    count: int
-    last: datetime
-
-    def plus(self, other: "Times | None") -> "Times":
-        """Both together."""
-        return self if other is None else Times(self.count + other.count, max(self.last, other.last))
-
-
 def keep_logins(conn: Connection, found: Mapping[Login, Times]) -> None:
-    """Write these down, and forget the oldest of the same agencies."""
-    slugs = {login.agency for login in found}
-    known = select(agencies.c.slug, agencies.c.id).where(agencies.c.slug.in_(slugs))
-    ids = {row.slug: row.id for row in conn.execute(known)}
-    rows = [
-        {
-            "id": new_id(times.last),
-            "agency_id": ids[login.agency],
-            "at": times.last,
-            "times": times.count,
-            "address": login.address[:45],
-            "client": login.client[:255],
-            "proof": login.proof[:255],
-        }
-        for login, times in found.items()
-        if login.agency in ids
-    ]
-    if rows:
-        conn.execute(insert(logins), rows)
-    newest = max((times.last for times in found.values()), default=None)
-    for agency_id in ids.values():
-        _forget(conn, agency_id, newest)
+    """Write these down; see `keep_notes`."""
+    keep_notes(conn, logins, [Note(login.agency, times, _cells(login)) for login, times in found.items()])
 
 
-def _forget(conn: Connection, agency_id: str, newest: datetime | None) -> None:
-    own = logins.c.agency_id == agency_id
-    old = select(logins.c.id).where(own).order_by(logins.c.id.desc()).offset(KEPT).limit(1)
-    last = conn.execute(old).scalar()
-    if last is not None:
-        conn.execute(delete(logins).where(own, logins.c.id <= last))
-    if newest is not None:  # ids sort by time
-        conn.execute(delete(logins).where(own, logins.c.id < new_id(newest - KEPT_FOR)))
+def _cells(login: Login) -> dict[str, object]:
+    return {"address": login.address[:45], "client": login.client[:255], "proof": login.proof[:255]}

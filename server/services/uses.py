@@ -13,8 +13,9 @@ from keys.store import Use, note_uses
 from server.db import Database
 from server.errors import AppError
 from server.logs import Log
+from server.services.annals import Times
 from server.services.fetches import Fetch, Sent, keep_fetches
-from server.services.logins import Login, Times, keep_logins
+from server.services.logins import Login, keep_logins
 
 WRITE_EVERY = 3.0
 MOST = 5_000

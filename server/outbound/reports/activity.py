@@ -1,8 +1,9 @@
 """Who logged in, and what was carried: log-ins, files that came or were fetched, reports and exports that went out."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Integer, Text, cast, func, literal, null, select, union_all
+from sqlalchemy import BigInteger, Integer, Select, Text, cast, func, literal, null, select, union_all
 
 from ingest.tables import arrivals
 from server.outbound.deliveries import DELIVERED, deliveries
@@ -13,6 +14,7 @@ from server.outbound.reports.definition import (
     Column,
     Days,
     Report,
+    Source,
     from_instant,
     local,
     plain,
@@ -26,80 +28,64 @@ from server.services.logins import logins
 NAME = "activity"
 _NOTHING = cast(null(), Text)
 
+
+def _told(what: str, id_: Source, agency: Source, at: Source, **cells: Source) -> Select[Any]:
+    """One kind of thing, with the columns that it has."""
+    names = ("path", "size", "state", "times", "address", "program", "proof", "session")
+    own: dict[str, Source] = dict.fromkeys(names, _NOTHING)
+    own |= {"size": cast(null(), BigInteger), "times": cast(null(), Integer)}
+    named = {"id": id_, "agency_id": agency, "at": at, "what": literal(what), **own, **cells}
+    return select(*(cell.label(name) for name, cell in named.items()))
+
+
+def _below(directory: Source, name: Source) -> Source:
+    return func.rtrim(directory, "/") + literal("/") + name
+
+
 _ACTIVITY = union_all(
-    select(
-        logins.c.id,
-        logins.c.agency_id,
-        logins.c.at,
-        literal("log-in").label("what"),
-        _NOTHING.label("path"),
-        cast(null(), deliveries.c.size.type).label("size"),
-        _NOTHING.label("state"),
-        logins.c.times.label("times"),
-        logins.c.address.label("address"),
-        logins.c.client.label("program"),
-        logins.c.proof.label("proof"),
-        _NOTHING.label("session"),
+    _told(
+        "log-in",
+        *(logins.c.id, logins.c.agency_id, logins.c.at),
+        times=logins.c.times,
+        address=logins.c.address,
+        program=logins.c.client,
+        proof=logins.c.proof,
     ),
-    select(
-        arrivals.c.id,
-        arrivals.c.agency_id,
-        arrivals.c.received_at,
-        literal("file came"),
-        arrivals.c.path,
-        arrivals.c.size,
-        arrivals.c.state,
-        cast(null(), Integer),
-        _NOTHING,
-        arrivals.c.source,
-        _NOTHING,
-        arrivals.c.session,
+    _told(
+        "file came",
+        *(arrivals.c.id, arrivals.c.agency_id, arrivals.c.received_at),
+        path=arrivals.c.path,
+        size=arrivals.c.size,
+        state=arrivals.c.state,
+        program=arrivals.c.source,
+        session=arrivals.c.session,
     ).where(arrivals.c.replay_of.is_(None)),
-    select(
-        deliveries.c.id,
-        deliveries.c.agency_id,
-        deliveries.c.at,
-        literal("report delivered"),
-        func.rtrim(deliveries.c.directory, "/") + literal("/") + deliveries.c.name,
-        deliveries.c.size,
-        deliveries.c.report,
-        cast(null(), Integer),
-        _NOTHING,
-        _NOTHING,
-        _NOTHING,
-        _NOTHING,
+    _told(
+        "file fetched",
+        *(fetches.c.id, fetches.c.agency_id, fetches.c.at),
+        path=fetches.c.path,
+        size=fetches.c.size,
+        times=fetches.c.times,
+        program=fetches.c.client,
+        session=fetches.c.session,
+    ),
+    _told(
+        "report delivered",
+        *(deliveries.c.id, deliveries.c.agency_id, deliveries.c.at),
+        path=_below(deliveries.c.directory, deliveries.c.name),
+        size=deliveries.c.size,
+        state=deliveries.c.report,
         # Not of this one: each delivery would be news, and bring the next.
     ).where(deliveries.c.state == DELIVERED, deliveries.c.report.not_like(f"{NAME}%")),
-    select(
-        export_runs.c.id,
-        exports.c.agency_id,
-        export_runs.c.delivered_at,
-        literal("export delivered"),
-        func.rtrim(export_runs.c.directory, "/") + literal("/") + export_runs.c.file,
-        export_runs.c.size,
-        exports.c.name,
-        cast(null(), Integer),
-        _NOTHING,
-        _NOTHING,
-        _NOTHING,
-        _NOTHING,
+    _told(
+        "export delivered",
+        *(export_runs.c.id, exports.c.agency_id, export_runs.c.delivered_at),
+        path=_below(export_runs.c.directory, export_runs.c.file),
+        size=export_runs.c.size,
+        state=exports.c.name,
     )
     .join_from(export_runs, exports, export_runs.c.export_id == exports.c.id)
     .where(export_runs.c.delivered_at.is_not(None)),
-    select(
-        fetches.c.id,
-        fetches.c.agency_id,
-        fetches.c.at,
-        literal("file fetched"),
-        fetches.c.path,
-        fetches.c.size,
-        _NOTHING,
-        fetches.c.times,
-        _NOTHING,
-        fetches.c.client,
-        _NOTHING,
-        fetches.c.session,
-    ),
 ).subquery("activity")
 
 

@@ -13,9 +13,11 @@ from server.db.engine import Database
 from server.errors import AppError, Code
 from server.gatekeeper import Gatekeeper
 from server.logs import open_log
-from server.services import logins, uses
+from server.services import annals, logins, uses
+from server.services.annals import Times
 from server.services.credential import KeyProof, PasswordProof
-from server.services.logins import Login, Times, keep_logins
+from server.services.fetches import Fetch, Sent, fetches
+from server.services.logins import Login, keep_logins
 from server.services.provision import create_agency
 from server.services.uses import Uses
 from server.state import State
@@ -65,7 +67,7 @@ def test_two_processes_write_beside_each_other(state: State, agency: Agency) -> 
 
 
 def test_only_the_newest_are_kept(state: State, agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logins, "KEPT", 3)
+    monkeypatch.setattr(annals, "KEPT", 3)
     for number in range(6):
         keep(state, f"192.0.2.{number}", AT + timedelta(minutes=number))
     assert [row[1] for row in kept(state, agency)] == ["192.0.2.3", "192.0.2.4", "192.0.2.5"]
@@ -96,6 +98,8 @@ def test_what_cannot_be_written_is_written_later_and_memory_is_bounded(
         for number in range(4):
             ledger.note_login(Login("gwinnett", f"192.0.2.{number}", "c", "p"), AT)
         ledger.note_login(Login("gwinnett", "192.0.2.1", "c", "p"), AT + timedelta(seconds=1))
+        for number in (0, 1, 2, 1):
+            ledger.note_fetch(Fetch("gwinnett", f"/{number}", "s", "c"), Sent(Times(1, AT), 3))
         while len(tries) < 2:
             await asyncio.sleep(0.01)
         await ledger.finish()
@@ -103,3 +107,7 @@ def test_what_cannot_be_written_is_written_later_and_memory_is_bounded(
     with patch.object(Database, "writing", failing):
         asyncio.run(scene())
     assert [(row[1], row[0]) for row in kept(state, agency)] == [("192.0.2.0", 1), ("192.0.2.1", 2)]
+    c = fetches.c
+    with state.database.reading() as conn:
+        fetched = conn.execute(select(c.path, c.times, c.size).order_by(c.path)).all()
+    assert [tuple(row) for row in fetched] == [("/0", 1, 3), ("/1", 2, 6)]

@@ -1,10 +1,7 @@
 """kill -9 between any two steps of a cycle: each file is brought once, and deleted only when it is safe here."""
 
-import os
-import signal
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -12,25 +9,11 @@ from server.intake.register import Registrar
 from server.state import open_state
 from server.sync import cycle, places, pull
 from tests.acceptance.court import ecr, ecr_row
+from tests.server.dying import after, die, killed_in
 from tests.server.sync.conftest import Folder, Town
 
 FILE = ecr(*(ecr_row(number) for number in range(2_000)))
 """More than one piece of a download."""
-
-
-def die(*_: Any, **__: Any) -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("dead")
-
-
-def after(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Do it, then die."""
-
-    def dying(*args: Any, **options: Any) -> NoReturn:
-        call(*args, **options)
-        die()
-
-    return dying
 
 
 BRINGING: dict[str, tuple[Any, str, Any]] = {
@@ -50,19 +33,15 @@ REMOVING: dict[str, tuple[Any, str, Any]] = {
 
 def die_at(town: Town, step: tuple[Any, str, Any]) -> None:
     """Have a process of its own go through a cycle, and die at that step."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            setattr(*step)
-            places.LEASE = timedelta(milliseconds=1)  # else the place would be the dead one's for a while
-            with open_state(town.state.settings) as state:
-                town.state = state
-                town.sync()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+
+    def go() -> None:
+        setattr(*step)
+        places.LEASE = timedelta(milliseconds=1)  # else the place would be the dead one's for a while
+        with open_state(town.state.settings) as state:
+            town.state = state
+            town.sync()
+
+    assert killed_in(go)
 
 
 def has_come_once(town: Town) -> bool:

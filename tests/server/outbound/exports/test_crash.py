@@ -1,7 +1,6 @@
 """kill -9 between any two steps of a run: one file for each slot, nothing lost and nothing told twice."""
 
 import os
-import signal
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -11,22 +10,8 @@ from server.outbound.exports import place, rounds, run
 from server.outbound.exports.rounds import ExportRounds
 from server.state import open_state
 from tests.ingest.court import ecr, row
+from tests.server.dying import after, die, killed_in
 from tests.server.outbound.exports.conftest import Office
-
-
-def die(*_: Any, **__: Any) -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("dead")
-
-
-def after(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Do it, then die."""
-
-    def dying(*args: Any, **options: Any) -> NoReturn:
-        call(*args, **options)
-        die()
-
-    return dying
 
 
 def half(_path: object, _form: object, columns: object, rows: Any) -> NoReturn:
@@ -52,16 +37,14 @@ STEPS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
 
 def die_at(office: Office, step: str) -> None:
     """Have a process of its own walk a round, and die at that step."""
-    pid = os.fork()
-    if pid == 0:
+
+    def walk() -> None:
         module, name, dying = STEPS[step]
         setattr(module, name, dying)
         with open_state(office.state.settings) as state:
             ExportRounds(state, office.rounds._log).round(office.at)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status), step
-    assert os.WTERMSIG(status) == signal.SIGKILL, step
+
+    assert killed_in(walk), step
 
 
 @pytest.mark.parametrize("step", STEPS)
