@@ -3,8 +3,8 @@
 One small JSON file per (agency, path), so that a look-up costs one `open` and any process can make it:
 
     receiving/<sha256 of agency NUL path>.json     an `Entry`
-    receiving/lock-<first two hex digits>          serialises changes of one path between threads and processes
-    receiving/tree-<sha256 of agency>              keeps a directory from being renamed while files below it change
+    receiving/locks                                serialises changes of one path between threads and processes, and
+                                                   keeps a directory from being renamed while files below it change
     receiving/new-<token>                          an empty file that is to replace another (`server.sftp.staging`)
 
 An entry is written before the first byte of its file. When the file is whole, its manifest is added to the entry as a
@@ -32,11 +32,12 @@ from typing import Any
 from server.clock import now
 from server.intake.durable import DirectorySync, append_json, create_json, line, read_bytes, read_json, write_json
 from server.intake.entry import Entry, Extents, State
-from server.intake.locks import Locks
+from server.intake.locks import EXCLUSIVE, SHARED, LockFile, Locks
 from server.intake.names import is_temporary
 from server.intake.spares import Spares
 
 CRASHED = "the server stopped while the file was being received"
+TREES = 1 << 60  # the lock of an agency's directories is no path's
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
 
 
@@ -52,6 +53,7 @@ class Journal:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._spool = spool or root.parent
         self._folder = str(root)
+        self._locks = LockFile(f"{self._folder}/locks")
         self._sync = DirectorySync(root) if durable else None
         self._later = _Later(root) if durable else None
         self._spares = None if durable else Spares(self._spool)
@@ -62,9 +64,9 @@ class Journal:
         With `tree` (who renames a directory needs it) that holds for all paths of the agency. Not reentrant: take all
         paths in one call, so that two callers never wait for each other. Without `wait`, `BusyError` if another has it.
         """
-        above = f"{self._folder}/tree-{_key(agency, '')}", fcntl.LOCK_EX if tree else fcntl.LOCK_SH
-        stripes = sorted({_key(agency, path)[:2] for path in paths})
-        return Locks([above, *((f"{self._folder}/lock-{stripe}", fcntl.LOCK_EX) for stripe in stripes)], wait)
+        above = TREES | _number(agency, ""), EXCLUSIVE if tree else SHARED
+        numbers = {_number(agency, path) for path in paths}
+        return Locks(self._locks, [above, *((number, EXCLUSIVE) for number in sorted(numbers))], wait)
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
@@ -372,3 +374,8 @@ def _is_empty(file: Path) -> bool:
 @lru_cache(1024)
 def _key(agency: str, path: str) -> str:
     return hashlib.sha256(f"{agency}\0{path}".encode()).hexdigest()
+
+
+def _number(agency: str, path: str) -> int:
+    """The number of a path's lock, below `TREES`; should it be another path's too, one waits for the other."""
+    return int(_key(agency, path)[:15], 16)
