@@ -34,7 +34,7 @@ from server.intake.durable import DirectorySync, append_json, create_json, line,
 from server.intake.entry import Entry, Extents, State
 from server.intake.locks import EXCLUSIVE, SHARED, LockFile, Locks
 from server.intake.names import is_temporary
-from server.intake.spares import Spares
+from server.intake.spares import Note, Spares
 
 CRASHED = "the server stopped while the file was being received"
 TREES = 1 << 60  # the lock of an agency's directories is no path's
@@ -70,10 +70,32 @@ class Journal:
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
-        note = self._file(entry.agency, entry.path)
-        if self._spares is None or not self._spares.write(note, _line(entry)):
-            create_json(note, entry.to_json(), self._sync)
+        if note := self.begin_note(entry):
+            note.close()
         return entry
+
+    def begin_note(self, entry: Entry) -> Note | None:
+        """As `begin`; gives the open note, which is the caller's to close, or None: not all notes stay open.
+
+        Who has it open can tell by it at once whether it `says` the same, and `offer` the file.
+        """
+        file = self._file(entry.agency, entry.path)
+        note = self._spares.write(file, _line(entry)) if self._spares else None
+        if note is None:
+            create_json(file, entry.to_json(), self._sync)
+        return note
+
+    def prepare(self, count: int) -> bool:
+        """Have up to `count` notes made ahead, for `begin_note`; False if there are no such here. Raises OSError."""
+        while self._spares and self._spares.ready < count:
+            if not self._spares.prepare():
+                return False
+        return self._spares is not None
+
+    def finish(self) -> None:
+        """Nobody needs what was made ahead."""
+        if self._spares:
+            self._spares.drop()
 
     def predecessor(self, agency: str, path: str, status: os.stat_result) -> Entry | None:
         """The unfinished upload that the file at `path` is, so that its sender may resume or replace it; or None.
@@ -105,18 +127,22 @@ class Journal:
         """Note that the upload is whole under a temporary name and waits for its rename."""
         return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=HELD_BACK))
 
-    def offer(self, entry: Entry, manifest: dict[str, Any]) -> str:
+    def offer(self, entry: Entry, manifest: dict[str, Any], note: Note | None = None) -> str:
         """Note that the whole file is about to be accepted into the spool, with that manifest (see `Manifest.to_json`).
 
-        Gives the file that holds the note, durably. Renamed into the spool it is the manifest, and no entry any more.
+        `note` is that of the entry, if it is open and still `says` so. Gives the file that holds the note, durably.
+        Renamed into the spool it is the manifest, and no entry any more.
         """
-        note = self._file(entry.agency, entry.path)
+        file = self._file(entry.agency, entry.path)
+        if note:
+            note.append(line(manifest))
+            return file
         try:
-            append_json(note, manifest, self._sync is not None)
+            append_json(file, manifest, self._sync is not None)
         except FileNotFoundError:  # a file that did not pass the door
-            write_json(note, entry.to_json(), self._later)
-            append_json(note, manifest, self._sync is not None)
-        return note
+            write_json(file, entry.to_json(), self._later)
+            append_json(file, manifest, self._sync is not None)
+        return file
 
     @contextmanager
     def moving(self, agency: str, old: str, new: str) -> Iterator[Entry | None]:
@@ -160,10 +186,16 @@ class Journal:
         """The entry of this path, or None."""
         return _read(self._file(agency, path))
 
-    def says(self, entry: Entry) -> bool:
-        """Whether what is noted of its path is just this entry, as `begin` has written it."""
+    def says(self, entry: Entry, note: Note | None = None) -> bool:
+        """Whether what is noted of its path is just this entry, as it began; with its `note` that is told by a look.
+
+        Notes are replaced and not changed, but by who offers the file that they are of.
+        """
+        file = self._file(entry.agency, entry.path)
+        if note:
+            return note.is_at(file)
         try:
-            return read_bytes(self._file(entry.agency, entry.path)) == _line(entry)
+            return read_bytes(file) == _line(entry)
         except FileNotFoundError:
             return False
 
