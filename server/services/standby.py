@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -39,7 +40,10 @@ class Standby:
     def __init__(self, path: Path, cipher: Callable[[], Cipher]) -> None:
         self._path = path
         self._cipher = cipher
-        self._form = TypeAdapter(Known)
+
+    @cached_property
+    def _form(self) -> TypeAdapter[Known]:
+        return TypeAdapter(Known)  # which takes its time, and most commands do without
 
     def keep(self, known: Known) -> None:
         """Remember this instead of what was known before. Raises OSError, KeysError."""
