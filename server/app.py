@@ -14,15 +14,13 @@ import asyncio
 import errno
 import gc
 import json
-import logging
 import os
 import select
 import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +32,12 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
-from server.logs import Log, open_log, trace
+from server.logs import Log, open_log
 from server.outbound.exports.rounds import ExportRounds
+from server.parts import Parts
+from server.services.standby import Known
 from server.settings import Settings, environment
-from server.state import State, hold_data, open_state
+from server.state import State, bring_up_to_date, hold_data, open_stores
 from server.supervisor import Role, Supervisor, tell_ready
 from server.sync.delivery import deliver_from
 from server.sync.reach import reach_place
@@ -49,6 +49,7 @@ TURN = 0.0005  # seconds that a thread may keep others of its process from going
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
 SLACK = 30.0  # seconds a process may take to stop beyond the grace of running uploads
 GRACE = 10.0  # seconds; what is cut off then is gone on with later
+AWAY = 2.0  # seconds between two looks for a database that is away
 BEHIND = 5  # how much the worker steps back (nice(2)): what comes in comes before what is in
 
 
@@ -66,8 +67,8 @@ def serve(settings: Settings) -> None:
     """Run everything until SIGTERM or SIGINT; returns when all has stopped. Raises `AppError` if it cannot start."""
     log = open_log(settings.log_level)
     with hold_data(settings.data):
-        with open_state(settings) as state:
-            load_host_keys(state)
+        with open_stores(settings) as state:
+            _begin(state, log)
         doors = listen(settings.sftp_host, settings.sftp_port, settings.sftp_processes)
         uvloop.run(_supervise(settings, log, doors))
 
@@ -102,19 +103,20 @@ def run_sftp(settings: Settings, child: Child) -> None:
     """The door: until SIGTERM or the end of the supervisor, then drain."""
     log = open_log(settings.log_level)
     sys.setswitchinterval(TURN)
-    with open_state(settings) as state:
-        uvloop.run(_open_door(state, log, child))
+    with open_stores(settings) as state:
+        host_keys, known = _begin(state, log)
+        uvloop.run(_open_door(state, log, child, host_keys, known))
 
 
-async def _open_door(state: State, log: Log, child: Child) -> None:
+async def _open_door(state: State, log: Log, child: Child, host_keys: list[bytes], known: Known | None) -> None:
     from server.gatekeeper import Gatekeeper  # asyncssh and all ciphers: the other roles do without
     from server.sftp import Door
 
     settings = state.settings
     asked = _stop_signals(child.lifeline_fd)
     registrar = Registrar(state.database, state.queue, log)
-    gate = Gatekeeper(state, log)
-    door = Door(settings, gate, registrar, state.spool, state.journal, load_host_keys(state), log)
+    gate = Gatekeeper(state, log, known)
+    door = Door(settings, gate, registrar, state.spool, state.journal, host_keys, log)
     if child.socket_fd is None:
         sock = listen(settings.sftp_host, settings.sftp_port, 1)[0]
     else:
@@ -140,10 +142,10 @@ def run_worker(settings: Settings, child: Child) -> None:
 
     log = open_log(settings.log_level)
     stopping = _stop_event(child.lifeline_fd)
-    with open_state(settings) as state:
-        tell_ready(child.ready_fd)
-        os.nice(BEHIND)
-        work(state, log, _worker_name(child), stopping)
+    with open_stores(settings) as state:
+        if _await_database(state, log, child, stopping):
+            os.nice(BEHIND)
+            work(state, log, _worker_name(child), stopping)
 
 
 def _worker_name(child: Child) -> str:
@@ -162,12 +164,13 @@ def run_scheduler(settings: Settings, child: Child) -> None:
     """
     log = open_log(settings.log_level)
     stopping = _stop_event(child.lifeline_fd)
-    with open_state(settings) as state:
-        parts = _Parts(log, stopping)
+    with open_stores(settings) as state:
+        if not _await_database(state, log, child, stopping):
+            return
+        parts = Parts(log, stopping)
         rounds = Rounds(state, log)
         parts.start("sync", lambda: _sync(state, log, stopping))
         parts.start("exports", lambda: ExportRounds(state, log).walk(stopping))
-        tell_ready(child.ready_fd)
         try:
             rounds.walk(stopping)
         finally:
@@ -176,59 +179,50 @@ def run_scheduler(settings: Settings, child: Child) -> None:
     parts.leave()
 
 
-class _Parts:
-    """The threads of the scheduler. One that ends before `stopping` is set ends all: half a scheduler helps nobody."""
-
-    def __init__(self, log: Log, stopping: threading.Event) -> None:
-        self._log = log
-        self._stopping = stopping
-        self._threads: list[threading.Thread] = []
-        self._broken = False
-
-    def start(self, name: str, work: Callable[[], None]) -> None:
-        """Have `work` done in a thread of that name."""
-        thread = threading.Thread(target=self._run, args=(name, work), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _run(self, name: str, work: Callable[[], None]) -> None:
-        facts = {}
-        try:
-            work()
-        except BaseException as error:  # whatever it is, it must not end a thread unseen
-            facts = {"trace": trace(error)}
-        if not self._stopping.is_set():
-            self._broken = True
-            self._log.error("part of the scheduler ended", part=name, **facts)
-            self._stopping.set()
-
-    def join(self, seconds: float) -> None:
-        """Wait for all of them together."""
-        until = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    def leave(self) -> None:
-        """Called when everything is closed; does not return if a thread was broken, or is still there.
-
-        Python would wait at its end for threads of pools, and one that looks at a dead disk or asks a dead name server
-        may never end.
-        """
-        pools = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
-        hanging = sorted(one.name for one in [*self._threads, *pools] if one.is_alive())
-        if hanging:
-            self._log.warning("stopped without waiting", threads=hanging)
-        if hanging or self._broken:
-            logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(1 if self._broken else 0)
-
-
 def _sync(state: State, log: Log, stopping: threading.Event) -> None:
     """Files from other servers: until `stopping` is set."""
     syncer = Syncer(state, log, reach_place(state, log), deliver_from(state))
     SyncRounds(state, log, syncer).walk(stopping)
+
+
+def _begin(state: State, log: Log) -> tuple[list[bytes], Known | None]:
+    """Bring the database up to date; the host keys. While it is away: those, and who may come in, of the past day.
+
+    Raises `AppError` unavailable if nothing is known.
+    """
+    try:
+        bring_up_to_date(state)
+        return load_host_keys(state), None
+    except AppError as error:
+        known = state.standby.recall() if error.code is Code.UNAVAILABLE else None
+        if known is None:
+            raise
+        log.warning("started without the database", reason=error.message, known_at=known.trusted.at.isoformat())
+        return list(known.host_keys), known
+
+
+def _await_database(state: State, log: Log, child: Child, stopping: threading.Event) -> bool:
+    """Bring the database up to date, and say that we are ready; False if `stopping` was set before.
+
+    One of the supervisor's processes waits for a database that is away, as the door does not.
+    """
+    waiting = False
+    while not stopping.is_set():
+        try:
+            bring_up_to_date(state)
+        except AppError as error:
+            if error.code is not Code.UNAVAILABLE or child.lifeline_fd is None:
+                raise
+            if not waiting:
+                log.warning("waiting for the database", reason=error.message)
+                tell_ready(child.ready_fd)
+            waiting = True
+            stopping.wait(AWAY)
+        else:
+            if not waiting:
+                tell_ready(child.ready_fd)
+            return True
+    return False
 
 
 def load_host_keys(state: State) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from keys.errors import KeysError
 from keys.secret import Secret
 from keys.store import Use
 from server.clock import now
@@ -15,20 +16,30 @@ from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
 from server.services.logins import Login
 from server.services.passwords import Passwords
+from server.services.standby import Known, Standby
+from server.services.trust import Trusted
 from server.services.uses import Uses
 from server.sftp import Account
 from server.state import State
 
 
 class Gatekeeper:
-    """The door's question "who is this?" answered from the database."""
+    """The door's question "who is this?" answered from the database.
 
-    def __init__(self, state: State, log: Log) -> None:
+    One that begins while it is away is given what was `known`.
+    """
+
+    def __init__(self, state: State, log: Log, known: Known | None = None) -> None:
         self._keys = KeyRing(state.database)
         self._passwords = Passwords(state.database)
         self._uses = Uses(state.database, log)
         self._host_keys = HostKeys(state.database, state.cipher)
         self._settings = state.settings
+        self._log = log
+        self._standby = None if state.database.is_embedded else state.standby
+        self._kept: Trusted | None = None
+        if known:
+            self._keys.restore(known.trusted)
 
     async def admit(self, username: str, credential: Credential) -> Account | None:
         """The account of that user name and proof, or None."""
@@ -77,4 +88,17 @@ class Gatekeeper:
 
     async def stamp(self) -> object:
         """Changes when any admission may have changed."""
-        return await self._keys.stamp()
+        stamp = await self._keys.stamp()
+        learnt = self._keys.learnt
+        if self._standby and learnt and learnt is not self._kept:
+            await self._keep(self._standby, learnt)
+        return stamp
+
+    async def _keep(self, standby: Standby, learnt: Trusted) -> None:
+        """Let a door that begins while the database is away know what we know."""
+        host_keys = await self.host_keys()
+        try:
+            await asyncio.to_thread(standby.keep, Known(tuple(host_keys), learnt))
+        except (OSError, KeysError) as error:
+            self._log.warning("standby not kept", reason=getattr(error, "strerror", None) or str(error))
+        self._kept = learnt

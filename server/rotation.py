@@ -49,6 +49,7 @@ def rotate_master(state: State) -> Rotation:
         with state.database.writing() as conn:
             cipher = state.cipher()
             host_keys, secrets = reseal_host_keys(conn, cipher), reseal_servers(conn, cipher)
+        state.standby.forget()  # the doors that run keep it anew
         if masters.is_ours:
             masters.finish()
         elif not host_keys + secrets:

@@ -17,6 +17,7 @@ from server.intake.archive import Archive
 from server.intake.journal import Journal
 from server.intake.spool import Spool
 from server.queue import JobQueue, LocalQueue
+from server.services.standby import Standby
 from server.settings import Settings
 
 PRIVATE = 0o700
@@ -34,6 +35,7 @@ class State:
     journal: Journal
     archive: Archive
     masters: MasterKeys
+    standby: Standby
 
     def cipher(self) -> Cipher:
         """The cipher of what is sealed at rest; reads the master key, or makes it on the first start.
@@ -50,12 +52,25 @@ def open_state(settings: Settings) -> Iterator[State]:
     Raises `AppError` unavailable with what to do if the directory or the database cannot be used, conflict if they do
     not belong together.
     """
+    with open_stores(settings) as state:
+        bring_up_to_date(state)
+        yield state
+
+
+def bring_up_to_date(state: State) -> None:
+    """See that the database is there, is ours, and has the present schema. Raises `AppError` as `open_state`."""
+    _refuse_lost(state.settings, state.database)
+    migrate(state.database, state.settings.run / "migrate.lock")
+
+
+@contextmanager
+def open_stores(settings: Settings) -> Iterator[State]:
+    """As `open_state`, but the database is not touched: it may be away."""
     prepare_folders(settings.data)
     database = open_database(_database_url(settings))
+    masters = MasterKeys(settings.data / "keys", settings.masters)
+    durable = settings.durability == "fsync"
     try:
-        _refuse_lost(settings, database)
-        migrate(database, settings.data / "run" / "migrate.lock")
-        durable = settings.durability == "fsync"
         yield State(
             settings=settings,
             database=database,
@@ -63,7 +78,8 @@ def open_state(settings: Settings) -> Iterator[State]:
             spool=Spool(settings.spool, durable=durable),
             journal=Journal(settings.spool / "receiving", durable=durable),
             archive=Archive(settings.archive),
-            masters=MasterKeys(settings.data / "keys", settings.masters),
+            masters=masters,
+            standby=Standby(settings.run / "standby", masters.cipher),
         )
     finally:
         database.close()

@@ -76,6 +76,8 @@ class Merge:
 class Backend(Protocol):
     """One kind of database. Only names of our own tables and columns are put into SQL; values are bound."""
 
+    is_embedded: bool
+    """Whether it is part of this program, so that it is never away while this runs."""
     key: str
     """The type of a temporary table's 64-bit key."""
     reading: Mapping[str, Any]

@@ -63,6 +63,7 @@ _HOLD = text(
 class PostgreSQL:
     """`Backend` for a server of version `OLDEST` or newer."""
 
+    is_embedded = False
     key = "BIGINT PRIMARY KEY"
     reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
     writing: Mapping[str, Any] = MappingProxyType({})

@@ -42,6 +42,7 @@ _AWAY = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o er
 class SQLite:
     """`Backend` for the embedded database."""
 
+    is_embedded = True
     key = "INTEGER PRIMARY KEY"  # the row's own id, hence the cheapest of all indexes
     reading: Mapping[str, Any] = NO_OPTIONS
     writing: Mapping[str, Any] = MappingProxyType({"sqlite_begin": "IMMEDIATE"})

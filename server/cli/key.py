@@ -143,6 +143,7 @@ def edit(
         raise AppError(Code.INVALID, "What shall change?", "Give --label, --not-before or --expires.")
     with open_state(context.obj) as state, state.database.writing() as conn:
         edited = change_key(conn, agency, key, label, TermWish(not_before, expires))
+        state.standby.forget()
     print_one(_document(edited), as_json, f"Key {edited.fingerprint} is '{edited.label}'{_term(edited)}.")
 
 
@@ -151,6 +152,7 @@ def revoke(context: typer.Context, agency: Slug, key: Which, as_json: Json = Fal
     """Let a key log in no longer, from now on."""
     with open_state(context.obj) as state, state.database.writing() as conn:
         revoked = store.revoke_key(conn, find_agency(conn, agency).id, key, now())
+        state.standby.forget()
     print_one(_document(revoked), as_json, f"Key {revoked.fingerprint} is revoked.")
 
 

@@ -22,6 +22,11 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is part of this program. Another may be away, and come back by itself."""
+        return backend_of(self.engine).is_embedded
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for queries; sees one moment of the database, locks nobody out."""

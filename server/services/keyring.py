@@ -10,8 +10,6 @@ what is guessed and stolen, and one that was changed because of that must not li
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -30,37 +28,12 @@ from server.clock import now
 from server.db import Database
 from server.errors import AppError, Code
 from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
+from server.services.trust import Admission, Trust, Trusted
 
 REMEMBER = 24 * 3600.0
 LEARN = 60.0
 
-
-@dataclass(frozen=True)
-class Admission:
-    """An agency that may come in, and until when at the latest (None: until something changes)."""
-
-    agency: Agency
-    until: datetime | None = None
-
-
-@dataclass(frozen=True)
-class _Trust:
-    """What lets an agency in: its key, until it expires, or the authority of its certificate but for some serials."""
-
-    agency: Agency
-    until: datetime | None = None
-    revoked: frozenset[int] = frozenset()
-
-    def admit(self, credential: Credential) -> Admission | None:
-        until = self.until
-        if isinstance(credential, CertificateProof):
-            if credential.serial in self.revoked:
-                return None
-            until = credential.expires_at
-        return Admission(self.agency, until) if until is None or now() < until else None
-
-
-_Known = dict[tuple[str, str], tuple[_Trust, float]]
+_Known = dict[tuple[str, str], tuple[Trust, float]]
 """By user name and what it is remembered by; and when that was known (time.monotonic)."""
 
 
@@ -73,6 +46,17 @@ class KeyRing:
         self._known: _Known = {}
         self._learnt_at = -LEARN
         self._last_stamp: object = None
+        self._learnt: Trusted | None = None
+
+    @property
+    def learnt(self) -> Trusted | None:
+        """All that was found to let agencies in when `stamp` looked last; None before that."""
+        return self._learnt
+
+    def restore(self, trusted: Trusted) -> None:
+        """Begin with what another process has learnt."""
+        at = time.monotonic() - max(0.0, (now() - trusted.at).total_seconds())
+        self._known = {(username, source): (trust, at) for username, source, trust in trusted.entries}
 
     async def admit(self, username: str, credential: Credential) -> Admission | None:
         """The enabled agency named `username`, if the credential is good for it, else None."""
@@ -119,9 +103,10 @@ class KeyRing:
             if stamp != self._last_stamp or time.monotonic() - self._learnt_at >= LEARN:
                 self._known = _learn(conn, [one for one in agencies if one.enabled])
                 self._learnt_at, self._last_stamp = time.monotonic(), stamp
+                self._learnt = Trusted(now(), tuple((*key, trust) for key, (trust, _) in self._known.items()))
             return stamp
 
-    def _look(self, username: str, credential: Credential) -> _Trust | None:
+    def _look(self, username: str, credential: Credential) -> Trust | None:
         with self._database.reading() as conn:
             agency = look_up(conn, username)
             if agency is None or not agency.enabled:
@@ -133,7 +118,7 @@ class KeyRing:
                     return _by_certificate(conn, agency, credential)
                 case PasswordProof():
                     stored = agency.password_hash
-                    return _Trust(agency) if stored and version_of(stored) == credential.version else None
+                    return Trust(agency) if stored and version_of(stored) == credential.version else None
 
 
 def _learn(conn: Connection, agencies: Sequence[Agency]) -> _Known:
@@ -142,25 +127,25 @@ def _learn(conn: Connection, agencies: Sequence[Agency]) -> _Known:
     for agency in agencies:
         for key in list_keys(conn, agency.id):
             if key.revoked_at is None and key.term.holds(now()):
-                known[agency.slug, key.fingerprint] = _Trust(agency, key.term.expires_at), at
+                known[agency.slug, key.fingerprint] = Trust(agency, key.term.expires_at), at
     for authority in list_authorities(conn):
         revoked = revoked_serials(conn, authority.id)
         for agency in agencies:
             if authority.agency_id in (None, agency.id):
-                known[agency.slug, _signed_by(authority.public.fingerprint)] = _Trust(agency, revoked=revoked), at
+                known[agency.slug, _signed_by(authority.public.fingerprint)] = Trust(agency, revoked=revoked), at
     return known
 
 
-def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> _Trust | None:
+def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> Trust | None:
     key = find_active(conn, proof.fingerprint, now())
-    return _Trust(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
+    return Trust(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
 
 
-def _by_certificate(conn: Connection, agency: Agency, proof: CertificateProof) -> _Trust | None:
+def _by_certificate(conn: Connection, agency: Agency, proof: CertificateProof) -> Trust | None:
     authority = find_trusted(conn, proof.authority)
     if authority is None or authority.agency_id not in (None, agency.id):
         return None
-    return _Trust(agency, revoked=revoked_serials(conn, authority.id))
+    return Trust(agency, revoked=revoked_serials(conn, authority.id))
 
 
 def _source(credential: Credential) -> str:

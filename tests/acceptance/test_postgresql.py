@@ -91,6 +91,54 @@ def test_what_comes_while_the_database_is_away_is_kept(
     assert "Traceback" not in installation.log()
 
 
+def test_a_door_opens_while_the_database_is_away(
+    installation: Dropslot, server: postgres.Server, tmp_path: Path
+) -> None:
+    court = make_court(installation, tmp_path / "court", "gwinnett")
+    stranger = make_court(installation, tmp_path / "other", "fulton")
+    installation.start()
+    hosts = court.fingerprint()
+    court.push("first.txt", ecr(ecr_row(1)))
+    court.settled(1)
+    installation.run("agency", "disable", "fulton")
+    wait_for((installation.data / "run" / "standby").exists, "the door to learn that")
+    installation.kill()
+    server.stop()  # the power of both is gone, and one of them is back before the other
+    installation.start()
+    court.push("second.txt", ecr(ecr_row(2)))
+    assert "Permission denied" in stranger.sftp("pwd", check=False).stderr
+    assert "host key" not in court.sftp("pwd").stderr.lower()
+    assert "started without the database" in installation.log()
+    assert "waiting for the database" in installation.log()
+    door, doors = installation.children("sftp")[0], len(installation.children("sftp"))
+    door.kill()
+    door.wait(30)
+    wait_for(lambda: len(installation.children("sftp")) == doors, "another one")
+    wait_for(lambda: court.sftp("pwd", check=False).returncode == 0, "it to let in")
+    server.start()
+    assert {upload["file"] for upload in court.settled(2, 40)} == {"first.txt", "second.txt"}
+    assert court.fingerprint() == hosts
+    assert len(court.records("clients")) == 2
+    assert installation.stop() == 0
+    assert "Traceback" not in installation.log()
+
+
+def test_what_was_revoked_meanwhile_opens_no_door(
+    installation: Dropslot, server: postgres.Server, tmp_path: Path
+) -> None:
+    make_court(installation, tmp_path / "court", "gwinnett")
+    installation.start()
+    standby = installation.data / "run" / "standby"
+    wait_for(standby.exists, "the door to keep what it knows")
+    assert installation.stop() == 0
+    [key] = installation.json("key", "list", "gwinnett")
+    installation.run("key", "revoke", "gwinnett", key["fingerprint"])
+    assert not standby.exists()
+    server.stop()
+    refused = installation.shell("serve", "--sftp-port", "0", check=False)
+    assert (refused.returncode, "does not answer" in refused.stderr) == (1, True)
+
+
 def test_two_machines_that_start_at_once_migrate_once(server: postgres.Server, tmp_path: Path) -> None:
     server.run("CREATE DATABASE courts")
     databases = [open_database(server.url("courts")) for _ in range(2)]
