@@ -185,14 +185,24 @@ class HotHandler(Handler):
 
     @property
     def _held(self) -> bool:
-        """Whether no request may be begun now: one is at work, or the client does not take the answers."""
+        """Whether no request may be begun now."""
+        return self._is_busy or self._is_full or (self._is_unheard and not self._gone)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a request is at work, or it is the other connections' turn."""
+        return self._begun is not None or self._wire.resting
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as many READs wait as may; also a client that has left asks for no more of them at once."""
+        return len(self._downloads) >= MOST_READS
+
+    @property
+    def _is_unheard(self) -> bool:
+        """Whether the client does not take the answers."""
         wire = self._wire
-        if self._begun or wire.resting:
-            return True
-        if self._gone:
-            return False
-        unsent = wire.choked or wire.is_rekeying or self._channel.unsent > UNSENT_REPLIES
-        return unsent or len(self._downloads) >= MOST_READS
+        return wire.choked or wire.is_rekeying or self._channel.unsent > UNSENT_REPLIES
 
     def _parse(self, data: memoryview) -> int:
         """Deal with requests as long as none has to be waited for; how many bytes that were."""
@@ -256,6 +266,7 @@ class HotHandler(Handler):
             *_, handle, offset, size = _TRANSFER.unpack(request)
             self._uploads.write()
             self._downloads.add(Read(number, handle, offset, size))
+            self._wire.has_had_its_turn()  # when nobody is left to answer, nothing else bounds them
         else:
             self._put_together = False
             self._uploads.write()

@@ -15,7 +15,8 @@ from server.sftp import entrance
 from server.sftp.files import Files
 from server.sftp.hotpath import connection as hot_connection
 from server.sftp.hotpath.connection import HotConnection
-from server.sftp.hotpath.downloads import Downloads
+from server.sftp.hotpath.downloads import Downloads, Read
+from server.sftp.hotpath.handler import MOST_READS
 from server.sftp.session import Connection
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import CLOSE, DATA, F_READ, INIT, READ, REALPATH, VERSION, RawClient, text
@@ -269,6 +270,71 @@ def test_one_session_does_not_stop_the_others(door: RunningDoor, monkeypatch: py
             assert client.answer(request)
         client.ok(last)
     assert max(done) <= 1
+
+
+class Jammed:
+    """Nobody takes the answers to READs, until `over`; how many READs one batch took up, and how many waited, at most."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.over = False
+        self.taken: list[int] = [0]
+        self.waited = 0
+        takes, add, begin = Downloads._takes, Downloads.add, HotConnection.begin_batch
+
+        def count(downloads: Downloads, read: Read) -> None:
+            add(downloads, read)
+            self.taken[-1] += 1
+            self.waited = max(self.waited, len(downloads))
+
+        def begin_batch(wire: HotConnection) -> bool:
+            outermost = begin(wire)
+            if outermost:
+                self.taken.append(0)
+            return outermost
+
+        monkeypatch.setattr(Downloads, "_takes", lambda downloads, read: self.over and takes(downloads, read))
+        monkeypatch.setattr(Downloads, "add", count)
+        monkeypatch.setattr(HotConnection, "begin_batch", begin_batch)
+
+
+@hot_only
+def test_whoever_sends_no_more_has_no_more_reads_than_others(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = os.urandom(NEVER_READ)
+    with door.raw() as client:
+        client.put("/upload/a.bin", data)
+        handle = client.open("/upload/a.bin", F_READ)
+        jam = Jammed(monkeypatch)
+        asked = [(at, ask(client, handle, at, 1)) for at in range(NEVER_READ)]
+        client.channel.shutdown_write()
+        (wire,) = in_loop(door, lambda: [session._conn for session in sessions(door)])
+        wait_until(lambda: all(channel._recv_state != "open" for channel in wire._channels.values()), "the EOF")
+        assert jam.waited == MOST_READS
+        jam.over = True
+        in_loop(door, wire._tell_channels)
+        for at, request in asked:
+            assert client.answer(request)[1][4:] == data[at : at + 1]
+
+
+@hot_only
+def test_reads_of_a_client_that_has_left_do_not_stop_the_others(
+    door: RunningDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time is up at once: what a client has left behind is gone through one request at a time."""
+    client = door.raw()
+    client.put("/upload/a.bin", b"a")
+    reading, sending = client.open("/upload/a.bin", F_READ), client.open("/upload/b.bin")
+    jam = Jammed(monkeypatch)
+    for at in range(NEVER_READ):
+        ask(client, reading, at, 1)
+    client.send_write(sending, 0, b"behind them")
+    client.send(CLOSE, text(sending))
+    wait_until(lambda: jam.waited == MOST_READS, "as many READs as may wait")
+    monkeypatch.setattr(hot_connection, "TURN", -1.0)
+    jam.taken = [0]
+    client.hang_up()
+    assert door.content(door.arrival(2)) == b"behind them"
+    assert max(jam.taken) == 1
+    assert sum(jam.taken) > NEVER_READ // 2
 
 
 def test_no_request_is_longer_than_was_announced(door: RunningDoor) -> None:
