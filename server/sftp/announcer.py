@@ -40,7 +40,8 @@ class Announcer:
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="announcer")
         self._settling: dict[tuple[str, str], Manifest] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._due = 0.0
         self._notices: deque[Notice] = deque()
         self._telling: asyncio.Task[None] | None = None
         self._finishing = asyncio.Event()
@@ -99,11 +100,12 @@ class Announcer:
 
     def _wake_in(self, wait: float) -> None:
         loop = asyncio.get_running_loop()
-        if self._timer and self._timer.when() > loop.time() + wait:
+        due = loop.time() + wait  # a handle of uvloop's does not know this of itself when less than a millisecond is left
+        if self._timer and self._due > due:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
-            self._timer = loop.call_later(wait, self._release_settled)
+            self._timer, self._due = loop.call_later(wait, self._release_settled), due
 
     def _tell(self, notice: Notice) -> None:
         self._notices.append(notice)

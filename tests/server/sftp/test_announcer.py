@@ -1,6 +1,7 @@
 """What came in is told in order, once, and what comes close together is told together."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+import uvloop
 
 from server.clock import new_id, now
 from server.intake.entry import Entry
@@ -123,6 +125,27 @@ def test_while_many_settle_they_are_told_together_a_lull_later(spool: Spool, tol
     run(spool, told, one_after_the_other)
     assert told.calls == [["/upload/first"], [manifest.path for manifest in others]]
     assert told.times[1] - told.times[0] > LULL * 0.9
+
+
+def test_one_that_settles_within_a_millisecond_does_not_keep_the_next_one_from_settling(
+    spool: Spool, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door's loop gives another kind of handle for so short a time."""
+    settled = threading.Event()
+    monkeypatch.setattr(announcers, "_wait", lambda manifest: 0.0 if settled.is_set() else 0.0001)
+
+    async def two_at_once() -> None:
+        announcer = Announcer(told, spool, structlog.get_logger())
+        announcer.received(accept(spool, "/upload/a"))
+        announcer.received(accept(spool, "/upload/b"))
+        settled.set()
+        while len(told.all) < 2:
+            await asyncio.sleep(0.001)
+        await announcer.finish()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(two_at_once())
+    assert told.all == ["/upload/a", "/upload/b"]
 
 
 def test_while_more_come_they_are_put_off_but_not_for_ever(
