@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import asyncssh
-from asyncssh.constants import DEFAULT_LANG, MSG_CHANNEL_OPEN
-from asyncssh.packet import SSHPacket
+from asyncssh.constants import DEFAULT_LANG, MSG_CHANNEL_OPEN, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
+from asyncssh.packet import SSHPacket, String
 from asyncssh.public_key import SSHOpenSSHCertificate
 
 from server.settings import Policy
@@ -15,6 +15,7 @@ from server.sftp.algorithms import refuse_weak_signatures
 LENGTH_BYTES = 4  # before each string on the wire
 MOST_DEFERRED = 4096
 LEAST_PACKET = 256  # RFC 4253 section 6.1 asks for 32768 of everybody
+USERAUTH = b"ssh-userauth"
 CRUMBS = f"This server sends packets of {LEAST_PACKET} bytes and more."
 
 
@@ -30,6 +31,9 @@ class Witness(Protocol):
 
     def key_offered(self) -> None:
         """Something is offered as a key."""
+
+    def login_begun_again(self) -> None:
+        """The client asks for the login once more, of which it is in the middle."""
 
 
 class SSHConnection(asyncssh.SSHServerConnection):
@@ -53,8 +57,22 @@ class SSHConnection(asyncssh.SSHServerConnection):
             return
         super()._process_channel_open(_pkttype, _pktid, packet)
 
+    def _process_service_request(self, _pkttype: int, _pktid: int, packet: SSHPacket) -> None:
+        """Begin the login. paramiko says so before each key and password that it tries; sshd lets it, asyncssh not."""
+        if not self._auth_in_progress:
+            super()._process_service_request(_pkttype, _pktid, packet)
+            return
+        service = packet.get_string()
+        packet.check_end()
+        if service != USERAUTH:
+            raise asyncssh.ServiceNotAvailable("Unexpected service in service request")
+        if self._transport is not None:  # or it was ended, and this came in the same breath as what ended it
+            cast(Witness, self._owner).login_begun_again()
+            self.send_packet(MSG_SERVICE_ACCEPT, String(service))
+
     _packet_handlers = {  # noqa: RUF012  asyncssh's own form
         **asyncssh.SSHServerConnection._packet_handlers,
+        MSG_SERVICE_REQUEST: cast(Any, _process_service_request),
         MSG_CHANNEL_OPEN: cast(Any, _process_channel_open),
     }
 

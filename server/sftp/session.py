@@ -71,7 +71,8 @@ class Connection(asyncssh.SSHServer):
         self._wrong_password = False
         self._agency = ""
         self._refused = 0
-        self._offered = 0
+        self._attempts = 0
+        self._keys_offered = 0
         self._last_request = 0.0
         self._welcomed = 0.0
         self._answered_after = 0.0
@@ -123,7 +124,7 @@ class Connection(asyncssh.SSHServer):
         if self._names:
             reason = "wrong password" if self._wrong_password and reason == Fault.BAD_KEY else reason
             reason = "the address is in none of the agency's networks" if self._elsewhere else reason
-            self.log.info("AUTH_FAILURE", client=self.client, reason=reason, keys_offered=self._offered)
+            self.log.info("AUTH_FAILURE", client=self.client, reason=reason, keys_offered=self._keys_offered)
 
     def disagree(self, offer: Offer, host_keys: Collection[str]) -> str:
         """Client and policy have no algorithm in common: note it for the operator, and say what the client is told."""
@@ -156,7 +157,7 @@ class Connection(asyncssh.SSHServer):
         self._username = username
         self._takes_password = self.desk.gate.takes_password(username)
         self.log = self.log.bind(user=username if _PLAIN_NAME.fullmatch(username) else "(malformed)")
-        self._count_offer(username)
+        self._note_attempt(username)
         if self.desk.banner and self._conn and not self._is_greeted:
             self._is_greeted = True
             self._conn.send_auth_banner(self.desk.banner)
@@ -177,7 +178,7 @@ class Connection(asyncssh.SSHServer):
 
     async def validate_password(self, username: str, password: str) -> bool:
         """A password is given."""
-        self._count_offer(self._username)
+        self._note_attempt(self._username)
         try:
             proof = await self.desk.gate.prove_password(username, Secret(password.encode()))
         except Exception:
@@ -190,12 +191,17 @@ class Connection(asyncssh.SSHServer):
 
     def change_password(self, username: str, old_password: str, new_password: str) -> bool:
         """Only operators change passwords."""
-        self._count_offer(self._username)
+        self._note_attempt(self._username)
         return False
 
     def key_offered(self) -> None:
         """Something is offered as a key; what it is comes later, or never if it is none."""
-        self._count_offer(self._username)
+        self._keys_offered += 1
+        self._note_attempt(self._username)
+
+    def login_begun_again(self) -> None:
+        """Whoever it is begins once more, with another key or password, or with nothing."""
+        self._bound_attempts()
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A key is offered, first without and then with a signature (which asyncssh verifies)."""
@@ -300,11 +306,14 @@ class Connection(asyncssh.SSHServer):
             self._quota = account.quota
         return account
 
-    def _count_offer(self, username: str) -> None:
-        """Bound also what is not refused: user names tried, and keys offered again and again without a signature."""
-        self._offered += 1
+    def _note_attempt(self, username: str) -> None:
         self._names.add(username)
-        if self._offered > max(LEAST_TRIES, 3 * self.desk.settings.auth_tries):
+        self._bound_attempts()
+
+    def _bound_attempts(self) -> None:
+        """Bound also what is not refused: user names tried, and keys offered again and again without a signature."""
+        self._attempts += 1
+        if self._attempts > max(LEAST_TRIES, 3 * self.desk.settings.auth_tries):
             self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many attempts to log in.")
 
     # What it may open

@@ -10,10 +10,11 @@ import asyncssh
 import paramiko
 import pytest
 from asyncssh.connection import MSG_REQUEST_SUCCESS
-from paramiko.common import cMSG_USERAUTH_REQUEST
+from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_REQUEST
 
+from server.services.credential import PasswordProof
 from server.sftp.protocol import SSHConnection
-from server.sftp.session import LEAST_TRIES
+from server.sftp.session import LEAST_TRIES, Connection
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
 
 
@@ -53,6 +54,60 @@ def test_a_certificate_is_told_to_the_gate_as_what_it_is(door: RunningDoor, tmp_
     assert use[:3] == ("court", sign_name(door), "127.0.0.1")
     assert "AsyncSSH" in use[3]
     assert door.events.named("CONNECTED")[0]["key"] == use[1]
+
+
+def with_paramiko(door: RunningDoor, *keys: Path, password: str | None = None) -> None:
+    """Log in as paramiko does with several keys, and a password behind them: it begins anew for each."""
+    with paramiko.SSHClient() as client:
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        files = [str(key) for key in keys]
+        way = {"allow_agent": False, "look_for_keys": False}
+        client.connect("127.0.0.1", door.port, "court", password, key_filename=files, **way)  # type: ignore[arg-type]
+        assert client.open_sftp().listdir("/") == ["download", "upload"]
+
+
+def test_paramikos_second_key_may_be_the_right_one(door: RunningDoor) -> None:
+    with_paramiko(door, door.keys / "stranger", door.keys / "id")
+    assert not door.events.named("AUTH_FAILURE")
+
+
+def test_paramikos_password_may_follow_a_wrong_key(door: RunningDoor) -> None:
+    door.gate.passwords["court"] = b"a passphrase of the court"
+    door.admit("court", str(PasswordProof("1")))
+    with_paramiko(door, door.keys / "stranger", password="a passphrase of the court")
+    assert not door.events.named("AUTH_FAILURE")
+
+
+def test_what_is_wrong_of_paramikos_is_counted_as_a_wrong_key(door: RunningDoor) -> None:
+    with pytest.raises(paramiko.AuthenticationException):
+        with_paramiko(door, door.keys / "stranger", door.keys / "host_ed25519")
+    wait_until(lambda: bool(door.events.named("AUTH_FAILURE")), "the failure to be noted")
+    [failure] = door.events.named("AUTH_FAILURE")
+    assert (failure["reason"], failure["keys_offered"]) == ("bad key", 2)
+
+
+@pytest.mark.parametrize("service", ["ssh-userauth", "ssh-connection"])
+def test_a_login_is_not_begun_for_ever(door: RunningDoor, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    """In the middle of it, only itself and only so often. A connection that never said a name is no wrong key."""
+    begun: list[str] = []
+    again = Connection.login_begun_again
+
+    def count(self: Connection) -> None:
+        begun.append(service)
+        again(self)
+
+    monkeypatch.setattr(Connection, "login_begun_again", count)
+    with paramiko.Transport(("127.0.0.1", door.port)) as transport:
+        transport.start_client(timeout=10)
+        for wanted in ("ssh-userauth", *[service] * 100):
+            asked = paramiko.Message()
+            asked.add_byte(cMSG_SERVICE_REQUEST)
+            asked.add_string(wanted)
+            with contextlib.suppress(OSError, EOFError):
+                transport._send_message(asked)  # type: ignore[attr-defined]
+        wait_until(lambda: door.strangers == 0, "the connection to end")
+    assert len(begun) == (LEAST_TRIES + 1 if service == "ssh-userauth" else 0)
+    assert not door.events.named("AUTH_FAILURE")
 
 
 def sign_name(door: RunningDoor) -> str:
