@@ -24,7 +24,6 @@ SFTP_ONLY = (
 )
 GONE = (EOFError, asyncssh.Error, ConnectionError)
 """What ends a session because its client went."""
-NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you.\n"
 
 
 class Channel(SSHServerStreamSession[bytes]):
@@ -93,8 +92,8 @@ class Channel(SSHServerStreamSession[bytes]):
     async def _serve(self) -> None:
         connection, desk = self._connection, self._connection.desk
         account = await connection.account()
-        if account is None:
-            await self._say(NOT_ADMITTED)
+        if isinstance(account, str):
+            await self._say(f"{account}\n")
             return
         jail = await desk.run(Jail, account.home)
         log = connection.log.bind(agency=account.slug)

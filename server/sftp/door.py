@@ -27,7 +27,7 @@ from server.sftp.hotpath.selftest import find_misfit
 from server.sftp.line import Line
 from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
-from server.sftp.session import Connection
+from server.sftp.session import STOPPING, Connection
 from server.sftp.slots import Slots
 
 # Not an imitation of another product's: WinSCP and others switch workarounds on by the name they read here.
@@ -36,7 +36,6 @@ THREADS = 16
 BACKLOG = 512
 KEEPALIVES_MISSED = 3
 REKEY_BYTES = 4 * 1024 * 1024 * 1024
-STOPPING = "The server is restarting. Connect again in a minute."
 LULL = 1.0
 ADMISSIONS_EVERY = 1.5
 ADMISSIONS_ANYWAY = 60.0  # a key also expires, of which nothing is written anywhere

@@ -24,7 +24,7 @@ from server.services.credential import Credential, KeyProof
 from server.settings import Policy
 from server.sftp.algorithms import POLICIES, refuse_weak_signatures
 from server.sftp.certificate import prove
-from server.sftp.channel import NOT_ADMITTED, Channel
+from server.sftp.channel import Channel
 from server.sftp.desk import Desk
 from server.sftp.events import describe_algorithms
 from server.sftp.gate import Account
@@ -33,6 +33,11 @@ from server.sftp.paths import UPLOAD
 from server.sftp.presence import Presence
 
 LEAST_TRIES = 20
+NOT_ADMITTED = "Your access has ended. Ask whoever gave it to you."
+CANNOT_TELL = "The server cannot check your access just now. Try again in a minute."
+STOPPING = "The server is restarting. Connect again in a minute."
+WRONG_KEYS = "Too many keys were offered. Name the right one."
+WRONG_PASSWORDS = "Too many wrong passwords."  # noqa: S105  a sentence
 TOO_MANY_STRANGERS = "Too many connections are waiting to log in. Try again in a minute."
 EXPIRY_SLACK = 0.05
 LONGEST_WAIT = 24 * 3600.0  # clocks are set
@@ -185,9 +190,9 @@ class Connection(asyncssh.SSHServer):
             self.log.exception("ERROR", operation="password")
             proof = None
         if proof:
-            return await self._try(username, proof)
+            return await self._try(username, proof, WRONG_PASSWORDS)  # that it was right is told to nobody outside
         self._wrong_password = True
-        return self._refuse("Too many wrong passwords.")
+        return self._refuse(WRONG_PASSWORDS)
 
     def change_password(self, username: str, old_password: str, new_password: str) -> bool:
         """Only operators change passwords."""
@@ -218,13 +223,13 @@ class Connection(asyncssh.SSHServer):
             self.log.info("CERTIFICATE_REFUSED", reason=error.message)
             return self._refuse()
 
-    async def _try(self, username: str, credential: Credential) -> bool:
-        if await self._ask(username, credential):
+    async def _try(self, username: str, credential: Credential, last_words: str = WRONG_KEYS) -> bool:
+        if isinstance(await self._ask(username, credential), Account):
             self._admitted = username, credential
             return True
-        return self._refuse()
+        return self._refuse(last_words)
 
-    def _refuse(self, reason: str = "Too many keys were offered. Name the right one.") -> bool:
+    def _refuse(self, reason: str = WRONG_KEYS) -> bool:
         self._refused += 1
         if self._refused >= self.desk.settings.auth_tries:
             self._end(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, reason)
@@ -252,24 +257,25 @@ class Connection(asyncssh.SSHServer):
         account = await self._admit(*self._admitted)
         if account is None:
             self.log.info("EXPELLED")
-            self.end(NOT_ADMITTED.strip())
+            self.end(NOT_ADMITTED)
         else:
             self._watch_expiry(account)
 
-    async def account(self) -> Account | None:
-        """The account of the key that was verified, asked anew; None if it may not come in any more."""
-        return await self._ask(*self._admitted) if self._admitted and self._agency else None
+    async def account(self) -> Account | str:
+        """The account of the key that was verified, asked anew; or the sentence why it may not come in any more."""
+        return await self._ask(*self._admitted) if self._admitted and self._agency else NOT_ADMITTED
 
-    async def _ask(self, username: str, credential: Credential) -> Account | None:
+    async def _ask(self, username: str, credential: Credential) -> Account | str:
         if self.desk.draining:
-            return None
+            return STOPPING
         try:
             account = await self._admit(username, credential)
         except Exception:
             self.log.exception("ERROR", operation="admit")
-            return None
-        if account:
-            self._watch_expiry(account)
+            return CANNOT_TELL
+        if account is None:
+            return NOT_ADMITTED
+        self._watch_expiry(account)
         return account
 
     def meter(self, account: Account) -> Meter | None:

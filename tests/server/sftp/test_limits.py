@@ -20,8 +20,10 @@ from asyncssh import SFTPFailure, SFTPPermissionDenied
 from structlog.testing import capture_logs
 
 from server.intake.spool import Manifest
+from server.services.credential import PasswordProof
 from server.sftp import door as limits_of_door
 from server.sftp.refusals import answered
+from server.sftp.session import Connection
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
 from tests.server.sftp.rawclient import CLOSE, F_READ, READ, STAT, RawClient, Refused, text
 
@@ -71,6 +73,31 @@ def test_a_key_that_was_revoked_opens_no_further_channel(door: RunningDoor) -> N
         door.gate.accounts.clear()
         with pytest.raises((EOFError, OSError, paramiko.SSHException)):
             RawClient(client)
+
+
+def what_is_said(client: paramiko.SSHClient) -> str:
+    """The sentence to whoever opens another channel and is not let in."""
+    under = client.get_transport()
+    assert under
+    channel = under.open_session(timeout=10)
+    channel.settimeout(10)
+    channel.invoke_subsystem("sftp")
+    assert channel.recv_exit_status() == 1
+    return channel.makefile_stderr().read().decode().strip()
+
+
+def test_a_further_channel_is_refused_with_the_reason(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("the database is away")
+
+    async def know_nobody(*_: object) -> None:
+        return None
+
+    with door.paramiko() as client:
+        monkeypatch.setattr(door.gate, "admit", fail)
+        assert what_is_said(client) == "The server cannot check your access just now. Try again in a minute."
+        monkeypatch.setattr(door.gate, "admit", know_nobody)
+        assert what_is_said(client) == "Your access has ended. Ask whoever gave it to you."
 
 
 def test_a_gate_that_fails_lets_nobody_in(door: RunningDoor) -> None:
@@ -123,6 +150,24 @@ def test_other_names_and_passwords_run_out_too(open_door: Opener) -> None:
             break
     assert tries < 40
     client.close()
+
+
+@pytest.mark.parametrize("last", ["another wrong one", "the right one"])
+def test_the_last_words_do_not_tell_whether_a_password_was_right(
+    open_door: Opener, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """From a network that the agency may not come from, no password opens anything, and each is answered alike."""
+    door = open_door(auth_tries=2)
+    door.gate.passwords["court"] = b"the right one"
+    door.admit("court", str(PasswordProof("1")), networks="203.0.113.0/24")
+    said: list[str] = []
+    monkeypatch.setattr(Connection, "_end", lambda connection, code, reason: said.append(reason))
+    client = transport(door)
+    for password in ("a wrong one", last):
+        with pytest.raises(paramiko.AuthenticationException):
+            client.auth_password("court", password, fallback=False)
+    client.close()
+    assert said == ["Too many wrong passwords."]
 
 
 def test_who_does_not_log_in_is_sent_away(open_door: Opener) -> None:
