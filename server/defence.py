@@ -30,6 +30,7 @@ VISITS = 30 * 24 * 3600.0  # for how long an address is known by a login
 FORGIVEN = 3  # faults that a login makes undone
 REMEMBERED = 24 * 3600.0  # after its end, for how long a ban still makes the next one longer
 LONGEST = 24 * 3600.0
+AHEAD = 60.0  # what is noted as of later than that was noted by a clock that was ahead
 MOST_FAULTS = 100_000
 MOST_BANS = 10_000
 MOST_VISITORS = 10_000
@@ -142,6 +143,7 @@ class Defence:
         """Note what addresses did; the bans that follow from it."""
         at, bans = time.time(), []
         with self._writing():
+            self._set_right(at)
             for address, fault in faults:
                 if fault is Fault.LOGIN:
                     self._welcome(address, at)
@@ -155,6 +157,13 @@ class Defence:
             self._make_room(at, rules)
         return bans
 
+    def follow_clock(self) -> None:
+        """After a clock that was ahead was set right: bans of the future count from now on, and faults not at all."""
+        at = time.time()
+        if self._conn.execute("SELECT 1 FROM bans WHERE since > ?", (at + AHEAD,)).fetchone():
+            with self._writing():
+                self._set_right(at)
+
     def changed(self) -> bool:
         """Whether another process (or this one, by `note`) has changed anything since this was last asked."""
         version = self._conn.execute("PRAGMA data_version").fetchone(), self._conn.total_changes
@@ -165,6 +174,7 @@ class Defence:
 
     def bans(self) -> list[Ban]:
         """All bans that last, the longest last."""
+        self.follow_clock()
         rows = self._conn.execute("SELECT * FROM bans WHERE until > ? ORDER BY until", (time.time(),))
         return [Ban(*row) for row in rows]
 
@@ -204,6 +214,12 @@ class Defence:
                 self._conn.execute("ROLLBACK")
             raise
         self._conn.execute("COMMIT")
+
+    def _set_right(self, at: float) -> None:
+        ahead = at + AHEAD
+        self._conn.execute("DELETE FROM faults WHERE at > ?", (ahead,))
+        self._conn.execute("UPDATE bans SET since = ?, until = until - since + ? WHERE since > ?", (at, at, ahead))
+        self._conn.execute("UPDATE visitors SET at = ? WHERE at > ?", (at, ahead))
 
     def _score(self, address: str, at: float, rules: Rules) -> int:
         query = "SELECT kind, count(*) FROM faults WHERE address = ? AND at > ? GROUP BY kind"

@@ -145,6 +145,7 @@ class Guard:
                 self._close()
             self._defence = self._defence or Defence(self._settings.defence)
             new = self._defence.note(faults, self._rules) if faults else []
+            self._defence.follow_clock()
             return self._defence.bans() if self._defence.changed() else None, new
         except sqlite3.Error as error:
             self._close()  # the next try opens it anew

@@ -60,6 +60,27 @@ def test_an_address_is_known_by_its_login_for_a_while(book: Defence, monkeypatch
     assert commit(book, "192.0.2.1", Fault.BAD_KEY, 8) == ["192.0.2.1"]
 
 
+def test_a_clock_that_was_ahead_leaves_no_ban_and_no_fault_of_the_future(
+    book: Defence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = at = time.time()
+    monkeypatch.setattr(defence.time, "time", lambda: at)
+    at += 365 * 24 * 3600
+    assert commit(book, "192.0.2.1", Fault.UNKNOWN_USER, 8) == ["192.0.2.1"]
+    commit(book, "192.0.2.2", Fault.UNKNOWN_USER, 7)
+    at = right
+    assert book.changed()
+    book.follow_clock()
+    assert book.changed(), "others must read the bans again"
+    [ban] = book.bans()
+    assert (ban.since, ban.until) == pytest.approx((right, right + RULES.first))
+    at += RULES.first + 1
+    assert book.bans() == []
+    at = right
+    assert commit(book, "192.0.2.2", Fault.UNKNOWN_USER, 7) == []
+    assert commit(book, "192.0.2.2", Fault.UNKNOWN_USER, 1) == ["192.0.2.2"]
+
+
 def test_logins_one_after_the_other_change_nothing_that_others_must_read(book: Defence) -> None:
     commit(book, "192.0.2.1", Fault.LOGIN, 1)
     assert book.changed()
