@@ -1,5 +1,6 @@
 """Looks over an installation as an operator would, and says in sentences what it finds."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
+from server.inbound.homes import Unread, find_unread
 from server.mismatches import Mismatches
 from server.outbound.exports.plan import overdue
 from server.outbound.exports.store import list_exports
@@ -54,6 +56,7 @@ def examine(state: State) -> list[Finding]:
         *_host_keys(state),
         *_agencies(state),
         *_servers(state),
+        *_unread(state),
         _spool(state),
         *_waiting(state),
         *_stopped(state),
@@ -129,6 +132,23 @@ def _servers(state: State) -> Iterator[Finding]:
             yield Finding(f"server {server.name}", False, error.message, error.hint)
         else:
             yield Finding(f"server {server.name}", True, f"its host key {fingerprint(server.host_key)} is trusted")
+
+
+def _unread(state: State) -> Iterator[Finding]:
+    """Files that lie in an agency's /upload, mostly copied there by somebody else, and that nothing can be made of."""
+    with state.database.reading() as conn:
+        slugs = [agency.slug for agency in list_agencies(conn)]
+    unread = [one for slug in slugs for one in find_unread(state.settings.home(slug), slug)]
+    for one in unread[:SHOWN]:
+        yield Finding(f"agency {one.agency}", False, f"{one.path} cannot be read ({one.reason})", how_to_read(state, one))
+    if len(unread) > SHOWN:
+        yield Finding("files", False, f"{counted(len(unread) - SHOWN, 'more file')} or directories cannot be read")
+
+
+def how_to_read(state: State, unread: Unread) -> str:
+    """What to do about a file that cannot be read."""
+    place = state.settings.home(unread.agency) / unread.path.removeprefix("/")
+    return f"Give it to the user that dropslot runs as: chown -R USER {shlex.quote(str(place))}"
 
 
 def _spool(state: State) -> Finding:

@@ -10,13 +10,15 @@ from ingest import inbox
 from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
 from server.cli.job import settled
-from server.cli.output import Json, as_dict, counted, print_json, print_list, say
+from server.checkup import how_to_read
+from server.cli.output import Json, as_dict, counted, print_json, print_list, printable, say
 from server.cli.place import is_file
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.reconcile import reconcile
 from server.inbound.recount import recount
+from server.inbound.sweep import Swept
 from server.inbound.sweep import sweep as sweep_homes
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
@@ -33,14 +35,17 @@ def sweep(context: typer.Context, as_json: Json = False) -> None:
         swept = sweep_homes(state, registrar, log)
         recount(state, log)
     rows = [as_dict(manifest) for manifest in swept.taken]
-    print_list(rows, as_json, ("id", "agency", "path", "size"), _nothing(swept.restless, context.obj.quiet_time))
+    print_list(rows, as_json, ("id", "agency", "path", "size"), _nothing(swept, context.obj.quiet_time))
+    for unread in swept.unread:
+        path, hint = printable(unread.path), printable(how_to_read(state, unread))
+        typer.echo(f"{unread.agency}: {path} cannot be read ({unread.reason}). {hint}", err=True)
 
 
-def _nothing(restless: int, quiet_time: float) -> str:
-    if restless:
-        changed = counted(restless, "new file")
+def _nothing(swept: Swept, quiet_time: float) -> str:
+    if swept.restless:
+        changed = counted(swept.restless, "new file")
         return f"{changed} changed in the last {quiet_time:g} seconds; such files are taken once they are quiet."
-    return "No file was left behind."
+    return "Nothing was taken." if swept.unread else "No file was left behind."
 
 
 def ingest(

@@ -3,9 +3,9 @@
 import os
 import stat
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from errno import EACCES
 from itertools import islice
 from pathlib import Path
 
@@ -56,9 +56,21 @@ class Seen:
         return gone
 
 
-def walk(home: Path) -> Iterator[list[Found]]:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file or folder of an agency (its slug) that is there and cannot be read, and why: mostly it is another user's."""
+
+    agency: str
+    path: str
+    reason: str
+
+
+Missed = Callable[[str, OSError], None]
+
+
+def walk(home: Path, missed: Missed) -> Iterator[list[Found]]:
     """All plain files with final names below `home/upload`, in batches of one folder each; links are not followed,
-    folders that vanish are skipped.
+    what vanishes meanwhile is skipped. The path of anything else that cannot be read is told to `missed`.
 
     However deep they lie: by renaming, an agency can nest folders deeper than Python may call itself.
     """
@@ -66,7 +78,7 @@ def walk(home: Path) -> Iterator[list[Found]]:
     while folders:
         folder, path = folders.pop()
         below: list[str] = []
-        entries = _entries(folder)
+        entries = _entries(folder, path, missed)
         while batch := list(islice(entries, BATCH)):
             below += [name for name, status in batch if stat.S_ISDIR(status.st_mode)]
             yield [
@@ -77,16 +89,40 @@ def walk(home: Path) -> Iterator[list[Found]]:
         folders += [(f"{folder}/{name}", f"{path}/{name}") for name in sorted(below)]
 
 
-def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def find_unread(home: Path, agency: str) -> list[Unread]:
+    """What below `home/upload` this process may not read."""
+    unread: list[Unread] = []
+
+    def miss(path: str, error: OSError) -> None:
+        unread.append(Unread(agency, path, error.strerror or str(error)))
+
+    for batch in walk(home, miss):
+        for found in batch:
+            if not os.access(found.place, os.R_OK) and found.place.exists():
+                miss(found.path, PermissionError(EACCES, os.strerror(EACCES)))
+    return unread
+
+
+def _entries(folder: str, path: str, missed: Missed) -> Iterator[tuple[str, os.stat_result]]:
     try:
-        entries = os.scandir(folder)
-    except OSError:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_text(entry.name) and (status := _status(entry, path, missed)):
+                    yield entry.name, status
+    except (FileNotFoundError, NotADirectoryError):
         return
-    with entries, suppress(OSError):
-        for entry in entries:
-            with suppress(OSError):  # it may vanish
-                if _is_text(entry.name):
-                    yield entry.name, entry.stat(follow_symlinks=False)
+    except OSError as error:
+        missed(path, error)
+
+
+def _status(entry: "os.DirEntry[str]", path: str, missed: Missed) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        missed(f"{path}/{entry.name}", error)
+        return None
 
 
 def _is_text(name: str) -> bool:

@@ -10,6 +10,7 @@ files were taken long ago, so that is looked at first as well: that a file was t
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ingest.arrival import Arrival
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
-from server.inbound.homes import BATCH, Found, Seen, walk
+from server.inbound.homes import BATCH, Found, Seen, Unread, walk
 from server.intake.archive import hash_file
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
@@ -29,13 +30,15 @@ from server.state import State
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep took, and how many files it left because they were not quiet yet."""
+    """What a sweep took, how many files it left because they were not quiet yet, and what it may not read."""
 
     taken: list[Manifest]
     restless: int
+    unread: tuple[Unread, ...] = ()
 
     def __add__(self, other: "Swept") -> "Swept":
-        return Swept([*self.taken, *other.taken], self.restless + other.restless)
+        unread = (*self.unread, *other.unread)
+        return Swept([*self.taken, *other.taken], self.restless + other.restless, unread)
 
 
 def sweep(state: State, registrar: Registrar, log: Log) -> Swept:
@@ -45,30 +48,60 @@ def sweep(state: State, registrar: Registrar, log: Log) -> Swept:
         agencies = list_agencies(conn)
     swept = sum((_sweep_home(state, registrar, agency, log) for agency in agencies), Swept([], 0))
     seconds = round(time.monotonic() - began, 3)
-    log.info("swept", agencies=len(agencies), taken=len(swept.taken), restless=swept.restless, seconds=seconds)
+    taken, unread = len(swept.taken), len(swept.unread)
+    log.info("swept", agencies=len(agencies), taken=taken, restless=swept.restless, unread=unread, seconds=seconds)
     return swept
 
 
+class _Trouble:
+    """What of an agency cannot be read: logged and kept."""
+
+    def __init__(self, agency: Agency, log: Log) -> None:
+        self.unread: list[Unread] = []
+        self._agency = agency.slug
+        self._log = log
+
+    def note(self, path: str, error: OSError) -> None:
+        """The file or folder at `path` cannot be read."""
+        reason = error.strerror or str(error)
+        self.unread.append(Unread(self._agency, path, reason))
+        self._log.warning("file not read", agency=self._agency, path=path, reason=reason)
+
+    def holds(self, look: Callable[[Found], bool], found: Found) -> bool:
+        """Whether it looks so; not if it cannot be read, or has vanished."""
+        try:
+            return look(found)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self.note(found.path, error)
+            return False
+
+
 def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) -> Swept:
-    seen, known, swept = Seen(), 0, Swept([], 0)
+    seen, known, swept, trouble = Seen(), 0, Swept([], 0), _Trouble(agency, log)
     fresh: list[Found] = []
-    for batch in walk(state.settings.home(agency.slug)):
+    for batch in walk(state.settings.home(agency.slug), trouble.note):
         seen.add(batch)
         with state.database.reading() as conn:
             taken = find_all_taken(conn, agency.id, [found.inode for found in batch])
         known += len(taken)
         fresh += [found for found in batch if taken.get(found.inode) != Footprint.of(found.status)]
         if len(fresh) >= BATCH or (fresh and len(batch) < BATCH):
-            swept += _take_all(state, registrar, agency, fresh, log)
+            swept += _take_all(state, registrar, agency, fresh, trouble, log)
             fresh = []
-    _miss(state, agency, seen, known)
-    return swept + _take_all(state, registrar, agency, fresh, log)
+    if not trouble.unread:  # or else what was not met may be in there
+        _miss(state, agency, seen, known)
+    swept += _take_all(state, registrar, agency, fresh, trouble, log)
+    return swept + Swept([], 0, tuple(trouble.unread))
 
 
-def _take_all(state: State, registrar: Registrar, agency: Agency, fresh: list[Found], log: Log) -> Swept:
+def _take_all(
+    state: State, registrar: Registrar, agency: Agency, fresh: list[Found], trouble: _Trouble, log: Log
+) -> Swept:
     """Of files that are not known as they are: take those that nobody announced and that are quiet, by name."""
     taken, restless = [], 0
-    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), log):
+    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), trouble):
         if not _is_quiet(found, state.settings.quiet_time):
             restless += 1
         elif manifest := _copy(state, agency, found, log):
@@ -77,15 +110,19 @@ def _take_all(state: State, registrar: Registrar, agency: Agency, fresh: list[Fo
     return Swept(taken, restless)
 
 
-def _unannounced(state: State, agency: Agency, fresh: list[Found], log: Log) -> list[Found]:
+def _unannounced(state: State, agency: Agency, fresh: list[Found], trouble: _Trouble) -> list[Found]:
     """Those that nobody receives, has torn, has spooled or has taken (see the order in the text above)."""
 
-    def is_unclaimed(found: Found) -> bool:
-        return not state.journal.claims(agency.slug, found.path, found.status) and not _is_open(found.place)
+    def is_new(found: Found) -> bool:
+        return not _was_taken(state, agency, found)
 
-    candidates = [found for found in fresh if not _is_taken(state, agency, found, log) and is_unclaimed(found)]
+    def is_unclaimed(found: Found) -> bool:
+        claims = state.journal.claims
+        return is_new(found) and not claims(agency.slug, found.path, found.status) and not _is_open(found.place)
+
+    candidates = [found for found in fresh if trouble.holds(is_unclaimed, found)]
     spooled = {(manifest.dev, manifest.ino) for manifest in state.spool.all()} if candidates else set()
-    return [found for found in candidates if found.inode not in spooled and not _is_taken(state, agency, found, log)]
+    return [found for found in candidates if found.inode not in spooled and trouble.holds(is_new, found)]
 
 
 def _miss(state: State, agency: Agency, seen: Seen, met: int) -> None:
@@ -100,17 +137,14 @@ def _miss(state: State, agency: Agency, seen: Seen, met: int) -> None:
 
 
 def _is_quiet(found: Found, quiet_time: float) -> bool:
-    # A client may set the modification time to anything; the change time is the kernel's own.
-    changed = max(found.status.st_mtime, found.status.st_ctime)
-    return time.time() - changed >= quiet_time
+    # A client may set the modification time to anything; the change time is the kernel's own, and never before a write.
+    # One that lies in the future is of a clock that was ahead, so it is not of just now either.
+    return abs(time.time() - found.status.st_ctime) >= quiet_time
 
 
 def _is_open(place: Path) -> bool:
-    """Whether a session holds the lock that it keeps on a file while receiving it; a vanished file counts as open."""
-    try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return True
+    """Whether a session holds the lock that it keeps on a file while receiving it. Raises OSError."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -120,16 +154,8 @@ def _is_open(place: Path) -> bool:
     return False
 
 
-def _is_taken(state: State, agency: Agency, found: Found, log: Log) -> bool:
-    """Whether it is a file that was taken before; one that cannot be read counts as taken for this time."""
-    try:
-        return _was_taken(state, agency, found)
-    except OSError as error:
-        log.warning("file not read", agency=agency.slug, path=found.path, reason=error.strerror)
-        return True
-
-
 def _was_taken(state: State, agency: Agency, found: Found) -> bool:
+    """Whether it is a file that was taken before. Raises OSError if that cannot be told, since it cannot be read."""
     present = Footprint.of(found.status)
     with state.database.reading() as conn:
         row = find_taken(conn, agency.id, present)

@@ -1,8 +1,12 @@
 """The sweep takes whole files that nobody announced, once."""
 
+import errno
 import fcntl
+import json
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ from server.agencies import Agency, add_agency
 from server.clock import now
 from server.inbound import homes
 from server.inbound import sweep as sweeping
-from server.inbound.homes import Found, Seen
+from server.inbound.homes import Found, Seen, Unread
 from server.inbound.reconcile import reconcile
 from server.inbound.sweep import Swept, sweep
 from server.intake.entry import new_entry
@@ -97,6 +101,65 @@ def test_a_file_that_changed_a_moment_ago_waits(settings: Settings, log: Log) ->
         file.write_text("a")
         os.utime(file, (1, 1))  # a client can set this; it cannot set the change time
         assert run(state, log) == Swept([], 1)
+
+
+def test_a_time_in_the_future_keeps_no_file_from_being_taken(state: State, upload: Path, log: Log) -> None:
+    (upload / "a.txt").write_text("from a machine whose clock is ahead")
+    os.utime(upload / "a.txt", (2**32, 2**32))
+    assert run(state, log).taken[0].path == "/upload/a.txt"
+    assert run(state, log) == Swept([], 0)
+
+
+def as_another_user(settings: Settings, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as root without its power to read everything: another user's files are closed to it."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can give files to others, and setpriv takes its powers away")
+    confined = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "server.cli"]
+    environment = {**os.environ, "DROPSLOT_QUIET_TIME": "0", "DROPSLOT_DATABASE": settings.database.get_secret_value()}
+    command = (*confined, "--data", str(settings.data), *command)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_what_the_server_may_not_read_is_named(state: State, upload: Path, log: Log) -> None:
+    for name in ("a.txt", "theirs.txt"):
+        (upload / name).write_text(name)
+    (upload / "closed").mkdir()
+    (upload / "closed" / "b.txt").write_text("b")
+    for name in ("theirs.txt", "closed"):
+        os.chown(upload / name, 12345, 12345)
+        os.chmod(upload / name, 0o700)
+    swept = as_another_user(state.settings, "sweep", "--json")
+    assert [row["path"] for row in json.loads(swept.stdout)] == ["/upload/a.txt"], swept.stderr
+    for name in ("theirs.txt", "closed"):
+        assert f"/upload/{name} cannot be read (Permission denied)" in swept.stderr
+        assert f"chown -R USER {upload / name}" in swept.stderr
+    doctor = json.loads(as_another_user(state.settings, "doctor", "--json").stdout)
+    unread = [one for one in doctor["findings"] if "cannot be read" in one["sentence"]]
+    assert {one["sentence"].split()[0] for one in unread} == {"/upload/theirs.txt", "/upload/closed"}
+    assert not any(one["good"] for one in unread)
+    assert sorted(paths(run(state, log))) == ["/upload/closed/b.txt", "/upload/theirs.txt"]
+
+
+def test_what_lies_in_a_closed_folder_is_not_forgotten(
+    state: State, upload: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (upload / "sub").mkdir()
+    (upload / "sub" / "a.txt").write_text("a")
+    run(state, log)
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder.endswith("/sub"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(folder)
+
+    with monkeypatch.context() as closed:
+        closed.setattr(os, "scandir", refuse)
+        for _ in range(3):
+            assert run(state, log).unread == (Unread("gwinnett", "/upload/sub", "Permission denied"),)
+    with state.database.reading() as conn:
+        assert count_known(conn, "a-1") == 1
+    assert run(state, log) == Swept([], 0)
 
 
 def test_a_file_that_a_session_holds_is_left(state: State, upload: Path, log: Log) -> None:

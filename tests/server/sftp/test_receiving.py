@@ -315,6 +315,16 @@ def test_an_unannounced_quiet_file_is_taken_when_it_gets_its_final_name(open_doo
         assert door.arrival().path == "/upload/quiet.csv"
 
 
+def test_an_unannounced_file_with_a_time_in_the_future_is_taken_as_well(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(quiet_time=60)
+    with door.raw() as client:
+        client.mkdir("/upload/x")
+        door.uploaded("ahead.tmp").write_bytes(b"12345")
+        os.utime(door.uploaded("ahead.tmp"), (2**32, 2**32))
+        client.rename("/upload/ahead.tmp", "/upload/ahead.csv")
+        assert door.arrival().path == "/upload/ahead.csv"
+
+
 # Resuming and replacing
 
 
