@@ -140,7 +140,9 @@ def _unread(state: State) -> Iterator[Finding]:
         slugs = [agency.slug for agency in list_agencies(conn)]
     unread = [one for slug in slugs for one in find_unread(state.settings.home(slug), slug)]
     for one in unread[:SHOWN]:
-        yield Finding(f"agency {one.agency}", False, f"{one.path} cannot be read ({one.reason})", how_to_read(state, one))
+        yield Finding(
+            f"agency {one.agency}", False, f"{one.path} cannot be read ({one.reason})", how_to_read(state, one)
+        )
     if len(unread) > SHOWN:
         yield Finding("files", False, f"{counted(len(unread) - SHOWN, 'more file')} or directories cannot be read")
 

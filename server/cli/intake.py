@@ -9,8 +9,8 @@ import typer
 from ingest import inbox
 from ingest.answer import Upload, receipt_text
 from server.agencies import Agency, find_agency
-from server.cli.job import settled
 from server.checkup import how_to_read
+from server.cli.job import settled
 from server.cli.output import Json, as_dict, counted, print_json, print_list, printable, say
 from server.cli.place import is_file
 from server.cli.upload import error_document, upload_document

@@ -58,7 +58,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A file or folder of an agency (its slug) that is there and cannot be read, and why: mostly it is another user's."""
+    """A file or folder of an agency (its slug) that cannot be read, and why: mostly it is another user's."""
 
     agency: str
     path: str

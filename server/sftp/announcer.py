@@ -100,7 +100,7 @@ class Announcer:
 
     def _wake_in(self, wait: float) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time() + wait  # a handle of uvloop's does not know this of itself when less than a millisecond is left
+        due = loop.time() + wait  # of less than a millisecond, a handle of uvloop's does not know it itself
         if self._timer and self._due > due:
             self._timer.cancel()
             self._timer = None

@@ -95,7 +95,7 @@ class Channel(SSHServerStreamSession[bytes]):
         if isinstance(account, str):
             await self._say(f"{account}\n")
             return
-        jail = await desk.run(Jail, account.home)
+        jail = await desk.run(account.slug, Jail, account.home)
         log = connection.log.bind(agency=account.slug)
         sender = Sender(account.slug, connection.id, connection.client)
         files = Files(cast(Any, self._chan), desk, jail, sender, log, partial(connection.meter, account))

@@ -6,8 +6,8 @@ import resource
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from server.intake.locks import BusyError
@@ -20,6 +20,7 @@ from server.sftp.gate import Gate
 from server.sftp.guard import Guard
 from server.sftp.reception import Reception
 from server.sftp.slots import Slots
+from server.sftp.threads import Threads
 from server.sftp.upload import Upload
 from server.sftp.writeback import EVERY, start_writeback
 
@@ -32,7 +33,7 @@ SLOW_SPELL = 1.0
 
 
 class Desk:
-    """Settings and services, the thread pool for what blocks, and the slots that all processes share.
+    """Settings and services, the threads for what blocks, and the slots that all processes share.
 
     `strangers` counts this process's connections that have not authenticated (yet), `received` and `sent` the bytes of
     closed files by session, and `banner` is what clients show before login. Whoever computes checksums, which keeps a
@@ -45,7 +46,7 @@ class Desk:
         gate: Gate,
         reception: Reception,
         announcer: Announcer,
-        pool: ThreadPoolExecutor,
+        threads: Threads,
         guard: Guard,
         slots: Slots,
         log: Log,
@@ -63,7 +64,7 @@ class Desk:
         self.sent: Counter[str] = Counter()
         self.banner = load_banner(settings.banner)
         self.checking = asyncio.Semaphore(CHECKS_AT_ONCE)
-        self._pool = pool
+        self._threads = threads
         self._mismatches: deque[Mismatch] = deque(maxlen=LAST)
         self._slow_until = 0.0
         self._chores: set[asyncio.Task[None]] = set()
@@ -75,15 +76,15 @@ class Desk:
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 
-    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a call that blocks in a thread, so that the other sessions go on."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+    async def run(self, agency: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call of that agency's that blocks in a thread, so that the other sessions go on."""
+        return await self._threads.run(agency, partial(call, *args, **kwargs))
 
     def note_mismatch(self, mismatch: Mismatch) -> None:
         """Keep it for the operator, in a thread; many at a time are written together, and only the last of them."""
         self._mismatches.append(mismatch)
         if len(self._mismatches) == 1:
-            self._pool.submit(self._keep_mismatches)
+            self._threads.submit(self._keep_mismatches)
 
     def _keep_mismatches(self) -> None:
         fresh = []
@@ -94,7 +95,7 @@ class Desk:
         except OSError as error:
             self.log.error("ERROR", operation="mismatches", reason=error.strerror)
 
-    async def hurry(self, call: Callable[..., R], *args: Any) -> R:
+    async def hurry(self, agency: str, call: Callable[..., R], *args: Any) -> R:
         """Run a call that is quick as long as the disk is: at once, or in a thread where that could hold others up.
 
         `call` takes `hurry`, with which it raises `BusyError` if it cannot be quick (see `Reception`).
@@ -107,15 +108,15 @@ class Desk:
                 pass
             finally:
                 self.note(watch)
-        return await self.run(call, *args, hurry=False)
+        return await self.run(agency, call, *args, hurry=False)
 
-    async def glance(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def glance(self, agency: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call that only looks something up: at once as long as the disk is quick, else in a thread.
 
         What is looked up is mostly known to the kernel, and a thread waits longer for its turn than the answer takes.
         """
         if self.disk_is_slow:
-            return await self.run(call, *args, **kwargs)
+            return await self.run(agency, call, *args, **kwargs)
         watch = self.watch()
         try:
             return call(*args, **kwargs)
@@ -126,7 +127,7 @@ class Desk:
         """Have made ahead, in a thread that nobody waits for, what new files need, if it runs short."""
         if self.reception.is_short and not self._restocks:
             self._restocks = True
-            self._pool.submit(self._make_ahead)
+            self._threads.submit(self._make_ahead)
 
     def _make_ahead(self) -> None:
         able = True
@@ -139,7 +140,7 @@ class Desk:
         if upload.received - upload.sent_to_disk >= EVERY and self.settings.durability == "fsync":
             upload.sent_to_disk = upload.received
             with suppress(OSError):  # no descriptor is left for it: then CLOSE takes longer, and that is all
-                self._pool.submit(start_writeback, os.dup(upload.fd))
+                self._threads.submit(start_writeback, os.dup(upload.fd))
 
     @property
     def disk_is_slow(self) -> bool:

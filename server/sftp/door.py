@@ -5,7 +5,6 @@ import logging
 import resource
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import asyncssh
@@ -29,6 +28,7 @@ from server.sftp.reception import Reception
 from server.sftp.selftest import self_test
 from server.sftp.session import STOPPING, Connection
 from server.sftp.slots import Slots
+from server.sftp.threads import Threads
 
 # Not an imitation of another product's: WinSCP and others switch workarounds on by the name they read here.
 BANNER = "dropslot"
@@ -61,11 +61,12 @@ class Door:
     ) -> None:
         self_test()
         self._settings = settings
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sftp")
+        self._threads = Threads(THREADS)
         self._announcer = Announcer(intake, spool, log)
         self._reception = Reception(journal, spool, settings.settle, settings.quiet_time)
         self._guard, self._slots = Guard(settings, log), Slots(settings.run / "slots")
-        self._desk = Desk(settings, gate, self._reception, self._announcer, self._pool, self._guard, self._slots, log)
+        reception, announcer, guard = self._reception, self._announcer, self._guard
+        self._desk = Desk(settings, gate, reception, announcer, self._threads, guard, self._slots, log)
         self._connections: set[Connection] = set()
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
@@ -185,7 +186,7 @@ class Door:
         await self._announcer.finish()
         await self._guard.stop()
         self._slots.close()
-        self._pool.shutdown()
+        self._threads.shutdown()
         self._reception.finish()
         logging.getLogger("asyncio").removeFilter(self._quiet)
 

@@ -71,7 +71,7 @@ class Files(Tree):
         allowance = Allowance(meter) if meter else None
         upload = Upload(-1, path, declared=declared, append=append, limit=limit, allowance=allowance)
         with answered(self._log, "OPEN"):
-            await self._desk.hurry(self._begin, upload, pflags)
+            await self._desk.hurry(self.agency, self._begin, upload, pflags)
         self._desk.restock()
         return upload
 
@@ -110,7 +110,7 @@ class Files(Tree):
             self._desk.received[self._sender.session] += upload.received
             self._desk.sent[self._sender.session] += upload.sent
             with answered(self._log, "CLOSE"):
-                outcome = await self._desk.hurry(self._desk.reception.close, self._jail, upload)
+                outcome = await self._desk.hurry(self.agency, self._desk.reception.close, self._jail, upload)
         except Exception:
             if not upload.torn:
                 raise
@@ -201,7 +201,7 @@ class Files(Tree):
     async def _check_on(self, call: Callable[[], None]) -> None:
         if self.channel.is_closing():
             raise SFTPConnectionLost("Nobody waits for this any more.")
-        await self._desk.run(call)
+        await self._desk.run(self.agency, call)
 
     # Attributes
 
@@ -211,7 +211,7 @@ class Files(Tree):
         if where.is_root:
             return describe_root(time.time())
         with answered(self._log, "STAT"):
-            return describe(await self._desk.glance(self._jail.stat, where))
+            return describe(await self._desk.glance(self.agency, self._jail.stat, where))
 
     lstat = stat
 

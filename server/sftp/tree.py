@@ -186,7 +186,7 @@ class Tree(SFTPServer):
 
     async def _work(self, operation: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         with answered(self._log, operation):
-            return await self._desk.run(call, *args, **kwargs)
+            return await self._desk.run(self.agency, call, *args, **kwargs)
 
     def _remember(self, path: AgencyPath) -> None:
         self._sent[str(path)] = None

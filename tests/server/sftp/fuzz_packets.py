@@ -11,7 +11,6 @@ import os
 import struct
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ with atheris.instrument_imports(include=["server.sftp", "asyncssh.sftp", "asyncs
     from server.sftp.hotpath.handler import HotHandler
     from server.sftp.jail import Jail
     from server.sftp.reception import Reception, Sender
+    from server.sftp.threads import Threads
 
 from tests.server.sftp import rawclient as sftp
 from tests.server.sftp.grammar import EXTENSIONS, KINDS, Step, encode
@@ -186,8 +186,8 @@ class Target:
         log = structlog.wrap_logger(structlog.ReturnLogger())
         reception = Reception(journal, spool, 0, 0)
         nobody: Any = Nobody()
-        pool = ThreadPoolExecutor(1)
-        self._desk = Desk(self._settings, nobody, reception, nobody, pool, guard=nobody, slots=nobody, log=log)
+        threads = Threads(2)
+        self._desk = Desk(self._settings, nobody, reception, nobody, threads, guard=nobody, slots=nobody, log=log)
         self._log = log
 
     def hear(self, data: bytes) -> None:

@@ -25,7 +25,7 @@ from server.sftp import door as limits_of_door
 from server.sftp.refusals import answered
 from server.sftp.session import Connection
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
-from tests.server.sftp.rawclient import CLOSE, F_READ, READ, STAT, RawClient, Refused, text
+from tests.server.sftp.rawclient import CLOSE, F_READ, F_WRITE, READ, STAT, RawClient, Refused, text
 
 Opener = Callable[..., RunningDoor]
 
@@ -360,6 +360,27 @@ def test_a_database_that_hangs_holds_up_no_session(door: RunningDoor) -> None:
 
 
 # How long one may stay
+
+
+def test_an_agency_whose_files_are_locked_holds_up_no_other(open_door: Opener, keys: Path) -> None:
+    """More of its requests wait for a lock than there are threads; each is done once the lock is free."""
+    door = open_door(durability="fsync")
+    door.admit("other", (keys / "stranger.fingerprint").read_text())
+    many = limits_of_door.THREADS + 2
+    clients = [door.paramiko() for _ in range(1 + many // 10)]
+    channels = [RawClient(clients[number // 10]) for number in range(many)]
+    channels[0].put("/upload/a.csv", b"12345")
+    handles = [channel.open("/upload/a.csv", F_WRITE) for channel in channels]
+    other = RawClient(door.paramiko("other", "stranger"))
+    with door.journal.locked("court", "/upload/a.csv"):
+        asked = [channel.send_write(handle, 0, b"6") for channel, handle in zip(channels, handles, strict=True)]
+        time.sleep(0.3)
+        other.put("/upload/b.csv", b"12345")
+        assert other.names("/upload") == ["b.csv"]
+    answers = [channel.status(request)[0] for channel, request in zip(channels, asked, strict=True)]
+    assert answers.count(0) >= 1
+    for client in (*clients, other.client):
+        client.close()
 
 
 def test_a_session_whose_key_is_revoked_is_ended(door: RunningDoor, keys: Path) -> None:

@@ -273,7 +273,7 @@ def test_one_session_does_not_stop_the_others(door: RunningDoor, monkeypatch: py
 
 
 class Jammed:
-    """Nobody takes the answers to READs, until `over`; how many READs one batch took up, and how many waited, at most."""
+    """Nobody takes the answers to READs until it is over: how many each batch took up, and how many waited at most."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.over = False
@@ -298,7 +298,7 @@ class Jammed:
 
 
 @hot_only
-def test_whoever_sends_no_more_has_no_more_reads_than_others(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_sends_no_more_has_as_few_reads_at_once(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     data = os.urandom(NEVER_READ)
     with door.raw() as client:
         client.put("/upload/a.bin", data)
