@@ -10,7 +10,7 @@ runs, a deletion) holds `run/quota/<slug>.lock`, shared, and whoever counts hold
 process, so one that has died holds up nobody. Neither file is missed after it was deleted.
 
 Counted is what lies below `/upload`, by its size as `ls` shows it, holes and all; also what is torn, since that takes
-room too. Agencies without a quota are not counted.
+room too. A directory counts as a file without bytes. Agencies without a quota are not counted.
 """
 
 import fcntl
@@ -47,7 +47,7 @@ UNLIMITED = Quota()
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes and files."""
+    """Bytes, and files and directories."""
 
     size: int
     files: int
@@ -193,7 +193,7 @@ class Meter:
 
 
 def measure(folder: Path) -> Usage:
-    """The bytes and plain files below `folder`, however deep; links are not followed.
+    """The bytes of the plain files below `folder`, and how many files and directories; links are not followed.
 
     What vanishes meanwhile is not counted, nor what may not be read. Raises OSError if it cannot be told.
     """
@@ -206,6 +206,7 @@ def measure(folder: Path) -> Usage:
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(status.st_mode):
                         left.append(entry.path)
+                        files += 1
                     elif stat.S_ISREG(status.st_mode):
                         size, files = size + status.st_size, files + 1
     return Usage(size, files)

@@ -234,7 +234,7 @@ class Files(Tree):
             elif not where.is_root:
                 await self._work("SETSTAT", self._jail.stat, where)
         except SFTPNoSuchFile:
-            if str(where) not in self._sent:
+            if hash(where) not in self._sent:
                 raise
         self._log.info("SETSTAT", path=str(where), changes=describe_change(attrs))
 

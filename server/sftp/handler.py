@@ -28,6 +28,7 @@ from asyncssh.sftp import SFTPBadMessage, SFTPInvalidHandle, SFTPServerHandler
 
 from server.sftp.extensions import ANNOUNCED, ANSWERS, RETURN_TYPES, Answer
 from server.sftp.files import MOST_HANDLES, Files
+from server.sftp.listing import Listing
 from server.sftp.reading import MOST_READ
 from server.sftp.upload import Upload
 
@@ -41,6 +42,7 @@ LIMITS = b"limits@openssh.com"
 MOST_PACKET = MOST_READ + 1024
 UNSENT_BYTES = 4 * 1024 * 1024
 UNSENT_PAUSE = 0.005
+MOST_NAMES = 50_000  # of all directories that are open; so many are some MiB
 TURN = 0.01  # in seconds: so long others wait at most for requests of one channel that are already here
 
 VERSION = 3
@@ -167,10 +169,15 @@ class Handler(SFTPServerHandler):
         packet.check_end()
         if len(self._dir_handles) >= MOST_HANDLES:
             raise SFTPFailure(f"This session has {MOST_HANDLES} directories open. Close one first.")
+        if sum(listing.left for listing in self._listings()) > MOST_NAMES:
+            raise SFTPFailure("This session has too many names of directories to read. Read them, or close one first.")
         listing = await self._server.list_directory(path)
         handle = self._get_next_handle()
         self._dir_handles[handle] = listing
         return handle
+
+    def _listings(self) -> list[Listing]:
+        return [cast(Listing, listing) for listing in self._dir_handles.values()]
 
     async def _process_limits(self, packet: SSHPacket) -> SFTPLimits:
         packet.check_end()

@@ -7,6 +7,8 @@ files with mode 0777 for links, and nobody can change them here.
 import os
 import stat
 import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from asyncssh import SFTPAttrs, SFTPName
 
@@ -16,6 +18,33 @@ ROOT_MODE = stat.S_IFDIR | 0o555
 OWNER = "agency"
 OWNER_ID = 1000
 HALF_YEAR = 182 * 24 * 3600
+LISTED_AT_ONCE = 128
+
+
+class Listing(AsyncIterator[SFTPName]):
+    """The entries of an open directory, of which no more is kept than what is not told yet.
+
+    `describe` makes entries of a batch of names; those that have vanished it leaves out.
+    """
+
+    def __init__(self, names: list[str], describe: Callable[[list[str]], Awaitable[list[SFTPName]]]) -> None:
+        self._names = deque(names)
+        self._described: deque[SFTPName] = deque()
+        self._describe = describe
+
+    @property
+    def left(self) -> int:
+        """How many are not told yet."""
+        return len(self._names) + len(self._described)
+
+    async def __anext__(self) -> SFTPName:
+        """The next one."""
+        while not self._described:
+            if not self._names:
+                raise StopAsyncIteration
+            batch = [self._names.popleft() for _ in range(min(LISTED_AT_ONCE, len(self._names)))]
+            self._described.extend(await self._describe(batch))
+        return self._described.popleft()
 
 
 def describe(status: os.stat_result) -> SFTPAttrs:

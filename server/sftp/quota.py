@@ -72,15 +72,25 @@ def beginning(allowance: Allowance | None, replaced: os.stat_result | None, wait
 
 
 @contextmanager
+def adding_directory(meter: Meter | None) -> Iterator[None]:
+    """A directory is made in the block. Raises what `Allowance.begin` does."""
+    allowance = Allowance(meter) if meter else None
+    with beginning(allowance, None, wait=True):
+        yield
+    if allowance:
+        allowance.settle(0)
+
+
+@contextmanager
 def freeing(meter: Meter | None, status: os.stat_result | None) -> Iterator[None]:
-    """The file of that status, if there is one, loses its name in the block. Raises what the block does, OSError."""
-    if meter is None or status is None or not stat.S_ISREG(status.st_mode):
+    """What has that status, if anything, loses its name in the block. Raises what the block does, OSError."""
+    if meter is None or status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         yield
         return
     with meter.joined():
         yield
         with suppress(OSError):  # the deed is done; it is counted anew sooner or later
-            meter.give(status.st_size, 1)
+            meter.give(status.st_size if stat.S_ISREG(status.st_mode) else 0, 1)
 
 
 @contextmanager
@@ -95,6 +105,6 @@ def _told() -> Iterator[None]:
                 " Delete some that are done with, or ask the operator for more room."
             ) from error
         raise SFTPFailure(
-            f"You may have {error.quota.files} files in /upload, and this would be one more."
+            f"You may have {error.quota.files} files and directories in /upload, and this would be one more."
             " Delete some that are done with, or ask the operator for more room."
         ) from error

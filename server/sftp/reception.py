@@ -34,7 +34,7 @@ from server.sftp.coverage import Coverage
 from server.sftp.depth import check_depth
 from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
-from server.sftp.quota import beginning, freeing
+from server.sftp.quota import adding_directory, beginning, freeing
 from server.sftp.settling import follow, follow_known, follow_tree
 from server.sftp.staging import Staged, Stock, copy_content, is_locked, settle, staged, try_lock
 from server.sftp.upload import REPLACED, Judgement, Upload, Verdict, manifest_of
@@ -275,9 +275,10 @@ class Reception:
 
     # Directories, renaming and removing
 
-    def mkdir(self, jail: Jail, sender: Sender, path: AgencyPath) -> None:
+    def mkdir(self, jail: Jail, sender: Sender, path: AgencyPath, meter: Meter | None = None) -> None:
         """Make a directory, while nobody moves one above it to where it would be too deep."""
-        with self._journal.locked(sender.agency, str(path)):
+        counted = adding_directory(meter if path.area == UPLOAD else None)
+        with self._journal.locked(sender.agency, str(path)), counted:
             jail.mkdir(path)
 
     def rename(

@@ -340,11 +340,12 @@ class Connection(asyncssh.SSHServer):
 
         As much as the settings allow if the client is far away, or else its speed would be window / round trip. Near
         ones get a smaller window: OpenSSH's client slows itself down by buffering what a large one lets it. How far it
-        is, the time tells that it took from our "welcome" to its asking for a channel.
+        is, the time tells that it took from our "welcome" to its asking for a channel. So do channels beside the first,
+        for what they send ahead adds up, and whoever wants more of them to be fast connects once for each.
         """
         self._answered_after = self._answered_after or time.monotonic() - self._welcomed
         window = self.desk.settings.window
-        return window if self._answered_after >= FAR else min(window, NEAR_WINDOW)
+        return window if self._answered_after >= FAR and not self.channels else min(window, NEAR_WINDOW)
 
     @property
     def client(self) -> str:

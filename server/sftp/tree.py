@@ -1,7 +1,7 @@
 """The requests that are about names: directories, deleting and renaming; and what all requests of a channel share."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from asyncssh import (
@@ -19,7 +19,7 @@ from server.intake.usage import Meter
 from server.logs import Log
 from server.sftp.desk import Desk
 from server.sftp.jail import Jail
-from server.sftp.listing import describe, list_name
+from server.sftp.listing import Listing, describe, list_name
 from server.sftp.paths import (
     KNOWN_AREAS,
     UPLOAD,
@@ -29,6 +29,7 @@ from server.sftp.paths import (
     check_may_rename,
     read_path,
 )
+from server.sftp.quota import freeing
 from server.sftp.reception import Outcome, Sender
 from server.sftp.refusals import LINKS, answered, refusal
 from server.sftp.upload import Verdict
@@ -37,7 +38,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MOST_REMEMBERED = 10_000
-LISTED_AT_ONCE = 128
 
 
 class Tree(SFTPServer):
@@ -62,7 +62,7 @@ class Tree(SFTPServer):
         self._log = log
         self._meter = meter
         self._open_handles = 0
-        self._sent: dict[str, None] = {}
+        self._sent: dict[int, None] = {}  # hashes: paths may be long
 
     @property
     def agency(self) -> str:
@@ -71,20 +71,19 @@ class Tree(SFTPServer):
 
     # Directories
 
-    async def list_directory(self, path: bytes) -> AsyncIterator[SFTPName]:
+    async def list_directory(self, path: bytes) -> Listing:
         """The entries of a directory, a batch at a time; NO_SUCH_FILE at once if there is none.
 
         An entry that vanishes meanwhile is left out and ends nothing.
         """
         where = read_path(path)
         names = list(KNOWN_AREAS) if where.is_root else await self._work("OPENDIR", self._jail.names, where)
-        return self._batches(where, names)
 
-    async def _batches(self, where: AgencyPath, names: list[str]) -> AsyncIterator[SFTPName]:
-        for first in range(0, len(names), LISTED_AT_ONCE):
-            batch = names[first : first + LISTED_AT_ONCE]
-            for name, attributes in await self._work("READDIR", self._describe, where, batch):
-                yield list_name(name, attributes, time.time())
+        async def describe_batch(batch: list[str]) -> list[SFTPName]:
+            described = await self._work("READDIR", self._describe, where, batch)
+            return [list_name(name, attributes, time.time()) for name, attributes in described]
+
+        return Listing(names, describe_batch)
 
     def _describe(self, where: AgencyPath, names: list[str]) -> list[tuple[str, SFTPAttrs]]:
         if where.is_root:
@@ -98,15 +97,19 @@ class Tree(SFTPServer):
         if where.is_root or (where.is_area and await self._work("MKDIR", self._jail.find, where) is not None):
             raise SFTPFailure("That directory exists already.")
         check_may_create(where, "directory")
-        await self._work("MKDIR", self._desk.reception.mkdir, self._jail, self._sender, where)
+        await self._work("MKDIR", self._desk.reception.mkdir, self._jail, self._sender, where, self._meter())
         self._log.info("MKDIR", path=str(where))
 
     async def rmdir(self, path: bytes) -> None:
         """Delete an empty directory."""
         where = read_path(path)
         check_may_remove(where)
-        await self._work("RMDIR", self._jail.rmdir, where)
+        await self._work("RMDIR", self._rmdir, where, self._meter())
         self._log.info("RMDIR", path=str(where))
+
+    def _rmdir(self, where: AgencyPath, meter: Meter | None) -> None:
+        with freeing(meter, self._jail.stat(where) if where.area == UPLOAD else None):
+            self._jail.rmdir(where)
 
     async def remove(self, path: bytes) -> None:
         """Delete a file. Within its settle time that also takes back what was sent: so WinSCP cancels an upload."""
@@ -189,6 +192,6 @@ class Tree(SFTPServer):
             return await self._desk.run(self.agency, call, *args, **kwargs)
 
     def _remember(self, path: AgencyPath) -> None:
-        self._sent[str(path)] = None
+        self._sent[hash(path)] = None
         if len(self._sent) > MOST_REMEMBERED:
             del self._sent[next(iter(self._sent))]

@@ -22,10 +22,13 @@ from structlog.testing import capture_logs
 from server.intake.spool import Manifest
 from server.services.credential import PasswordProof
 from server.sftp import door as limits_of_door
+from server.sftp import handler
+from server.sftp.paths import AgencyPath
 from server.sftp.refusals import answered
-from server.sftp.session import Connection
+from server.sftp.session import NEAR_WINDOW, Connection
+from server.sftp.tree import Tree
 from tests.server.sftp.conftest import RunningDoor, make_key, need, wait_until
-from tests.server.sftp.rawclient import CLOSE, F_READ, F_WRITE, READ, STAT, RawClient, Refused, text
+from tests.server.sftp.rawclient import CLOSE, F_READ, F_WRITE, READ, READDIR, STAT, RawClient, Refused, text
 
 Opener = Callable[..., RunningDoor]
 
@@ -233,6 +236,43 @@ def test_open_files_and_directories_are_limited(door: RunningDoor) -> None:
             client.opendir("/upload")
         with pytest.raises(Refused, match="128 directories open"):
             client.opendir("/upload")
+
+
+def test_the_names_of_open_directories_are_limited(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "MOST_NAMES", 300)
+    with door.raw() as client:
+        client.mkdir("/upload/many")
+        for number in range(200):
+            door.uploaded(f"many/{number}.csv").write_bytes(b"")
+        handles = [client.opendir("/upload/many") for _ in range(2)]
+        with pytest.raises(Refused, match="too many names"):
+            client.opendir("/upload/many")
+        client.answer(client.send(READDIR, text(handles[0])))
+        handles.append(client.opendir("/upload/many"))
+        with pytest.raises(Refused, match="too many names"):
+            client.opendir("/upload")
+        client.close(handles[1])
+        assert len(client.names("/upload/many")) == 200
+
+
+def test_long_paths_that_were_sent_take_no_room(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each there is a number, by which its times can be set although it is gone."""
+    remembered: list[object] = []
+    remember = Tree._remember
+
+    def keep(tree: Tree, path: AgencyPath) -> None:
+        remember(tree, path)
+        remembered[:] = tree._sent
+
+    monkeypatch.setattr(Tree, "_remember", keep)
+    with door.raw() as client:
+        for name in ("a", "b"):
+            client.put(f"/upload/{name}.csv", b"1")
+            door.uploaded(f"{name}.csv").unlink()
+            client.setstat(f"/upload/{name}.csv")
+        with pytest.raises(Refused):
+            client.setstat("/upload/c.csv")
+    assert [type(one) for one in remembered] == [int, int]
 
 
 def test_reads_are_clamped(door: RunningDoor) -> None:
@@ -519,3 +559,9 @@ def test_a_client_that_is_far_away_may_send_further_ahead(open_door: Opener) -> 
     time.sleep(0.05)  # as if the welcome took that long to reach it
     with RawClient(client) as raw:
         assert raw.channel.out_window_size > 7 * 1024 * 1024
+        beside = RawClient(client)
+        assert beside.channel.out_window_size <= NEAR_WINDOW, "what a connection may send ahead does not add up"
+        for channel in (raw.channel, beside.channel):
+            channel.close()
+        wait_until(lambda: all(not session.channels for session in door._door._connections), "the channels to close")
+        assert RawClient(client).channel.out_window_size > 7 * 1024 * 1024

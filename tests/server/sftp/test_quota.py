@@ -131,20 +131,39 @@ def test_a_rename_over_a_file_takes_it_away(small: RunningDoor, client: RawClien
     client.mkdir("/upload/d")
     client.rename("/upload/b.csv", "/upload/d/b.csv", posix=True)
     client.rename("/upload/d", "/upload/e")
-    assert counted(small) == Usage(40, 1)
+    assert counted(small) == Usage(40, 2), "the file and the directory"
 
 
 def test_the_number_of_files_is_limited(small: RunningDoor, client: RawClient) -> None:
     for number in range(5):
         client.put(f"/upload/{number}.csv", b"")
     for flags in (NEW, F_WRITE | F_CREAT, F_WRITE | F_CREAT | F_EXCL):
-        with pytest.raises(Refused, match=r"You may have 5 files in /upload.* Delete some"):
+        with pytest.raises(Refused, match=r"You may have 5 files and directories in /upload.* Delete some"):
             client.open("/upload/5.csv", flags)
     assert not small.uploaded("5.csv").exists()
     client.put("/upload/0.csv", b"again")
     client.remove("/upload/1.csv")
     client.put("/upload/5.csv", b"x")
     assert counted(small) == Usage(6, 5)
+
+
+def test_directories_count_as_files_do(small: RunningDoor, client: RawClient) -> None:
+    for number in range(5):
+        client.mkdir(f"/upload/{number}")
+    with pytest.raises(Refused, match="You may have 5 files and directories"):
+        client.mkdir("/upload/5")
+    with pytest.raises(Refused, match="You may have 5 files and directories"):
+        client.open("/upload/0/a.csv")
+    assert counted(small) == Usage(0, 5)
+    client.rmdir("/upload/4")
+    for refused in (lambda: client.rmdir("/upload/4"), lambda: client.mkdir("/upload/0")):
+        with pytest.raises(Refused):
+            refused()
+    assert counted(small) == Usage(0, 4)
+    client.put("/upload/0/a.csv", b"1")
+    with pytest.raises(Refused, match="not empty"):
+        client.rmdir("/upload/0")
+    assert counted(small) == Usage(1, 5)
 
 
 def test_appending_counts(small: RunningDoor, client: RawClient) -> None:
@@ -223,7 +242,7 @@ def test_what_fails_to_begin_takes_nothing(small: RunningDoor, client: RawClient
             client.remove(path)
     with pytest.raises(Refused):
         client.rename("/upload/a.csv", "/upload/d", posix=True)
-    assert counted(small) == Usage(10, 1)
+    assert counted(small) == Usage(10, 2)
     assert meter(small).recount()  # nobody is held to be at work
 
 
