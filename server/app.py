@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from server.sync.rounds import SyncRounds
 from server.sync.syncer import Syncer
 
 BACKLOG = 512
+TURN = 0.0005  # seconds that a thread may keep others of its process from going on (Python: 0.005)
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
 SLACK = 30.0  # seconds a process may take to stop beyond the grace of running uploads
 GRACE = 10.0  # seconds; what is cut off then is gone on with later
@@ -100,6 +102,7 @@ def _roles(settings: Settings, doors: Sequence[socket.socket]) -> Iterator[Role]
 def run_sftp(settings: Settings, child: Child) -> None:
     """The door: until SIGTERM or the end of the supervisor, then drain."""
     log = open_log(settings.log_level)
+    sys.setswitchinterval(TURN)
     with open_stores(settings) as state:
         host_keys, known = _begin(state, log)
         uvloop.run(_open_door(state, log, child, host_keys, known))

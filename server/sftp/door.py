@@ -94,6 +94,7 @@ class Door:
         buffers = Buffers()
         porter = Porter(self._guard, self._settings.login_grace, self._desk.log)
         await self._guard.start()
+        self._desk.restock()
 
         def connect() -> Line:
             return HotConnection(loop, self._live, buffers) if hot else Line(loop, self._live)
@@ -188,6 +189,7 @@ class Door:
         await self._guard.stop()
         self._slots.close()
         self._pool.shutdown()
+        self._reception.finish()
         logging.getLogger("asyncio").removeFilter(self._quiet)
 
     async def _wait_for_transfers(self, grace: float) -> None:
