@@ -30,7 +30,7 @@ from sqlalchemy import Connection, Engine
 from ingest import drift, skip
 from ingest.answer import RowError, Upload
 from ingest.arrival import DONE, Arrival, ArrivalState, Profile
-from ingest.check import key_names
+from ingest.check import Said, key_names, together
 from ingest.databases import Rehearsal, writing
 from ingest.errors import ConfirmationNeeded, IngestError
 from ingest.identity import matched_fields
@@ -253,22 +253,30 @@ def _read_all(layout: Layout, stage: Stage, tally: Tally) -> Reading:
 
 
 def _read_changes(layout: Layout, stage: Stage, tally: Tally, index: SkipIndex) -> Reading:
-    """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged."""
+    """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged. New ones
+    are not read again for that, if they are one chunk."""
     rows = layout.rows
     recalled = skip.recall(index.known, layout.records.hash[rows])
     recalled = skip.read_again(index.known, recalled, layout.rules.today)
     same = recalled >= 0
     if same.sum() < skip.WORTHWHILE * len(rows):
         return _read_all(layout, stage, tally)
+    said, few = list[Said](), layout.is_chunk(rows[~same])
     for batch in layout.batches(rows[~same]):
         tally.add(batch)
         stage.add_errors(batch.errors, batch.excluded)
+        said += [batch.said] if few else []
     known = index.known.take(recalled[same])
     dirty = skip.find_dirty(index.known, recalled[same], tally.rows.known())
     affected = ~same
     affected[same] = skip.touches(known, dirty)
-    for batch in layout.batches(rows[affected]):
-        stage.add(batch.said, dirty)
+    if few and layout.is_chunk(rows[affected & same]):
+        said += [batch.said for batch in layout.batches(rows[affected & same])]
+        if said:
+            stage.add(together(said), dirty)
+    else:
+        for batch in layout.batches(rows[affected]):
+            stage.add(batch.said, dirty)
     return Reading(known, rows[same], tally)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ingest import coerce
 from ingest.answer import RowError
-from ingest.check.batch import Batch, Contacts, Refused, Said, say
+from ingest.check.batch import Batch, Contacts, Refused, Said, say, together
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
@@ -25,7 +25,7 @@ from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
 
-__all__ = ["WORDS", "Batch", "Contacts", "Refused", "Rules", "Said", "check", "key_names"]
+__all__ = ["WORDS", "Batch", "Contacts", "Refused", "Rules", "Said", "check", "key_names", "together"]
 
 
 def check(cells: Cells, records: Records, rules: Rules) -> Batch:
@@ -153,7 +153,7 @@ def _batch(
         index=index[good],
         clean=~faults.warned[good],
         keys=keys,
-        said=say(keyring, kept, good),
+        said=say(keyring, kept, good, index),
         errors=tuple(faults.told(frozenset(lines.tolist()))),
         left=index[excluded],
         filters=left[excluded],
@@ -179,10 +179,10 @@ def _refused(
     unread = [*(index for index, _ in cells.refused), *cells.index[nobody].tolist()]
     mistyped, paid = misread_contacts(keyring, texts, values), misread_payment(keyring, texts)
     return Refused(
-        say(keyring, values, bad),
+        say(keyring, values, bad, cells.index),
         tuple(coerce.tidy([cells.raw(index) for index in unread])),
-        say(mistyped, values, good[mistyped.names_anybody[good]]),
-        say(keyring, values, good[paid[good]]),
+        say(mistyped, values, good[mistyped.names_anybody[good]], cells.index),
+        say(keyring, values, good[paid[good]], cells.index),
     )
 
 
