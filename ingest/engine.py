@@ -31,7 +31,7 @@ from ingest import drift, skip
 from ingest.answer import RowError, Upload
 from ingest.arrival import DONE, Arrival, ArrivalState, Profile
 from ingest.check import Said, key_names, together
-from ingest.databases import Rehearsal, writing
+from ingest.databases import Rehearsal, backend_of, writing
 from ingest.errors import ConfirmationNeeded, IngestError
 from ingest.identity import matched_fields
 from ingest.inbox.arrivals import enter, find_arrival, settle
@@ -234,8 +234,7 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
             filled = filled_by(rules.template, rules.plan)
             yield Stage(conn, filled, rules.zone, rules.template)
         finally:
-            conn.close()
-            raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
+            backend_of(engine).end_stage(conn, raw)
 
 
 # --- 4 recall, 5 read and check, 6 stage
