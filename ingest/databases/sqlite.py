@@ -36,9 +36,10 @@ PRAGMAS = (
 )
 STAGE_MEMORY = 64 * 1024
 """KiB."""
-MANY = 50_000
+MANY = 20_000
 """Rows written, staged ones too, beyond which a run brings its write-ahead log into the file itself."""
 LOOK_AGAIN = 0.02
+_CHECKPOINT = "checkpoint of"
 _DAMAGED = ("malformed", "not a database")
 _AWAY = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o error")
 
@@ -57,6 +58,7 @@ class SQLite:
         engine = create_engine(url, poolclass=QueuePool, pool_size=4, **options)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "engine_disposed", _await_checkpoints)
         return engine
 
     def hold(self, conn: Connection, lock: str) -> None:
@@ -105,13 +107,12 @@ class SQLite:
 
         Others would do it within their next commit, and need not while it is being done. A short log is left to them.
         """
-        much = False
-        with suppress(sqlite3.ProgrammingError):  # it is closed if it was interrupted
-            much = raw.total_changes >= MANY
+        file = conn.engine.url.database
+        own = _beside(file, raw)
         conn.close()
         raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
-        if much:
-            threading.Thread(target=_checkpoint, args=(conn.engine.url.database,), name="checkpoint").start()
+        if own:
+            threading.Thread(target=_checkpoint, args=(own,), name=f"{_CHECKPOINT} {file}").start()
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
         """See `Backend`."""
@@ -155,9 +156,26 @@ class SQLite:
         return f"UPDATE {stage} SET id = ({found})"
 
 
-def _checkpoint(file: str) -> None:
-    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as raw:  # else it is done with a later commit
-        raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+def _beside(file: Any, raw: sqlite3.Connection) -> sqlite3.Connection | None:
+    """If much was written, another connection, in use already: the last one to be closed would bring in the log."""
+    with suppress(sqlite3.Error):  # the first is closed if it was interrupted
+        if raw.total_changes >= MANY:
+            own = sqlite3.connect(file, check_same_thread=False)
+            own.execute("PRAGMA user_version").fetchone()
+            return own
+    return None
+
+
+def _checkpoint(raw: sqlite3.Connection) -> None:
+    with closing(raw), suppress(sqlite3.Error):  # else it is done with a later commit
+        raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def _await_checkpoints(engine: Engine) -> None:
+    """Whoever has closed a database may take its files away."""
+    for thread in threading.enumerate():
+        if thread.name == f"{_CHECKPOINT} {engine.url.database}":
+            thread.join()
 
 
 def _unmark(merge: Merge) -> str:
