@@ -204,9 +204,8 @@ def _process_rows(engine: Engine, task: Task, layout: Layout) -> Upload:
         if before:
             refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
         names = key_names(template)
-        owner = upload.agency_id, upload.template
         skipping = work.skipping and not (task.arrival.replay_of or template.processing.replaces)
-        index = skip.load_index(conn, *owner, task.stamp, names) if skipping else None
+        index = skip.load_index(conn, upload.agency_id, upload.template, task.stamp, names) if skipping else None
     try:
         return _run(engine, task, layout, index)
     except _StaleIndexError:
@@ -218,6 +217,8 @@ def _run(engine: Engine, task: Task, layout: Layout, index: SkipIndex | None) ->
     with _staging(engine, layout) as stage, closing(Tally(layout.records, names)) as tally:
         reading = _read_changes(layout, stage, tally, index) if index else _read_all(layout, stage, tally)
         stage.close()
+        if index is None:  # else the file may have to be read again
+            layout.records.let_go()
         if layout.rules.template.all_or_nothing and tally.error_rows:
             return _refuse_rows(task, stage, tally)
         return _merge(stage.conn, task, stage, reading, index)
@@ -319,9 +320,8 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         return _recorded(conn, arrival)
     if index and current_index(conn, upload.agency_id, upload.template) != index.upload_id:
         raise _StaleIndexError
-    outcome = merge_records(
-        stage, upload.agency_id, upload.template, upload.id, _snapshot(task, stage) if used else None
-    )
+    snapshot = _snapshot(task, stage) if used else None
+    outcome = merge_records(stage, upload.agency_id, upload.template, upload.id, snapshot)
     upload = replace(
         upload,
         status=status_of(used, tally),
