@@ -60,7 +60,9 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
 def _blank(cells: Cells) -> NDArray[np.bool_]:
     """Rows of which every mapped cell holds nothing but spaces."""
     blank = np.ones(len(cells.index), dtype=bool)
-    for column in cells.columns.values():
+    for column in sorted(cells.columns.values(), key=lambda column: len(column.values)):
+        if not blank.any():
+            break
         empty = np.array([not value.strip() for value in column.values] + [True], dtype=bool)
         blank &= empty[column.codes]
     return blank
@@ -68,19 +70,19 @@ def _blank(cells: Cells) -> NDArray[np.bool_]:
 
 def _refuse_long(field: str, column: Column, faults: Faults) -> None:
     longest = faults.rules.limits.cell
+    if max(map(len, column.values), default=0) <= longest:
+        return
     long = np.array([len(value) > longest for value in column.values] + [False], dtype=bool)
-    if long.any():
-        faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
+    faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
 
 
 def _refuse_long_number(number: Column | None, faults: Faults) -> None:
     """A case number is a key, and keys are bounded. What is no cell at all is told by `_refuse_long`."""
-    if number is None:
+    if number is None or max(map(len, number.values), default=0) <= NUMBER_LENGTH:
         return
     most = faults.rules.limits.cell
     long = np.array([NUMBER_LENGTH < len(value) <= most for value in number.values] + [False], dtype=bool)
-    if long.any():
-        faults.add(np.flatnonzero(long[number.codes]).tolist(), "case.number", "number_too_long", number)
+    faults.add(np.flatnonzero(long[number.codes]).tolist(), "case.number", "number_too_long", number)
 
 
 def _refuse_lost(field: str, column: Column, faults: Faults) -> None:
