@@ -104,7 +104,12 @@ class Backend(Protocol):
         """An INSERT that leaves out rows whose place is taken."""
 
     def prepare_stage(self, conn: Connection) -> None:
-        """Make a fresh connection keep temporary tables within bounded memory. Before any statement."""
+        """Make a fresh connection keep temporary tables within bounded memory, and write much at once. Before any
+        statement."""
+
+    def end_stage(self, conn: Connection, raw: Any) -> None:
+        """Close a detached connection that was prepared so, and the driver's; what is left to do once much has been
+        written is done without delay for the caller."""
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
         """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""

@@ -118,6 +118,11 @@ class PostgreSQL:
         conn.execute(_PACK_FAST)
         conn.commit()
 
+    def end_stage(self, conn: Connection, raw: Any) -> None:
+        """See `Backend`. The server has its own checkpointer."""
+        conn.close()
+        raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
+
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
         """See `Backend`. The first rows go straight in; later ones by way of a table beside it."""
         if not fill.key or conn.exec_driver_sql(f"SELECT NOT EXISTS (SELECT FROM {fill.table})").scalar_one():

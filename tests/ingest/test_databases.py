@@ -1,8 +1,11 @@
 """SQLite and PostgreSQL: the same files leave the same records; on PostgreSQL no agency waits for another."""
 
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from ingest.answer import Upload
+from ingest.databases import sqlite
 from ingest.limits import Limits
 from ingest.record import records_of
 from ingest.sample import write_ecr
@@ -194,3 +198,16 @@ def test_many_agencies_at_once(neighbours: tuple[Court, Court]) -> None:
         settled = conn.execute(text("SELECT count(*) FROM uploads WHERE status = 'processed'")).scalar_one()
     assert [tuple(count) for count in counts] == [("one", 300), ("two", 300)]
     assert settled == 8
+
+
+def test_what_a_long_run_wrote_is_soon_in_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MANY", 1)
+    court = Court(tmp_path)
+    court.profile()
+    with closing(connect(tmp_path / "dropslot.db")) as other:
+        other.execute("SELECT count(*) FROM events").fetchone()  # the last one to be closed would do it
+        court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(50))))
+        court.close()
+        shutil.copyfile(tmp_path / "dropslot.db", tmp_path / "alone.db")  # without its log
+    with closing(connect(tmp_path / "alone.db")) as alone:
+        assert alone.execute("SELECT count(*) FROM events").fetchone() == (50,)

@@ -85,16 +85,22 @@ rows = st.lists(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(first=rows, changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3), data=st.data())
+@given(
+    first=rows,
+    changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3),
+    data=st.data(),
+    limits=st.sampled_from([SMALL, Limits()]),
+)
 def test_skipping_is_exact_when_rows_contradict_each_other(
     tmp_path_factory: pytest.TempPathFactory,
     first: list[str],
     changes: list[Any],
     data: st.DataObject,
+    limits: Limits,
     court_at: CourtAt,
 ) -> None:
     folder = tmp_path_factory.mktemp("exact")
-    skipping, plain = court_at(folder / "a", limits=SMALL), court_at(folder / "b", skipping=False)
+    skipping, plain = court_at(folder / "a", limits=limits), court_at(folder / "b", skipping=False)
     filler = [row(str(100 + i), f"CV-{i}") for i in range(10)]
     files = [first]
     for place, gone, added in changes:
