@@ -31,6 +31,10 @@ class Fill:
     replaced: tuple[str, ...] = ()
 
 
+ALL = "true"
+"""The condition that always holds."""
+
+
 @dataclass(frozen=True)
 class Merge:
     """What is staged for `table`, and how it goes in.
@@ -43,7 +47,9 @@ class Merge:
     there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
     columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
     `taken_out` names a parameter of the source: a JSON object of the keys that are taken out of `laid` ones before.
-    Where the condition `fresh` holds, of columns of `into` and parameters, no record can be there yet.
+    Where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of parameters, no record can be
+    there yet. All rows of the temporary table `found`, if it is named, are given the ids of their records; the source
+    selects some of them, and the second of `match` is the column that they share.
     """
 
     table: str
@@ -59,6 +65,7 @@ class Merge:
     number_mark: int = 0
     taken_out: str = ""
     fresh: str = ""
+    found: str = ""
 
     def emptied(self, column: str, value: str) -> str:
         """The expression `value` of a `kept` column, but NULL where it is the mark."""
@@ -104,8 +111,14 @@ class Backend(Protocol):
     def prepare_stage(self, conn: Connection) -> None:
         """Make a fresh connection keep temporary tables within bounded memory. Before any statement."""
 
-    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
-        """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
+        """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place).
+
+        The `first` ones find it empty, and no two of them have one key.
+        """
+
+    def seek(self, conn: Connection, tables: Sequence[str]) -> None:
+        """Rows of these temporary tables are going to be looked for by their keys, one by one."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """Tables have changed: look them over, if the database needs it to choose how to join them."""

@@ -90,7 +90,7 @@ class SQLite:
         raw.execute("PRAGMA temp_store = FILE").close()
         raw.execute(f"PRAGMA temp.cache_size = -{STAGE_MEMORY}").close()
 
-    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         """See `Backend`."""
         sql = f"INSERT INTO {fill.table} ({', '.join(fill.columns)}) VALUES ({', '.join('?' * len(fill.columns))})"
         if fill.key:
@@ -102,6 +102,9 @@ class SQLite:
             raw.executemany(sql, zip(*data, strict=True)).close()
         except sqlite3.Error as error:
             raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True) from error
+
+    def seek(self, conn: Connection, tables: Sequence[str]) -> None:
+        """The key is the row's own id."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """The statements are written so that it has no choice."""
@@ -124,6 +127,8 @@ class SQLite:
         created = conn.execute(count, {"before": before}).scalar_one()
         if merge.mark and (merge.kept or merge.laid):
             conn.execute(text(_unmark(merge)), {"before": before})
+        if merge.found:
+            conn.execute(text(self.find(merge.found, table, merge.match[1])), dict(names))
         return created, touched - created
 
     def find(self, stage: str, table: str, natural: str) -> str:

@@ -4,6 +4,7 @@ They belong to the connection, so filling them locks nobody out. Rows of one rec
 value that is not empty counts, column by column, which is what applying the rows one after the other would give.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class Stage:
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
         self.errors = self.excluded = self.unread = 0
-        self._whole, self._filled = template.processing.replaces, set[str]()
+        self._whole, self._filled = template.processing.replaces, Counter[str]()
         self._backend = backend_of(conn)
         self._backend.prepare_stage(conn)
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
@@ -114,6 +115,10 @@ class Stage:
     def holds(self, table: str) -> bool:
         """Whether any record of `table` is staged."""
         return f"stage_{table}" in self._filled
+
+    def most(self, table: str) -> int:
+        """How many records of `table` are staged at most: one that several chunks of the file name counts each time."""
+        return self._filled[f"stage_{table}"]
 
     def close(self) -> None:
         """All is staged: end the transaction in which it was."""
@@ -189,8 +194,8 @@ class Stage:
 
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
         if len(data[0]):
-            self._backend.fill(self.conn, fill, data)
-            self._filled.add(fill.table)
+            self._backend.fill(self.conn, fill, data, first=fill.table not in self._filled)
+            self._filled[fill.table] += len(data[0])
 
 
 def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:

@@ -20,8 +20,8 @@ _MOVED = ("starts_at", "local_date", "local_time", "zone")
 _SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
 _NUMBERS = frozenset({"amount"})
 _NONE = Custom("")
-_FRESH_CLIENT = "client_id > :last_client"
-_FRESH = f"{_FRESH_CLIENT} OR case_id > :last_case"
+_FRESH_CLIENT = "s.client_id > :last_client"
+_FRESH = f"{_FRESH_CLIENT} OR s.case_id > :last_case"
 """What belongs to a client or a case that came with this file; the parameters are the newest ids of before."""
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
@@ -108,7 +108,8 @@ def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], cust
         f"FROM stage_{entity.table} WHERE dirty = 1"
     )
     match = ("agency_id", natural)
-    return _merge(entity.table, (natural,), columns, source, natural, match, custom=custom)
+    merge = _merge(entity.table, (natural,), columns, source, natural, match, custom=custom)
+    return replace(merge, found=f"stage_{entity.table}")
 
 
 def merge_parties(columns: Sequence[str]) -> Merge:
