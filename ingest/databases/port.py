@@ -85,6 +85,8 @@ class Backend(Protocol):
 
     key: str
     """The type of a temporary table's 64-bit key."""
+    elsewhere: bool
+    """Whether it is another process, which works while this one does something else."""
     reading: Mapping[str, Any]
     """SQLAlchemy's execution options for a connection that only reads, and sees one moment of the database."""
     writing: Mapping[str, Any]
@@ -108,8 +110,9 @@ class Backend(Protocol):
     def insert(self, table: Table) -> Executable:
         """An INSERT that leaves out rows whose place is taken."""
 
-    def prepare_stage(self, conn: Connection) -> None:
-        """Make a fresh connection keep temporary tables within bounded memory. Before any statement."""
+    def prepare_stage(self, conn: Connection, tables: Sequence[str]) -> None:
+        """Make a fresh connection keep temporary tables within bounded memory, and create these. Before any other
+        statement, and not yet committed."""
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place).
@@ -121,7 +124,10 @@ class Backend(Protocol):
         """Rows of these temporary tables are going to be looked for by their keys, one by one."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
-        """Tables have changed: look them over, if the database needs it to choose how to join them."""
+        """Tables have changed: look them over, if the database needs it to choose how to join them.
+
+        Behind a table's name may stand, in brackets, the columns that matter.
+        """
 
     def pack(self, pairs: str) -> str:
         """An expression: a JSON object of texts as text, of `name, value, ...`; without NULLs, NULL if it is empty.

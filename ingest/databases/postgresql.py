@@ -52,10 +52,15 @@ _SESSION: Mapping[str, str] = MappingProxyType(
         "jit": "off",  # it costs more than our statements take
     }
 )
-_PACK_FAST = text(
-    "SELECT set_config(name, 'lz4', false) FROM pg_settings "
-    "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
-)  # not every server has it; a skip index can hardly be packed, and the usual way takes long to find that out
+_STAGE: Mapping[str, str] = MappingProxyType(
+    {
+        "temp_buffers": f"{STAGE_MEMORY}MB",
+        "work_mem": f"{STAGE_MEMORY}MB",
+        "default_statistics_target": "10",
+        "statement_timeout": "0",  # a big file's merge may take longer than other statements
+        "random_page_cost": "1.1",  # a small file reads no big table whole
+    }
+)
 _HOLD = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '5min', true), pg_advisory_xact_lock(:key)"
 )  # whoever hangs while it holds a lock loses it
@@ -65,6 +70,7 @@ class PostgreSQL:
     """`Backend` for a server of version `OLDEST` or newer."""
 
     key = "BIGINT"
+    elsewhere = True
     reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
     writing: Mapping[str, Any] = MappingProxyType({})
 
@@ -83,6 +89,7 @@ class PostgreSQL:
             hide_parameters=True,
         )
         event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "before_cursor_execute", _choose_format)
         return engine
 
     def hold(self, conn: Connection, lock: str) -> None:
@@ -108,15 +115,10 @@ class PostgreSQL:
         """See `Backend`."""
         return insert(table).on_conflict_do_nothing()
 
-    def prepare_stage(self, conn: Connection) -> None:
-        """See `Backend`. A big file's merge may take longer than other statements."""
-        memory = f"{STAGE_MEMORY}MB"
-        settings = {"temp_buffers": memory, "work_mem": memory, "default_statistics_target": "10"}
-        settings |= {"statement_timeout": "0", "random_page_cost": "1.1"}  # a small file reads no big table whole
-        every = ", ".join(f"set_config('{name}', :{name}, false)" for name in settings)
-        conn.execute(text(f"SELECT {every}"), settings)
-        conn.execute(_PACK_FAST)
-        conn.commit()
+    def prepare_stage(self, conn: Connection, tables: Sequence[str]) -> None:
+        """See `Backend`. In one breath: each statement of its own is a journey to the server and back."""
+        settings = (f"SET {name} = '{value}'" for name, value in _STAGE.items())
+        conn.exec_driver_sql("; ".join((*settings, *tables)))
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         """See `Backend`. The first rows go straight in; later ones by way of a table beside it."""
@@ -142,7 +144,8 @@ class PostgreSQL:
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """See `Backend`. No autovacuum ever sees a temporary table."""
-        conn.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
+        if tables:  # without a name, it would be all there are
+            conn.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 
     def pack(self, pairs: str) -> str:
         """See `Backend`. A jsonb is written in one way only."""
@@ -315,6 +318,15 @@ def _as_csv(columns: Sequence[str], data: Sequence[Sequence[object]]) -> bytes |
 def _number(lock: str) -> int:
     """The 64 bits by which PostgreSQL knows the lock."""
     return int.from_bytes(hashlib.sha256(f"dropslot {lock}".encode()).digest()[:8], "big", signed=True)
+
+
+def _choose_format(
+    _conn: Connection, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
+) -> None:
+    """Have the values of a query with the execution option `binary` as they are, where bytes would take twice as many
+    as text."""
+    if context is not None and context.execution_options.get("binary"):
+        cursor.format = 1  # psycopg.pq.Format.BINARY, which is not imported where only SQLite is used
 
 
 def _connect(dialect: Dialect, _record: Any, args: list[Any], options: dict[str, Any]) -> Any:

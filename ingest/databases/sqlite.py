@@ -43,6 +43,7 @@ class SQLite:
     """`Backend` for the embedded database."""
 
     key = "INTEGER PRIMARY KEY"  # the row's own id, hence the cheapest of all indexes
+    elsewhere = False
     reading: Mapping[str, Any] = NO_OPTIONS
     writing: Mapping[str, Any] = MappingProxyType({"sqlite_begin": "IMMEDIATE"})
 
@@ -84,11 +85,13 @@ class SQLite:
         """See `Backend`."""
         return insert(table).on_conflict_do_nothing()
 
-    def prepare_stage(self, conn: Connection) -> None:
+    def prepare_stage(self, conn: Connection, tables: Sequence[str]) -> None:
         """See `Backend`. Otherwise a file of a million rows would hold all that it says in memory."""
         raw: Any = conn.connection.dbapi_connection  # beside SQLAlchemy, which would begin a transaction
         raw.execute("PRAGMA temp_store = FILE").close()
         raw.execute(f"PRAGMA temp.cache_size = -{STAGE_MEMORY}").close()
+        for table in tables:
+            conn.exec_driver_sql(table)
 
     def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         """See `Backend`."""

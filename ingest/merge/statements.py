@@ -36,6 +36,20 @@ STAGES = tuple(f"stage_{table}" for table in (*TABLES, *_BESIDE))
 """All temporary tables."""
 
 
+_JOINED = MappingProxyType(
+    {
+        **dict.fromkeys(("stage_clients", "stage_cases"), " (key, dirty, identity, id)"),
+        **dict.fromkeys(("stage_case_parties", "stage_contacts", "stage_events", "stage_payments"), " (key)"),
+    }
+)
+"""Of the temporary tables that may be large: the columns by which they are joined or chosen from."""
+
+
+def surveyed(stages: Iterable[str]) -> list[str]:
+    """What is to be known of these temporary tables before they are merged."""
+    return [f"{stage}{_JOINED.get(stage, '')}" for stage in stages if stage != "stage_errors"]
+
+
 def create_stage(columns: Mapping[str, Sequence[str]], key: str, whole: bool) -> list[str]:
     """Temporary tables with the columns that the file fills, and with `whole` those that only a snapshot needs; they
     live as long as the connection. `key` is a type."""
