@@ -275,7 +275,7 @@ def test_staging_locks_nobody_out(court: Court, monkeypatch: pytest.MonkeyPatch)
     arrival, source = court.receive(ecr(row()))
     written = []
 
-    def write(own: SQLite, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+    def write(own: SQLite, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         if fill.table == "stage_events":
             other = sqlite3.connect(court.folder / "dropslot.db", timeout=0, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
@@ -283,7 +283,7 @@ def test_staging_locks_nobody_out(court: Court, monkeypatch: pytest.MonkeyPatch)
             other.execute("COMMIT")
             other.close()
             written.append(True)
-        real(own, conn, fill, data)
+        real(own, conn, fill, data, first=first)
 
     real = SQLite.fill
     monkeypatch.setattr(SQLite, "fill", write)
