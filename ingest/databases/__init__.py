@@ -10,10 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import DBAPIError
 
-from ingest.databases.port import ALL, Backend, Fill, Merge, Rehearsal, UnfitDatabaseError
+from ingest.databases.port import Backend, Fill, Merge, Rehearsal, UnfitDatabaseError
 
 __all__ = [
-    "ALL",
     "Backend",
     "Fill",
     "Merge",

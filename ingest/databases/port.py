@@ -31,10 +31,6 @@ class Fill:
     replaced: tuple[str, ...] = ()
 
 
-ALL = "true"
-"""The condition that always holds."""
-
-
 @dataclass(frozen=True)
 class Merge:
     """What is staged for `table`, and how it goes in.
@@ -48,8 +44,9 @@ class Merge:
     columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
     `taken_out` names a parameter of the source: a JSON object of the keys that are taken out of `laid` ones before.
     Where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of parameters, no record can be
-    there yet. All rows of the temporary table `found`, if it is named, are given the ids of their records; the source
-    selects some of them, and the second of `match` is the column that they share.
+    there yet; nor can any be there at all, unless the condition `known` holds, of parameters alone. All rows of the
+    temporary table `found`, if it is named, are given the ids of their records; the source selects some of them, and
+    the second of `match` is the column that they share.
     """
 
     table: str
@@ -65,6 +62,7 @@ class Merge:
     number_mark: int = 0
     taken_out: str = ""
     fresh: str = ""
+    known: str = ""
     found: str = ""
 
     def emptied(self, column: str, value: str) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
-from ingest.databases.port import ALL, Fill, Merge, UnfitDatabaseError
+from ingest.databases.port import Fill, Merge, UnfitDatabaseError
 from ingest.databases.refusals import explain
 
 OLDEST = 15
@@ -160,7 +160,7 @@ class PostgreSQL:
         """See `Backend`."""
         if merge.found:
             conn.execute(text(_find_known(merge)), dict(names))
-        changes = (merge.kept or merge.moved or merge.laid) and merge.fresh != ALL
+        changes = merge.kept or merge.moved or merge.laid
         updated = conn.execute(text(_update(merge)), dict(names)).rowcount if changes else 0
         created = conn.execute(text(_insert(merge)), dict(names)).rowcount
         return created, updated
@@ -219,7 +219,8 @@ def _known(merge: Merge) -> str:
         source = f"SELECT id, {merge.source.removeprefix('SELECT ')} AND id IS NOT NULL"
         return f"({source}) s (known, {into}) JOIN {merge.table} t ON t.id = s.known"
     there = f"SELECT * FROM {merge.table} t WHERE {_looked_for(merge)}{_same(merge)} LIMIT 1"
-    return f"({merge.source}) s ({into}) CROSS JOIN LATERAL ({there}) t"
+    source = f"{merge.source} AND ({merge.known})" if merge.known else merge.source
+    return f"({source}) s ({into}) CROSS JOIN LATERAL ({there}) t"
 
 
 def _looked_for(merge: Merge) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, text
 
 from ingest.answer import REST_TAKEN
-from ingest.databases import ALL, Merge, backend_of
+from ingest.databases import Merge, backend_of
 from ingest.index import forget
 from ingest.merge import statements
 from ingest.merge.custom import Custom
@@ -108,7 +108,6 @@ def _merge_all(run: _Run) -> dict[str, Merged]:
     for entity in (CLIENTS, CASES):
         table = entity.table
         merged[table] = run.merge(statements.merge_parents(backend, entity, columns[table], custom[table]))
-    none_known = all(counts.created == stage.most(table) for table, counts in merged.items())
     events, payments = EVENTS.table, PAYMENTS.table
     for merge in (
         statements.merge_parties(columns[PARTIES.table]),
@@ -116,7 +115,7 @@ def _merge_all(run: _Run) -> dict[str, Merged]:
         statements.merge_events(backend, columns[events], custom[events]),
         statements.merge_payments(backend, columns[payments], custom[payments]),
     ):
-        merged[merge.table] = run.merge(replace(merge, fresh=ALL) if none_known else merge)
+        merged[merge.table] = run.merge(merge)
     return merged
 
 

@@ -4,7 +4,6 @@ They belong to the connection, so filling them locks nobody out. Rows of one rec
 value that is not empty counts, column by column, which is what applying the rows one after the other would give.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -57,7 +56,7 @@ class Stage:
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
         self.errors = self.excluded = self.unread = 0
-        self._whole, self._filled = template.processing.replaces, Counter[str]()
+        self._whole, self._filled = template.processing.replaces, set[str]()
         self._backend, self._carrier = backend_of(conn), Carrier()
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
         created = statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole)
@@ -122,10 +121,6 @@ class Stage:
     def close(self) -> None:
         """Nobody uses the connection any more when this returns, so that it can be closed."""
         self._carrier.close()
-
-    def most(self, table: str) -> int:
-        """How many records of `table` are staged at most: one that several chunks of the file name counts each time."""
-        return self._filled[f"stage_{table}"]
 
     def finish(self) -> None:
         """All is staged: end the transaction in which it was."""
@@ -204,7 +199,7 @@ class Stage:
         if not len(data[0]):
             return
         work = partial(self._backend.fill, self.conn, fill, data, first=fill.table not in self._filled)
-        self._filled[fill.table] += len(data[0])
+        self._filled.add(fill.table)
         if self._backend.elsewhere and len(data[0]) >= MANY:
             self._carrier.carry(work)
         else:

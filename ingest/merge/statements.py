@@ -23,6 +23,11 @@ _NONE = Custom("")
 _FRESH_CLIENT = "s.client_id > :last_client"
 _FRESH = f"{_FRESH_CLIENT} OR s.case_id > :last_case"
 """What belongs to a client or a case that came with this file; the parameters are the newest ids of before."""
+_KNOWN = (
+    "EXISTS (SELECT 1 FROM stage_clients WHERE id <= :last_client) "
+    "OR EXISTS (SELECT 1 FROM stage_cases WHERE id <= :last_case)"
+)
+"""Whether the file names any that was there before."""
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
 TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
@@ -197,6 +202,7 @@ def _merge(
         laid,
         taken_out=custom.emptied,
         fresh=fresh,
+        known=_KNOWN if fresh else "",
     )
 
 
