@@ -216,7 +216,7 @@ def _run(engine: Engine, task: Task, layout: Layout, index: SkipIndex | None) ->
     names = key_names(layout.rules.template)
     with _staging(engine, layout) as stage, closing(Tally(layout.records, names)) as tally:
         reading = _read_changes(layout, stage, tally, index) if index else _read_all(layout, stage, tally)
-        stage.close()
+        stage.finish()
         if index is None:  # else the file may have to be read again
             layout.records.let_go()
         if layout.rules.template.all_or_nothing and tally.error_rows:
@@ -232,8 +232,8 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         raw: Any = conn.connection.dbapi_connection
         conn.detach()
         try:
-            filled = filled_by(rules.template, rules.plan)
-            yield Stage(conn, filled, rules.zone, rules.template)
+            with closing(Stage(conn, filled_by(rules.template, rules.plan), rules.zone, rules.template)) as stage:
+                yield stage
         finally:
             backend_of(engine).end_stage(conn, raw)
 
@@ -339,7 +339,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         forget(conn, upload.agency_id, [upload.template])
     elif used:
         remembered = tally.remembered(reading.known, reading.places)
-        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, upload.id, remembered)
+        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, upload.id, remembered, index)
     if used and task.shape:
         keep_shape(conn, upload.agency_id, upload.template, task.shape, upload.started_at)
     upload = _record(conn, upload, detail_of(upload))

@@ -19,10 +19,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from ingest.index import forget
 from ingest.keys import Keys, combine, where
@@ -68,6 +69,11 @@ class Known:
         marks = self.of("mark")
         return marks[0] if marks else np.zeros(len(self), dtype=np.int64)
 
+    def equals(self, other: "Known") -> bool:
+        """Whether these are the same rows."""
+        pairs = zip((self.row, *self.keys), (other.row, *other.keys), strict=True)
+        return self.names == other.names and all(np.array_equal(own, its) for own, its in pairs)
+
     def take(self, places: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Known":
         """Some of the rows."""
         return Known(self.names, self.row[places], tuple(keys[places] for keys in self.keys))
@@ -94,7 +100,7 @@ def load_index(
     query = select(table.c.stamp, table.c.upload_id, table.c.rows, table.c.data).where(
         table.c.agency_id == agency_id, table.c.template == template
     )
-    parts = conn.execute(query.order_by(table.c.part)).all()
+    parts = conn.execute(query.order_by(table.c.part).execution_options(binary=True)).all()
     if not parts or any(part.stamp != stamped for part in parts):
         return None
     arrays = [np.frombuffer(part.data, dtype=np.int64).reshape(1 + len(names), part.rows) for part in parts]
@@ -103,10 +109,26 @@ def load_index(
 
 
 def save_index(
-    conn: Connection, agency_id: str, template: str, stamped: str, upload_id: str, rows: Iterable[Known]
+    conn: Connection,
+    agency_id: str,
+    template: str,
+    stamped: str,
+    upload_id: str,
+    rows: Iterable[Known],
+    before: SkipIndex | None = None,
 ) -> None:
-    """Keep the `rows` that the upload leaves behind in place of those of before."""
+    """Keep the `rows` that the upload leaves behind in place of those of `before`, an index of the same stamp.
+
+    Where nothing has changed, all that is written is whose they are.
+    """
+    blocks = iter(rows)
+    first = list(islice(blocks, 2))
+    if before is not None and len(first) == 1 and first[0].equals(before.known):
+        own = (skip_index.c.agency_id == agency_id, skip_index.c.template == template)
+        conn.execute(update(skip_index).where(*own).values(upload_id=upload_id))
+        return
     forget(conn, agency_id, [template])
+    rows = chain(first, blocks)
     pieces = (block.take(slice(at, at + PART)) for block in rows for at in range(0, max(len(block), 1), PART))
     for part, piece in enumerate(pieces):
         conn.execute(

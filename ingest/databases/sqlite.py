@@ -91,7 +91,7 @@ class SQLite:
         """See `Backend`."""
         return insert(table).on_conflict_do_nothing()
 
-    def prepare_stage(self, conn: Connection) -> None:
+    def prepare_stage(self, conn: Connection, tables: Sequence[str]) -> None:
         """See `Backend`. Otherwise a file of a million rows would hold all that it says in memory.
 
         Foreign keys are not looked up for each row: the merge has just found them, under the lock of its transaction,
@@ -102,6 +102,8 @@ class SQLite:
         raw.execute(f"PRAGMA temp.cache_size = -{STAGE_MEMORY}").close()
         raw.execute("PRAGMA foreign_keys = OFF").close()
         raw.execute("PRAGMA wal_autocheckpoint = 0").close()
+        for table in tables:
+            conn.exec_driver_sql(table)
 
     def end_stage(self, conn: Connection, raw: Any) -> None:
         """See `Backend`. A long write-ahead log goes into the file beside the caller, whose rows are safe in the log.
@@ -115,7 +117,7 @@ class SQLite:
         if own:
             threading.Thread(target=_checkpoint, args=(own,), name=f"{_CHECKPOINT} {file}").start()
 
-    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         """See `Backend`."""
         sql = f"INSERT INTO {fill.table} ({', '.join(fill.columns)}) VALUES ({', '.join('?' * len(fill.columns))})"
         if fill.key:
@@ -127,6 +129,9 @@ class SQLite:
             raw.executemany(sql, zip(*data, strict=True)).close()
         except sqlite3.Error as error:
             raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True) from error
+
+    def seek(self, conn: Connection, tables: Sequence[str]) -> None:
+        """The key is the row's own id."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """The statements are written so that it has no choice."""
@@ -149,6 +154,8 @@ class SQLite:
         created = conn.execute(count, {"before": before}).scalar_one()
         if merge.mark and (merge.kept or merge.laid):
             conn.execute(text(_unmark(merge)), {"before": before})
+        if merge.found:
+            conn.execute(text(self.find(merge.found, table, merge.match[1])), dict(names))
         return created, touched - created
 
     def find(self, stage: str, table: str, natural: str) -> str:
