@@ -7,7 +7,7 @@
     sftp         the door: sessions of the agencies, files into the spool          (--sftp-processes of them)
 
 They start together, because each can wait for the others, and stop in the order in which a file travels: no new
-sessions, running uploads end, the scheduler looks no more, the worker finishes its file, the database closes.
+sessions, running uploads end; then the scheduler looks no more and the worker finishes its file; the database closes.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
 from server.outbound.exports.rounds import ExportRounds
-from server.parts import Parts
+from server.parts import Parts, leave
 from server.services.standby import Known
 from server.settings import Settings, environment
 from server.state import State, bring_up_to_date, hold_data, open_stores
@@ -86,8 +86,8 @@ async def _supervise(settings: Settings, log: Log, doors: Sequence[socket.socket
     finally:
         for door in doors:
             door.close()
-        for name in ("sftp", "scheduler", "worker"):
-            await supervisor.stop(name)
+        await supervisor.stop("sftp")
+        await asyncio.gather(supervisor.stop("scheduler"), supervisor.stop("worker"))
         log.info("dropslot has stopped")
 
 
@@ -106,6 +106,7 @@ def run_sftp(settings: Settings, child: Child) -> None:
     with open_stores(settings) as state:
         host_keys, known = _begin(state, log)
         uvloop.run(_open_door(state, log, child, host_keys, known))
+    leave(log)
 
 
 async def _open_door(state: State, log: Log, child: Child, host_keys: list[bytes], known: Known | None) -> None:

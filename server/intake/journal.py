@@ -3,8 +3,7 @@
 One small JSON file per (agency, path), so that a look-up costs one `open` and any process can make it:
 
     receiving/<sha256 of agency NUL path>.json     an `Entry`
-    receiving/locks                                serialises changes of one path between threads and processes, and
-                                                   keeps a directory from being renamed while files below it change
+    receiving/locks                                serialises changes of one path, and of a directory above it
     receiving/new-<token>                          an empty file that is to replace another (`server.sftp.staging`)
 
 An entry is written before the first byte of its file. When the file is whole, its manifest is added to the entry as a
@@ -31,7 +30,7 @@ from typing import Any
 
 from server.clock import now
 from server.intake.durable import DirectorySync, append_json, create_json, line, read_bytes, read_json, write_json
-from server.intake.entry import Entry, Extents, State
+from server.intake.entry import Entry, Extents, State, data_extents
 from server.intake.locks import EXCLUSIVE, SHARED, LockFile, Locks
 from server.intake.names import is_temporary
 from server.intake.spares import Note, Spares
@@ -303,19 +302,6 @@ class Journal:
         return f"{self._folder}/{_key(agency, path)}.json"
 
 
-def data_extents(fd: int) -> Extents:
-    """Where the file system keeps data of this file (lseek(2), SEEK_DATA), as extents [start, end) in bytes."""
-    extents, at, size = [], 0, os.fstat(fd).st_size
-    while at < size:
-        try:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError:  # ENXIO: only a hole is left
-            break
-        at = os.lseek(fd, start, os.SEEK_HOLE)
-        extents.append((start, at))
-    return tuple(extents)
-
-
 class _Later(DirectorySync):
     """Leaves the fsync of the directory to whoever has several names to write."""
 
@@ -408,6 +394,7 @@ def _key(agency: str, path: str) -> str:
     return hashlib.sha256(f"{agency}\0{path}".encode()).hexdigest()
 
 
+@lru_cache(1024)
 def _number(agency: str, path: str) -> int:
     """The number of a path's lock, below `TREES`; should it be another path's too, one waits for the other."""
     return int(_key(agency, path)[:15], 16)

@@ -96,8 +96,9 @@ class Spares:
         """
         while blank := self._pop() or self._claim():
             try:
-                _fill(blank.fd, content)
+                _write(blank.fd, content, 0)
                 if blank.name:
+                    os.ftruncate(blank.fd, len(content))
                     os.rename(blank.name, file)  # noqa: PTH104  as above
                 else:
                     link_open(blank.fd, file)
@@ -166,11 +167,6 @@ def _is_free(fd: int, name: str) -> bool:
         return status.st_nlink == 1 and os.path.samestat(status, os.lstat(name))
     except (BlockingIOError, FileNotFoundError):
         return False
-
-
-def _fill(fd: int, content: bytes) -> None:
-    _write(fd, content, 0)
-    os.ftruncate(fd, len(content))
 
 
 def _write(fd: int, content: bytes, at: int) -> None:

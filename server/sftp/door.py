@@ -183,7 +183,9 @@ class Door:
             connection.end(STOPPING)
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_WORDS)
-        await self._announcer.finish()
+        with suppress(TimeoutError):  # who is not told of a file finds it in the spool
+            async with asyncio.timeout(LAST_WORDS):
+                await self._announcer.finish()
         await self._guard.stop()
         self._slots.close()
         self._threads.shutdown()

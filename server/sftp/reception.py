@@ -23,8 +23,8 @@ from errno import EEXIST, EISDIR
 from asyncssh import SFTPFailure
 
 from server.clock import new_id, now
-from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import Journal, data_extents
+from server.intake.entry import Entry, State, data_extents, new_entry
+from server.intake.journal import Journal
 from server.intake.locks import BusyError
 from server.intake.names import is_temporary
 from server.intake.spares import Note

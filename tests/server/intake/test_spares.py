@@ -128,7 +128,7 @@ def test_many_at_once_never_write_into_the_same_note(house: House) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("step", ["_fill", "os.rename"])
+@pytest.mark.parametrize("step", ["_write", "os.rename"])
 def test_a_crash_in_the_middle_leaves_no_half_entry(
     house: House, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
 ) -> None:

@@ -90,7 +90,7 @@ ENDING = [
     (spools.Spool, "_commit"),
 ]
 STOCKED = [
-    (spares, "_fill"),
+    (spares, "_write"),
     (spares.Spares, "write"),
     (receptions.Reception, "_accept"),
     (spares.Note, "append"),
