@@ -12,7 +12,7 @@ from ingest import coerce
 from ingest.check.faults import Faults
 from ingest.check.people import Keyring
 from ingest.identity import EXACT, matched_fields
-from ingest.mapping import apply_rule, lay_over
+from ingest.mapping import apply_rule, is_told, lay_over
 from ingest.parse import Column
 from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party
@@ -28,9 +28,9 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
     tidied = {slot: column.map(coerce.tidy) for slot, column in raw.items()}
     texts = {slot: column for slot, column in tidied.items() if slot not in template.rules}
     for name, rule in template.rules.items():
-        kept = [slot for slot in rule.slots if slot in raw]
-        if not kept and not rule.default:
+        if not is_told(name, template, raw):
             continue
+        kept = (slot for slot in rule.slots if slot in raw)
         slots = [raw[slot].map(coerce.keep_spaces) if rule.spaces else tidied[slot] for slot in kept]
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)

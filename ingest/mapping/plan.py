@@ -1,6 +1,6 @@
 """Which column of this file holds which field of the template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -69,10 +69,15 @@ def filled_by(template: Template, plan: Plan) -> frozenset[str]:
     """The fields of records that this file may fill, whoever's they are: not those whose columns it does not have."""
     told = {*template.constants}
     for name in template.fields:
-        rule = template.rules.get(name)
-        if (rule and rule.default) or any(slot in plan.columns for slot in (rule.slots if rule else (name,))):
+        if is_told(name, template, plan.columns):
             told.add(name)
     return frozenset(split_party(name)[1] for name in told)
+
+
+def is_told(name: str, template: Template, slots: Collection[str]) -> bool:
+    """Whether a file with these slots says anything for the field, if only that there is nothing."""
+    rule = template.rules.get(name)
+    return any(slot in slots for slot in (rule.slots if rule else (name,)))
 
 
 def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
@@ -172,10 +177,8 @@ def _found(template: Template, header: tuple[str, ...], width: int) -> str:
 
 def _judged(exclude: Exclude, template: Template, columns: Mapping[str, int]) -> bool:
     """Whether the file has what the filter looks at."""
-    rule = template.rules.get(exclude.name)
-    if exclude.test == "past":
-        return "event.date" in columns or "event.datetime" in columns
-    return any(slot in columns for slot in rule.slots) or bool(rule.default) if rule else exclude.name in columns
+    names = ("event.date", "event.datetime") if exclude.test == "past" else (exclude.name,)
+    return any(is_told(name, template, columns) for name in names)
 
 
 def _listed(names: Sequence[str]) -> str:
