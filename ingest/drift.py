@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ingest.answer import Upload
+from ingest.check import Rules
 from ingest.errors import IngestError
 from ingest.identity import matched_fields
 from ingest.infer.contents import Contents, look_at
 from ingest.layout import Layout
 from ingest.limits import Limits
-from ingest.mapping import map_columns
+from ingest.mapping import is_told, made_of, map_columns
 from ingest.mapping.plan import Plan, described
 from ingest.parse import read_cells
 from ingest.shape import STOPPED, Shape, day_of, kind_of
@@ -88,7 +89,8 @@ def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -
     else:
         known = replace(known, spared=frozenset())
     lost = _lost(known, plan, template)
-    return Comparison(_notes(known, names, lost, template), replace(shape, lost=MappingProxyType(lost)))
+    notes = _notes(known, names, lost, layout.rules)
+    return Comparison(notes, replace(shape, lost=MappingProxyType(lost)))
 
 
 def accept(
@@ -295,23 +297,45 @@ def _is_let_go(name: str, known: Shape, template: Template) -> bool:
     return known.spared.issuperset(_fields_of(name, template))
 
 
+def _slots_of(name: str, template: Template) -> list[str]:
+    """The slots that a column is read for."""
+    return [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
+
+
 def _fields_of(name: str, template: Template) -> list[str]:
     """The fields that are made of a column."""
-    slots = [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
-    return sorted({split_party(slot_owner(slot))[1] for slot in slots})
+    return sorted({split_party(slot_owner(slot))[1] for slot in _slots_of(name, template)})
 
 
-def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], template: Template) -> tuple[str, ...]:
+def _unread(slots: Collection[str], template: Template, there: Collection[str]) -> list[str]:
+    """What nothing is read for in a file with the slots `there`, of what these slots are for; as people call it."""
+    silent = (slot for slot in slots if not any(is_told(name, template, there) for name in made_of(slot, template)))
+    return sorted({_called(slot, template) for slot in silent})
+
+
+def _called(slot: str, template: Template) -> str:
+    """What a column is for: a field, of a further party maybe, or a filter."""
+    party, field = split_party(slot_owner(slot))
+    reasons = [exclude.reason for exclude in template.excludes if exclude.name == slot]
+    if reasons and slot not in template.fields:
+        return f"the filter {reasons[0]!r}"
+    return f"{field} of {template.parties[party - 1].name!r}" if party else field
+
+
+def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], rules: Rules) -> tuple[str, ...]:
     new = [name for name in names if name and name not in known.names and name not in known.lost] if known.names else []
     gone = [name for name in known.names if name and name not in names and name not in lost]
     notes = []
     if new:
         notes.append(f"New since the last file: {_listed(new)}.")
     for name, day in lost.items():
-        notes.append(
-            f"The column {name!r} is gone; the file of {day} was the last that had it. Nothing is read for "
-            f"{', '.join(_fields_of(name, template))}, so what is kept of it is not updated. {_ACCEPT}"
-        )
+        slots = _slots_of(name, rules.template)
+        if unread := _unread(slots, rules.template, rules.plan.columns):
+            told = f"Nothing is read for {', '.join(unread)}, so what is kept of it is not updated."
+        else:
+            made = sorted({_called(slot, rules.template) for slot in slots})
+            told = f"{', '.join(made)} is read from its other columns alone."
+        notes.append(f"The column {name!r} is gone; the file of {day} was the last that had it. {told} {_ACCEPT}")
     if gone and names:
         notes.append(f"Gone since the last file, and not read by the template: {_listed(gone)}.")
     return tuple(notes)

@@ -72,7 +72,7 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
     """Take references and case numbers out of `values` of which a part is empty: they would be somebody else's. Only
     where records are matched by them; the texts, by field."""
     template, partial = faults.rules.template, {}
-    for name in sorted(matched_fields(template) & template.rules.keys()):
+    for name in sorted(matched_fields(template) & template.rules.keys() & values.keys()):
         rule = template.rules[name]
         parts = [raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw]
         if rule.way == "join" and split_party(name)[1] in EXACT and len(parts) > 1:

@@ -50,8 +50,9 @@ def split_party(name: str) -> tuple[int, str]:
 @dataclass(frozen=True)
 class Rule:
     """How a field's text is made of its columns, in this order: taken together, split, looked up, mapped, in capitals
-    or small letters, or the default where the cells hold nothing. A file without any of the columns
-    says nothing.
+    or small letters, or the default where the cells hold nothing.
+
+    A file without any of the columns says nothing for the field, nor does one without all that are joined.
 
     `way` is `one`, `first` (the first of several columns that holds something) or `join` (all that do, with
     `separator` between). `part` takes first, middle, last or suffix of a whole name written in `order` where no comma
