@@ -19,8 +19,9 @@ class Shape:
 
     `names` are those of its header; without one, `width` counts and `kinds` (date, time, ... or "") tell what each
     column held. `lost` are columns that the template reads and that are gone since, with the day (ISO) of the last
-    file that had them. `version` is that of the template by which it was read, `spared` the fields that an operator
-    lets files come without under that version. `file` and `day` (ISO) are of that last file.
+    file that had them. `version` is that of the template by which it was read, `let_go` the slots (columns) that an
+    operator lets files come without under that version; `spared` are whole fields, as earlier releases kept it, and
+    `exclude` for filters. `file` and `day` (ISO) are of that last file.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Shape:
     lost: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     spared: frozenset[str] = frozenset()
     version: str = ""
+    let_go: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -39,14 +41,16 @@ class Shape:
 
     def write(self) -> str:
         """As JSON."""
-        return json.dumps({**asdict(replace(self, lost={})), "lost": dict(self.lost), "spared": sorted(self.spared)})
+        sets = {"spared": sorted(self.spared), "let_go": sorted(self.let_go)}
+        return json.dumps({**asdict(replace(self, lost={})), "lost": dict(self.lost), **sets})
 
 
 def read_shape(text: str) -> Shape:
     """The shape that was written so."""
     told: dict[str, Any] = json.loads(text)
     lists = {name: tuple(told[name]) for name in ("names", "kinds")}
-    return Shape(**(told | lists | {"lost": MappingProxyType(told["lost"]), "spared": frozenset(told["spared"])}))
+    sets = {name: frozenset(told.get(name, ())) for name in ("spared", "let_go")}
+    return Shape(**(told | lists | sets | {"lost": MappingProxyType(told["lost"])}))
 
 
 def positions(width: int, kinds: Sequence[str] = ()) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def _needed(slot: str, template: Template, columns: Mapping[str, int], header: t
         return False
     if owner == "event.datetime" and "event.date" in template.required and "event.date" not in template.fields:
         return True
-    if owner not in template.optional or _alike(template.columns[slot], header):
+    if (owner not in template.optional and slot not in template.spared) or _alike(template.columns[slot], header):
         return True
     return any(not is_told(name, template, columns) for name in made_of(slot, template) & template.required)
 
@@ -150,7 +150,8 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
     hint = " ".join(
         f"Is {found!r} meant for {wanted}? Names must be exactly the same." for wanted, found in near.items()
     )
-    wanted = [slot for slot in template.columns if slot_owner(slot) not in template.optional or slot in missing]
+    loose = template.spared | {slot for slot in template.columns if slot_owner(slot) in template.optional}
+    wanted = [slot for slot in template.columns if slot not in loose or slot in missing]
     expected = ", ".join(dict.fromkeys(described(template.columns[slot]) for slot in wanted))
     return IngestError(
         "missing_column",

@@ -129,7 +129,7 @@ class Template:
 
     `rules` holds the fields that are more than a copy of the slot of their name. With `all_or_nothing`, a file with a
     row that cannot be taken changes nothing; with `clears`, an empty cell empties its field. `rows` and `size` (bytes)
-    are the template's own limits.
+    are the template's own limits. `spared` are slots without which files may come, since an operator has said so.
     """
 
     name: str
@@ -153,6 +153,7 @@ class Template:
     rows: int | None = None
     size: int | None = None
     processing: Processing = field(default_factory=Processing)
+    spared: frozenset[str] = frozenset()
 
     @property
     def header(self) -> bool:

@@ -10,6 +10,7 @@ from ingest import drift, inbox
 from ingest.answer import Upload, receipt, receipt_text, side_by_side
 from ingest.errors import IngestError
 from ingest.limits import Limits
+from ingest.shape import read_shape
 from tests.ingest.conftest import CourtAt
 from tests.ingest.court import Court
 
@@ -328,3 +329,77 @@ def test_our_error_file_is_no_new_shape(named: Court) -> None:
     again = named.push(answer, "/upload/errors.csv")
     assert (again.error, again.counts["events"].created) == (None, 1)
     assert named.push(table(HEAD, ROW), "/upload/c.txt").notes == ()
+
+
+SEVERAL = """
+name = "named"
+[columns]
+client.reference = "ID"
+contact.phone = { first = ["Cell", "Home"] }
+case.number = "No"
+[[party]]
+name = "attorney"
+columns.client.reference = "AID"
+columns.contact.phone = "APhone"
+[[exclude]]
+column = "Sealed"
+is = "Y"
+[[exclude]]
+column = "Status"
+is = "Vacated"
+"""
+SEVERAL_HEAD = ("ID", "Cell", "Home", "No", "AID", "APhone", "Sealed", "Status")
+SEVERAL_ROW = ("1", "404-555-0101", "404-555-0102", "C1", "9", "404-555-0103", "N", "Set")
+
+
+def lacking(*names: str) -> str:
+    kept = [place for place, name in enumerate(SEVERAL_HEAD) if name not in names]
+    return table(*(tuple(row[place] for place in kept) for row in (SEVERAL_HEAD, SEVERAL_ROW)))
+
+
+@pytest.fixture
+def several(bare_court_at: CourtAt, tmp_path: Path) -> Court:
+    court = bare_court_at(tmp_path / "court")
+    court.template(SEVERAL, "/upload")
+    court.push(lacking())
+    return court
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "spared"),
+    [
+        ("Status", "Sealed", ("the filter 'Status is one of those that are left out'",)),
+        ("Cell", "Home", ()),
+        ("APhone", "Cell", ("contact.phone of 'attorney'",)),
+    ],
+)
+def test_what_is_accepted_is_one_column_and_no_other(
+    several: Court, first: str, second: str, spared: tuple[str, ...]
+) -> None:
+    assert accepted(several, several.push(lacking(first), "/upload/b.txt"), "named") == spared
+    assert several.push(lacking(first), "/upload/c.txt").status == "processed"
+    upload = several.push(lacking(first, second), "/upload/d.txt")
+    assert upload.error is not None
+    assert (upload.error.code, second in upload.error.message) == ("drift", True)
+
+
+def test_what_earlier_releases_have_accepted_still_is(several: Court) -> None:
+    with several.database.writing() as conn:
+        version = inbox.find_template(conn, several.agency, "named")
+        old = {"names": [n for n in SEVERAL_HEAD if n not in ("Status", "Cell")], "width": 6, "file": "x", "day": "d"}
+        old |= {"kinds": [], "lost": {}, "spared": ["contact.phone", "exclude"], "version": version.id}
+        inbox.keep_shape(conn, several.agency, "named", read_shape(json.dumps(old)), several.at)
+    assert several.push(lacking("Status", "Cell", "Home", "APhone"), "/upload/b.txt").status == "processed"
+    assert several.push(lacking("Status", "Cell", "Home", "APhone"), "/upload/c.txt").notes
+    upload = several.push(lacking("Status", "Sealed"), "/upload/d.txt")
+    assert upload.error is not None
+    assert "Sealed" in upload.error.message
+
+
+def test_what_was_accepted_and_came_back_is_not_told_as_not_read(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    accepted(named, named.push(without("Judge"), "/upload/b.txt"), "named")
+    named.push(table(HEAD, ROW), "/upload/c.txt")
+    upload = named.push(without("Judge"), "/upload/d.txt")
+    assert notes(upload, "not read") == []
+    assert notes(upload, "which an operator has accepted: 'Judge'.")
