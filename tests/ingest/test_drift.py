@@ -1,6 +1,7 @@
 """Files that come in another shape than the last one of their template."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,29 @@ def accepted(court: Court, upload: Upload, template: str) -> tuple[str, ...]:
     return spared
 
 
-@pytest.fixture
-def named(bare_court_at: CourtAt, tmp_path: Path) -> Court:
-    court = bare_court_at(tmp_path / "court")
-    court.template(NAMED, "/upload")
-    return court
+CourtOf = Callable[..., Court]
 
 
 @pytest.fixture
-def placed(bare_court_at: CourtAt, tmp_path: Path) -> Court:
-    court = bare_court_at(tmp_path / "court")
-    court.template(PLACED, "/upload")
-    return court
+def court_of(bare_court_at: CourtAt, tmp_path: Path) -> CourtOf:
+    """Makes a court with one template."""
+
+    def make(toml: str, name: str = "court") -> Court:
+        court = bare_court_at(tmp_path / name)
+        court.template(toml, "/upload")
+        return court
+
+    return make
+
+
+@pytest.fixture
+def named(court_of: CourtOf) -> Court:
+    return court_of(NAMED)
+
+
+@pytest.fixture
+def placed(court_of: CourtOf) -> Court:
+    return court_of(PLACED)
 
 
 def notes(upload: Upload, word: str) -> list[str]:
@@ -358,9 +370,8 @@ def lacking(*names: str) -> str:
 
 
 @pytest.fixture
-def several(bare_court_at: CourtAt, tmp_path: Path) -> Court:
-    court = bare_court_at(tmp_path / "court")
-    court.template(SEVERAL, "/upload")
+def several(court_of: CourtOf) -> Court:
+    court = court_of(SEVERAL)
     court.push(lacking())
     return court
 
@@ -403,3 +414,21 @@ def test_what_was_accepted_and_came_back_is_not_told_as_not_read(named: Court) -
     upload = named.push(without("Judge"), "/upload/d.txt")
     assert notes(upload, "not read") == []
     assert notes(upload, "which an operator has accepted: 'Judge'.")
+
+
+def test_a_whole_name_that_people_are_matched_by_cannot_be_accepted_away(court_of: CourtOf) -> None:
+    court = court_of('name = "named"\n[columns]\nclient.reference = "ID"\nclient.name = "Name"\ncase.number = "No"\n')
+    court.push("ID|Name|No\n1|Avery Alder|C1\n")
+    upload = court.push("ID|No\n1|C1\n", "/upload/b.txt")
+    assert upload.error is not None
+    assert "operators of this server must change the template" in upload.error.hint
+    with pytest.raises(IngestError, match="Records are matched by 'Name'"):
+        accepted(court, upload, "named")
+    court = court_of(
+        'name = "named"\nrequired = ["client.reference"]\n[columns]\nclient.reference = "ID"\nclient.name = "Name"\n'
+        'case.number = "No"\n[match]\nclient = "reference"\n',
+        "sure",
+    )
+    court.push("ID|Name|No\n1|Avery Alder|C1\n")
+    assert accepted(court, court.push("ID|No\n1|C1\n", "/upload/b.txt"), "named") == ("client.name",)
+    assert court.push("ID|No\n1|C1\n", "/upload/c.txt").status == "processed"
