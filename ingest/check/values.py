@@ -183,7 +183,7 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
 def _read_day(column: Column, faults: Faults) -> Column:
     """The date of the event. A time is never dropped: a hearing at 1:30 PM is none at midnight."""
     dates, pivot = faults.rules.template.dates_of("event.date")
-    unread, day = _parted(column, lambda texts: coerce.read_dates(texts, dates, pivot))
+    unread, day = _parted(column, lambda texts: coerce.read_days(texts, dates, pivot))
     if unread.filled.any():
         days, hours = coerce.read_moments(unread.values, dates, faults.rules.template.times_of("event.time"), pivot)
         timed = unread.map(lambda _: [day if hour else None for day, hour in zip(days, hours, strict=True)]).filled

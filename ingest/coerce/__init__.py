@@ -5,7 +5,16 @@ text cannot be read as such a value. Nothing is guessed.
 """
 
 from ingest.coerce.contacts import read_emails, read_phones
-from ingest.coerce.dates import YEARS, clock_oddities, instants, ordinals, read_dates, read_moments, read_times
+from ingest.coerce.dates import (
+    YEARS,
+    clock_oddities,
+    instants,
+    ordinals,
+    read_dates,
+    read_days,
+    read_moments,
+    read_times,
+)
 from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no, split_name, tidy, titled
 
 __all__ = [
@@ -16,6 +25,7 @@ __all__ = [
     "name_part",
     "ordinals",
     "read_dates",
+    "read_days",
     "read_emails",
     "read_moments",
     "read_money",
