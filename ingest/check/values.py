@@ -32,6 +32,8 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
             continue
         kept = (slot for slot in rule.slots if slot in raw)
         slots = [raw[slot].map(coerce.keep_spaces) if rule.spaces else tidied[slot] for slot in kept]
+        if rule.way != "one" and split_party(name)[1] in EXACT:
+            slots = [slot.map(_referring) for slot in slots]
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)
     for name in texts:
