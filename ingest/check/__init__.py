@@ -20,7 +20,8 @@ from ingest.check.batch import Batch, Contacts, Refused, Said, say
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
-from ingest.check.values import find_cleared, find_partial, make_texts, read_values, report_unread
+from ingest.check.values import find_cleared, find_nothing, find_partial, make_texts, read_values, report_unread
+from ingest.mapping import lay_over
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
@@ -37,19 +38,22 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         _refuse_long(slot, column, faults)
         if rules.plan.answered:
             _refuse_lost(slot, column, faults)
-    texts = make_texts(raw, faults)
+    texts, lost = make_texts(raw, faults)
     _refuse_long_number(texts.get("case.number"), faults)
     for field in sorted(rules.template.required):
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
-    unread = find_partial(raw, values, faults) | read_values(values, faults)
+    partial = find_partial(raw, values, faults)
+    unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
     values |= _constants(rules, rows)
-    cleared = find_cleared(raw, texts, values, faults)
+    cells_told = texts | {name: lay_over(texts[name], cell, texts[name].filled) for name, cell in lost.items()}
+    cleared = find_cleared(raw, cells_told, values, faults)
     said_of_contacts = {name: column for name, column in cleared.items() if split_party(name)[1].startswith("contact.")}
-    keyring = find_keys(
-        values | said_of_contacts, rules, rows, {name: column.filled for name, column in unread.items()}
-    )
+    spoiled = {name: column.filled for name, column in unread.items()}
+    spoiled |= {name: column.filled | spoiled.get(name, False) for name, column in nothing.items()}
+    keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
+    report_unread(nothing, keyring, faults, "nothing")
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)

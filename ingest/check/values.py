@@ -12,7 +12,7 @@ from ingest import coerce
 from ingest.check.faults import Faults
 from ingest.check.people import Keyring
 from ingest.identity import EXACT, matched_fields
-from ingest.mapping import apply_rule, is_told, lay_over
+from ingest.mapping import apply_rule, find_lost, is_told, lay_over, may_lose
 from ingest.parse import Column
 from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party
@@ -22,11 +22,12 @@ _NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
 """What databases and clerks write where there is none; taken for a reference, it would make one person of many."""
 
 
-def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
-    """The text of each field that this file can fill, from the cells of its slots; and of filters' own columns."""
+def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Column], dict[str, Column]]:
+    """The text of each field that this file can fill, from the cells of its slots; and of filters' own columns. Of some
+    fields also the cells that are filled and of which their rule makes nothing (`find_lost`)."""
     template, rows = faults.rules.template, len(faults.cells.index)
     tidied = {slot: column.map(coerce.tidy) for slot, column in raw.items()}
-    texts = {slot: column for slot, column in tidied.items() if slot not in template.rules}
+    texts, lost = {slot: column for slot, column in tidied.items() if slot not in template.rules}, dict[str, Column]()
     for name, rule in template.rules.items():
         if not is_told(name, template, raw):
             continue
@@ -36,10 +37,13 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
             slots = [slot.map(_referring) for slot in slots]
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)
+        if may_lose(rule):
+            cells = [slot.map(_referring) for slot in slots] if split_party(name)[1] in EXACT else slots
+            lost[name] = find_lost(rule, cells, template.lookups, rows)
     for name in texts:
         if split_party(name)[1] in EXACT:
             texts[name] = texts[name].map(_referring)
-    return texts
+    return texts, lost
 
 
 def _report_unknown(name: str, rule: Rule, unknown: Column | None, faults: Faults) -> None:
@@ -85,6 +89,14 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
     return partial
 
 
+def find_nothing(lost: Mapping[str, Column], partial: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
+    """The cells of references and case numbers that are filled and that their rule makes nothing of, where records are
+    matched by them: not to be taken for empty ones, or the next combination would make a second record."""
+    names = (name for name in sorted(matched_fields(faults.rules.template) & lost.keys()))
+    exact = {name: lost[name] for name in names if split_party(name)[1] in EXACT}
+    return {n: _without(c, partial[n].filled) if n in partial else c for n, c in exact.items()}
+
+
 def _without(column: Column, rows: NDArray[np.bool_]) -> Column:
     return Column(np.where(rows, -1, column.codes).astype(np.int32), column.values)
 
@@ -95,15 +107,15 @@ def _parted(column: Column, read: Read) -> tuple[Column, Column]:
     return _without(column, coerced.filled), coerced
 
 
-def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults) -> None:
+def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults, why: str = "") -> None:
     """Tell what cannot be read in fields that records are matched by: it makes the row an error where nobody can know
-    which record it is, and of a payment leaves the payment out."""
+    which record it is, and of a payment leaves the payment out. `why` is a code in place of the field's own."""
     parts = (keyring.unread, *(person.unread for person in keyring.people))
     for name, column in unread.items():
         none = np.zeros(len(column.codes), dtype=bool)
         lost = np.logical_or.reduce([none, *(part[name] for part in parts if name in part)])
         unpaid = keyring.unread_payment.get(name, none) & ~lost
-        code, harmless = _unread_code(split_party(name)[1]), ~lost & ~unpaid
+        code, harmless = why or _unread_code(split_party(name)[1]), ~lost & ~unpaid
         told = (lost, f"key_{code}", "error"), (unpaid, "unread_payment", "warning"), (harmless, code, "warning")
         for rows, each, severity in told:
             faults.add(np.flatnonzero(column.filled & rows).tolist(), name, each, column, severity)

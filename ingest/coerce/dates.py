@@ -29,12 +29,13 @@ def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None =
     With `pivot`, a two-digit year up to it is one of this century and a later one of the last; without, POSIX's rule
     is taken (68 is 2068, 69 is 1969). A number of `excel` must be a whole one.
     """
-    return [at and f"{at:%Y-%m-%d}" for at in _read_days(texts, formats, pivot)]
+    return [None if at is None else f"{at:%Y-%m-%d}" for at in _read_days(texts, formats, pivot)]
 
 
 def read_days(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
     """The same, but a date with another time than midnight is none, though a format has a place for it."""
-    return [at and f"{at:%Y-%m-%d}" if _hour(at) is None else None for at in _read_days(texts, formats, pivot)]
+    read = _read_days(texts, formats, pivot)
+    return [None if at is None or _hour(at) else f"{at:%Y-%m-%d}" for at in read]
 
 
 def _read_days(texts: Sequence[str], formats: Sequence[str], pivot: int | None) -> list[datetime | None]:
