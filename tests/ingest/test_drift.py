@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from ingest import drift, inbox
 from ingest.answer import Upload, receipt, receipt_text, side_by_side
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.shape import read_shape
+from ingest.record import records_of
+from ingest.shape import Shape, leave_out, read_history, read_shape, write_history
+from ingest.undo import undo
 from tests.ingest.conftest import CourtAt
 from tests.ingest.court import Court
 
@@ -432,3 +435,46 @@ def test_a_whole_name_that_people_are_matched_by_cannot_be_accepted_away(court_o
     court.push("ID|Name|No\n1|Avery Alder|C1\n")
     assert accepted(court, court.push("ID|No\n1|C1\n", "/upload/b.txt"), "named") == ("client.name",)
     assert court.push("ID|No\n1|C1\n", "/upload/c.txt").status == "processed"
+
+
+def undone(court: Court, upload: Upload) -> None:
+    with court.database.writing(records_of(court.agency)) as conn:
+        undo(conn, upload.id, court.at)
+
+
+UNDER_A_HEADER = PLACED.replace("header = false", "header = true")
+
+
+def test_an_undone_file_is_not_what_the_next_one_is_compared_with_but_the_one_before(court_of: CourtOf) -> None:
+    court = court_of(UNDER_A_HEADER)
+    head, swapped = ("ID", "Case", "Date", "Time"), ("ID", "Date", "Case", "Time")
+    cells = ("1", "CR-1", "03/{}/2026", "9:00 AM")
+    files = [table(head, (*cells[:2], f"03/1{day}/2026", cells[3])) for day in range(4)]
+    uploads = [court.push(file, f"/upload/{day}.txt") for day, file in enumerate(files)]
+    for upload in (uploads[1], uploads[3], uploads[2]):
+        undone(court, upload)
+        stopped = court.push(table(swapped, ("1", "03/19/2026", "CR-1", "9:00 AM")), f"/upload/{upload.id}.txt")
+        assert stopped.error is not None
+        assert stopped.error.code == "drift"
+    assert "0.txt of 2026-03-02" in stopped.error.message
+    undone(court, uploads[0])
+    with court.database.reading() as conn:
+        assert inbox.find_shape(conn, court.agency, "placed") is None
+
+
+def test_what_was_accepted_is_not_undone_with_the_file_that_came_so(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(without("Phone"), "/upload/b.txt")
+    accepted(named, upload, "named")
+    undone(named, upload)
+    assert notes(named.push(without("Phone"), "/upload/c.txt"), "is gone;") == []
+
+
+def test_so_many_shapes_are_kept_and_no_more() -> None:
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    shapes = [Shape(("a", "b")[: 1 + day % 2], 1 + day % 2, f"{day}.txt", f"{day}") for day in range(20)]
+    history = [(begin + timedelta(days=20 - day), shape) for day, shape in enumerate(shapes)]
+    kept = read_history(write_history(history), history[0][0])
+    assert kept == history[:11]
+    assert leave_out(kept, kept[1][0]) == [kept[0], *kept[2:]]
+    assert read_shape(write_history(history)) == shapes[0]
