@@ -21,6 +21,7 @@ from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
 from ingest.check.values import find_cleared, find_nothing, find_partial, make_texts, read_values, report_unread
+from ingest.identity import natural_fields
 from ingest.mapping import lay_over
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
@@ -110,7 +111,10 @@ def _constants(rules: Rules, rows: int) -> dict[str, Column]:
 def _refuse_nobody(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -> None:
     if faults.rules.template.maps_client:
         nobody = np.flatnonzero((keyring.people[0].client == 0) & ~blank & ~faults.bad).tolist()
-        faults.add(nobody, "client.reference", "no_client", None)
+        template, match = faults.rules.template, faults.rules.template.match
+        known_by = natural_fields("client", match.client, match.case)
+        field = next((name for name in known_by if name in template.fields), "client.reference")
+        faults.add(nobody, field, "no_client", None)
     else:
         faults.add(np.flatnonzero((keyring.case == 0) & ~blank & ~faults.bad).tolist(), "case.number", "no_case", None)
 

@@ -174,24 +174,36 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     """
     template = faults.rules.template
     day, time = values.pop("event.date", None), values.pop("event.time", None)
-    moment = values.pop("event.datetime", None)
+    moment, sources = values.pop("event.datetime", None), dict[str, Column]()
     if day is not None:
         day = _read_day(day, faults)
     if time is not None:
         times = template.times_of("event.time")
+        texts = time
         time = _coerced("event.time", "bad_time", time, lambda texts: coerce.read_times(texts, times), faults)
+        sources = {"event.time": _without(texts, ~time.filled)}
     if moment is not None:
         dates, pivot = template.dates_of("event.datetime")
         days, hours = coerce.read_moments(moment.values, dates, template.times_of("event.datetime"), pivot)
         read = moment.map(lambda _: days)
-        faults.add(np.flatnonzero(moment.filled & ~read.filled).tolist(), "event.datetime", "bad_date", moment)
+        _report_moments(moment, _without(moment, read.filled), faults)
         timed = moment.map(lambda _: hours)
+        sources = {name: _without(column, timed.filled) for name, column in sources.items()}
+        sources["event.datetime"] = _without(moment, ~timed.filled)
         day, time = lay_over(read, day, moment.filled), lay_over(timed, time, timed.filled)
     if day is None:
         return
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
     values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
-    values["event.starts_at"] = _instants(values["event.date"], values["event.time"], faults)
+    values["event.starts_at"] = _instants(values["event.date"], values["event.time"], sources, faults)
+
+
+def _report_moments(moment: Column, unread: Column, faults: Faults) -> None:
+    """What is wrong with a combined cell: its time, if a date stands at its beginning."""
+    dates, pivot = faults.rules.template.dates_of("event.datetime")
+    dated = unread.map(lambda texts: coerce.beginning_with_dates(texts, dates, pivot)).filled
+    for code, rows in (("bad_time", dated), ("bad_date", unread.filled & ~dated)):
+        faults.add(np.flatnonzero(rows).tolist(), "event.datetime", code, moment)
 
 
 def _read_day(column: Column, faults: Faults) -> Column:
@@ -206,8 +218,9 @@ def _read_day(column: Column, faults: Faults) -> Column:
     return day
 
 
-def _instants(day: Column, time: Column, faults: Faults) -> Column:
-    """Each distinct pair of date and time is turned into an instant once."""
+def _instants(day: Column, time: Column, sources: Mapping[str, Column], faults: Faults) -> Column:
+    """Each distinct pair of date and time is turned into an instant once. `sources` are the cells that the times are
+    from, by field."""
     pairs = (day.codes.astype(np.int64) << 32) | (time.codes.astype(np.int64) + 1)
     pairs[~day.filled] = -1
     distinct, codes = np.unique(pairs, return_inverse=True)
@@ -216,25 +229,22 @@ def _instants(day: Column, time: Column, faults: Faults) -> Column:
     days = [day.values[code] for code in (seen >> 32).tolist()]
     times = [time.values[code - 1] if code else None for code in (seen & 0xFFFFFFFF).tolist()]
     column = Column((codes - without).astype(np.int32), tuple(coerce.instants(days, times, faults.rules.zone)))
-    return _decided(column, days, times, time, faults)
+    return _decided(column, days, times, sources, faults)
 
 
-def _decided(column: Column, days: list[str], times: list[str | None], time: Column, faults: Faults) -> Column:
+def _decided(
+    column: Column, days: list[str], times: list[str | None], sources: Mapping[str, Column], faults: Faults
+) -> Column:
     """Decide, and tell, the local times that come twice or never."""
     clock, zone = faults.rules.template.clock, faults.rules.zone
     odd = np.array([*coerce.clock_oddities(days, times, zone), ""])
     if not odd.any():
         return column
     for oddity, choice in (("twice", clock.twice), ("never", clock.never)):
-        places = np.flatnonzero((odd == oddity)[column.codes]).tolist()
-        refused = choice == "refuse"
-        faults.add(
-            places,
-            "event.time" if "event.time" in faults.rules.plan.columns else "event.datetime",
-            f"{'refused' if refused else 'time'}_{oddity}",
-            time,
-            "error" if refused else "warning",
-        )
+        rows, refused = (odd == oddity)[column.codes], choice == "refuse"
+        code, severity = f"{'refused' if refused else 'time'}_{oddity}", "error" if refused else "warning"
+        for field, cells in sources.items():
+            faults.add(np.flatnonzero(rows & cells.filled).tolist(), field, code, cells, severity)
     if clock.twice != "second":
         return column
     late = coerce.instants(days, times, zone, fold=1)

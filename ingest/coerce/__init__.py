@@ -7,6 +7,7 @@ text cannot be read as such a value. Nothing is guessed.
 from ingest.coerce.contacts import read_emails, read_phones
 from ingest.coerce.dates import (
     YEARS,
+    beginning_with_dates,
     clock_oddities,
     instants,
     ordinals,
@@ -19,6 +20,7 @@ from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no,
 
 __all__ = [
     "YEARS",
+    "beginning_with_dates",
     "clock_oddities",
     "instants",
     "keep_spaces",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -15,6 +16,7 @@ YEARS = (1850, 2200)
 _TIGHT = re.compile("%[mdHMSIyY]%[mdHMSIyY]")
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
 _JOINED = re.compile(r"[\sT]")  # what stands between a date and a time
+_GAPS = 10  # more than stand in any moment
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
 _LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
@@ -98,6 +100,12 @@ def read_moments(
     whole = [alone[text] if at is None else at for text, at in zip(texts, read, strict=True)]
     days = [f"{at:%Y-%m-%d}" if at is not None and low <= at.year <= high else None for at in whole]
     return days, [_hour(alone[text]) if at is None else _time(at) for text, at in zip(texts, read, strict=True)]
+
+
+def beginning_with_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
+    """The texts that begin with a date and go on with something else, behind a space or T."""
+    heads = [[text[: gap.start()] for gap in islice(_JOINED.finditer(text.upper()), _GAPS)] for text in texts]
+    return [text if any(read_dates(head, formats, pivot)) else None for text, head in zip(texts, heads, strict=True)]
 
 
 def _fractional(text: str, form: str) -> datetime | None:
