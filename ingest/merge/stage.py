@@ -5,6 +5,7 @@ value that is not empty counts, column by column, which is what applying the row
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ingest.databases import Fill, backend_of
 from ingest.identity import NUMBER, natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
+from ingest.merge.carrier import Carrier
 from ingest.natural import natural_texts
 from ingest.parse import Column
 from ingest.record import (
@@ -37,6 +39,8 @@ from ingest.template import Template
 
 Ints = NDArray[np.int64]
 MOST_UNREAD = 1 << 20
+MANY = 10_000
+"""Rows on whose way to another process it is worth while to do something else."""
 
 
 class Stage:
@@ -53,24 +57,23 @@ class Stage:
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
         self.errors = self.excluded = self.unread = 0
         self._whole, self._filled = template.processing.replaces, set[str]()
-        self._backend = backend_of(conn)
-        self._backend.prepare_stage(conn)
+        self._backend, self._carrier = backend_of(conn), Carrier()
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
-        for sql in statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole):
-            conn.exec_driver_sql(sql)
+        created = statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole)
+        self._backend.prepare_stage(conn, created)
 
     def add(self, said: Said, dirty: Mapping[str, Keys] | None = None) -> None:
-        """Stage the records that rows speak of.
+        """Stage the records that rows speak of, those of which there are most first: they take longest on their way.
 
         With `dirty` (sorted keys by client, case, party, event), other records are only named, so that dirty ones can
         refer to them: not all of their rows are here.
         """
-        self._add_parents(said.client, CLIENTS, said, dirty)
-        self._add_parents(said.case, CASES, said, dirty)
-        self._add_parties(said, dirty)
-        self._add_contacts(said, dirty)
         self._add_events(said, dirty)
         self._add_payments(said, dirty)
+        self._add_contacts(said, dirty)
+        self._add_parties(said, dirty)
+        self._add_parents(said.client, CLIENTS, said, dirty)
+        self._add_parents(said.case, CASES, said, dirty)
 
     def add_errors(self, errors: Sequence[RowError], excluded: Sequence[RowError] = ()) -> None:
         """Stage row errors, in the order in which they are to be listed, and rows that are left out as far as these
@@ -116,8 +119,13 @@ class Stage:
         return f"stage_{table}" in self._filled
 
     def close(self) -> None:
+        """Nobody uses the connection any more when this returns, so that it can be closed."""
+        self._carrier.close()
+
+    def finish(self) -> None:
         """All is staged: end the transaction in which it was."""
-        self._backend.survey(self.conn, statements.STAGES if self._whole else sorted(self._filled))
+        self._carrier.arrive()
+        self._backend.survey(self.conn, statements.surveyed(statements.STAGES if self._whole else sorted(self._filled)))
         self.conn.commit()
 
     def _add_parents(self, keys: Keys, entity: Entity, said: Said, dirty: Mapping[str, Keys] | None) -> None:
@@ -188,9 +196,15 @@ class Stage:
             self._fill(statements.stage_payment(self._names(PAYMENTS)), [fold.keys.tolist(), *parents, slots, *texts])
 
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
-        if len(data[0]):
-            self._backend.fill(self.conn, fill, data)
-            self._filled.add(fill.table)
+        if not len(data[0]):
+            return
+        work = partial(self._backend.fill, self.conn, fill, data, first=fill.table not in self._filled)
+        self._filled.add(fill.table)
+        if not self._backend.is_embedded and len(data[0]) >= MANY:
+            self._carrier.carry(work)
+        else:
+            self._carrier.arrive()
+            work()
 
 
 def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:
