@@ -46,7 +46,7 @@ class Merge:
     Where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of parameters, no record can be
     there yet; nor can any be there at all, unless the condition `known` holds, of parameters alone. All rows of the
     temporary table `found`, if it is named, are given the ids of their records; the source selects some of them, and
-    the second of `match` is the column that they share.
+    the second of `match` is the column that they share. Where they are `many`, it may pay to read the table as a whole.
     """
 
     table: str
@@ -64,6 +64,7 @@ class Merge:
     fresh: str = ""
     known: str = ""
     found: str = ""
+    many: bool = False
 
     def emptied(self, column: str, value: str) -> str:
         """The expression `value` of a `kept` column, but NULL where it is the mark."""

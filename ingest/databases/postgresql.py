@@ -6,8 +6,9 @@ database (REPEATABLE READ), as on SQLite.
 
 Rows are loaded by COPY. The merge is an UPDATE of what differs and an INSERT of what is missing: ON CONFLICT would
 write to every row that it finds unchanged, and use up an id for it. What cannot be there yet is not looked for. What is
-looked for is so record by record, in the index (`LATERAL`): left to itself, the planner reads tables of which it knows
-little, since they have just been filled, from end to end. What a row was before its update is read before it.
+looked for is so record by record, in the index (`LATERAL`), unless there are many: left to itself, the planner reads
+tables of which it knows little, since they have just been filled, from end to end. What a row was before its update is
+read before it.
 """
 # ruff: noqa: S608
 
@@ -182,7 +183,7 @@ def _find_known(merge: Merge) -> str:
     shared = merge.match[1]
     known = (
         f"SELECT g.key, t.id FROM {merge.found} g CROSS JOIN LATERAL (SELECT t.id FROM {merge.table} t "
-        f"WHERE t.agency_id = :agency AND t.{shared} = g.{shared} LIMIT 1) t "
+        f"WHERE t.agency_id = :agency AND t.{shared} = g.{shared}{_one(merge)}) t "
         f"WHERE EXISTS (SELECT FROM {merge.table} WHERE agency_id = :agency)"
     )
     return f"UPDATE {merge.found} s SET id = k.id FROM ({known}) k WHERE k.key = s.key"
@@ -223,9 +224,14 @@ def _known(merge: Merge) -> str:
     if merge.found:
         source = f"SELECT id, {merge.source.removeprefix('SELECT ')} AND id IS NOT NULL"
         return f"({source}) s (known, {into}) JOIN {merge.table} t ON t.id = s.known"
-    there = f"SELECT * FROM {merge.table} t WHERE {_looked_for(merge)}{_same(merge)} LIMIT 1"
+    there = f"SELECT * FROM {merge.table} t WHERE {_looked_for(merge)}{_same(merge)}{_one(merge)}"
     source = f"{merge.source} AND ({merge.known})" if merge.known else merge.source
     return f"({source}) s ({into}) CROSS JOIN LATERAL ({there}) t"
+
+
+def _one(merge: Merge) -> str:
+    """With this limit, each is looked for by itself; without it, the planner chooses."""
+    return "" if merge.many else " LIMIT 1"
 
 
 def _looked_for(merge: Merge) -> str:
@@ -271,7 +277,7 @@ def _insert(merge: Merge) -> str:
             f"WITH n AS ({insert} ({merge.source} AND id IS NULL ORDER BY {merge.order}) s ({into}) "
             f"RETURNING id, {shared}) UPDATE {merge.found} g SET id = n.id FROM n WHERE n.{shared} = g.{shared}"
         )
-    there = f"SELECT t.id FROM {merge.table} t WHERE {_looked_for(merge)}{_same(merge)} LIMIT 1"
+    there = f"SELECT t.id FROM {merge.table} t WHERE {_looked_for(merge)}{_same(merge)}{_one(merge)}"
     return (
         f"{insert} ({merge.source} ORDER BY {merge.order}) s ({into}) "
         f"LEFT JOIN LATERAL ({there}) t ON true WHERE t.id IS NULL"

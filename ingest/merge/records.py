@@ -57,6 +57,7 @@ class _Run:
             merge = statements.overwrite(merge)
         elif self.stage.clears:
             merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
+        merge = replace(merge, many=self.stage.holds_many(merge.table))
         return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
 
 

@@ -4,6 +4,7 @@ They belong to the connection, so filling them locks nobody out. Rows of one rec
 value that is not empty counts, column by column, which is what applying the rows one after the other would give.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -56,7 +57,7 @@ class Stage:
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
         self.errors = self.excluded = self.unread = 0
-        self._whole, self._filled = template.processing.replaces, set[str]()
+        self._whole, self._filled = template.processing.replaces, Counter[str]()
         self._backend, self._carrier = backend_of(conn), Carrier()
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
         created = statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole)
@@ -121,6 +122,10 @@ class Stage:
     def close(self) -> None:
         """Nobody uses the connection any more when this returns, so that it can be closed."""
         self._carrier.close()
+
+    def holds_many(self, table: str) -> bool:
+        """Whether so many rows of `table` are staged that looking for each by itself takes longer than a join."""
+        return self._filled[f"stage_{table}"] > 2 * MANY
 
     def finish(self) -> None:
         """All is staged: end the transaction in which it was."""
@@ -199,7 +204,7 @@ class Stage:
         if not len(data[0]):
             return
         work = partial(self._backend.fill, self.conn, fill, data, first=fill.table not in self._filled)
-        self._filled.add(fill.table)
+        self._filled[fill.table] += len(data[0])
         if not self._backend.is_embedded and len(data[0]) >= MANY:
             self._carrier.carry(work)
         else:

@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from ingest.answer import Upload
 from ingest.databases import postgresql, sqlite
 from ingest.limits import Limits
-from ingest.merge import stage
+from ingest.merge import Stage, stage
 from ingest.record import records_of
 from ingest.sample import write_ecr
 from tests import postgres
@@ -113,6 +113,15 @@ def test_what_is_carried_by_a_thread_is_kept_alike(
     monkeypatch.setattr(stage, "MANY", 1)
     for day in (1, 2):
         write_ecr(tmp_path / "report", 1000, 7, day, bad=0.05)
+        push(pair, (tmp_path / "report").read_bytes())
+
+
+def test_many_records_are_joined_alike(
+    pair: tuple[Court, Court], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stage, "holds_many", lambda *_: True)
+    for day in (1, 2):
+        write_ecr(tmp_path / "report", 1000, 9, day, bad=0.05)
         push(pair, (tmp_path / "report").read_bytes())
 
 
