@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from ingest.answer import EXCLUDED_LISTED, RowError
 from ingest.check import Refused, Said
 from ingest.databases import Fill, backend_of
-from ingest.identity import NUMBER, natural_fields
+from ingest.identity import natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
 from ingest.natural import natural_texts
@@ -100,7 +100,7 @@ class Stage:
                 (said.client, self.match.client) if entity is CLIENTS else (said.case, [self.match.case])
             )
             fold = _Fold(keys, None)
-            identity = _natural(entity.prefix, combinations, said, fold)
+            identity = _natural(entity.prefix, combinations, said, fold, self.match.case)
             self._fill(statements.stage_spared(spared), [fold.keys.tolist(), identity])
         self.unread += sum(map(len, refused.unread))
         if self.unread <= MOST_UNREAD:
@@ -169,7 +169,7 @@ class Stage:
             return
         when = [fold.texts(said.values[f"event.{name}"]) for name in ("starts_at", "date", "time")]
         parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
-        slots, texts = _natural("event", self.match.event, said, fold), self._texts(EVENTS, said, fold)
+        slots, texts = _natural("event", self.match.event, said, fold, self.match.case), self._texts(EVENTS, said, fold)
         fill = statements.stage_event(self._names(EVENTS))
         self._fill(fill, [fold.keys.tolist(), *parents, slots, *when, [self.zone] * len(fold), *texts])
 
@@ -184,7 +184,10 @@ class Stage:
         fold = _Fold(keys, None)
         if len(fold):
             parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
-            slots, texts = _natural("payment", self.match.payment, said, fold), self._texts(PAYMENTS, said, fold)
+            slots, texts = (
+                _natural("payment", self.match.payment, said, fold, self.match.case),
+                self._texts(PAYMENTS, said, fold),
+            )
             self._fill(statements.stage_payment(self._names(PAYMENTS)), [fold.keys.tolist(), *parents, slots, *texts])
 
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
@@ -242,7 +245,7 @@ class _Fold:
 
 
 def _natural(
-    kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold, case: tuple[str, ...] = NUMBER
+    kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold, case: tuple[str, ...]
 ) -> list[str]:
     """The natural key of each record, as it is kept."""
     fields = (field for field in natural_fields(kind, combinations, case) if field in said.values)
