@@ -66,13 +66,13 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
 
 
 def filled_by(template: Template, plan: Plan) -> frozenset[str]:
-    """The fields of records that this file may fill, whoever's they are: not those whose columns it does not have."""
+    """The fields that this file may fill, further parties' with their number: not those of which it has no column."""
     told = {*template.constants}
     for name in template.fields:
         rule = template.rules.get(name)
         if (rule and rule.default) or any(slot in plan.columns for slot in (rule.slots if rule else (name,))):
             told.add(name)
-    return frozenset(split_party(name)[1] for name in told)
+    return frozenset(told)
 
 
 def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
