@@ -30,8 +30,8 @@ from sqlalchemy import Connection, Engine
 from ingest import drift, skip
 from ingest.answer import RowError, Upload
 from ingest.arrival import DONE, Arrival, ArrivalState, Profile
-from ingest.check import key_names
-from ingest.databases import Rehearsal, writing
+from ingest.check import Said, key_names, together
+from ingest.databases import Rehearsal, backend_of, writing
 from ingest.errors import ConfirmationNeeded, IngestError
 from ingest.identity import matched_fields
 from ingest.inbox.arrivals import enter, find_arrival, settle
@@ -204,9 +204,8 @@ def _process_rows(engine: Engine, task: Task, layout: Layout) -> Upload:
         if before:
             refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
         names = key_names(template)
-        owner = upload.agency_id, upload.template
         skipping = work.skipping and not (task.arrival.replay_of or template.processing.replaces)
-        index = skip.load_index(conn, *owner, task.stamp, names) if skipping else None
+        index = skip.load_index(conn, upload.agency_id, upload.template, task.stamp, names) if skipping else None
     try:
         return _run(engine, task, layout, index)
     except _StaleIndexError:
@@ -217,7 +216,9 @@ def _run(engine: Engine, task: Task, layout: Layout, index: SkipIndex | None) ->
     names = key_names(layout.rules.template)
     with _staging(engine, layout) as stage, closing(Tally(layout.records, names)) as tally:
         reading = _read_changes(layout, stage, tally, index) if index else _read_all(layout, stage, tally)
-        stage.close()
+        stage.finish()
+        if index is None:  # else the file may have to be read again
+            layout.records.let_go()
         if layout.rules.template.all_or_nothing and tally.error_rows:
             return _refuse_rows(task, stage, tally)
         return _merge(stage.conn, task, stage, reading, index)
@@ -231,11 +232,10 @@ def _staging(engine: Engine, layout: Layout) -> Iterator[Stage]:
         raw: Any = conn.connection.dbapi_connection
         conn.detach()
         try:
-            filled = filled_by(rules.template, rules.plan)
-            yield Stage(conn, filled, rules.zone, rules.template)
+            with closing(Stage(conn, filled_by(rules.template, rules.plan), rules.zone, rules.template)) as stage:
+                yield stage
         finally:
-            conn.close()
-            raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
+            backend_of(engine).end_stage(conn, raw)
 
 
 # --- 4 recall, 5 read and check, 6 stage
@@ -253,22 +253,30 @@ def _read_all(layout: Layout, stage: Stage, tally: Tally) -> Reading:
 
 
 def _read_changes(layout: Layout, stage: Stage, tally: Tally, index: SkipIndex) -> Reading:
-    """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged."""
+    """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged. New ones
+    are not read again for that, if they are one chunk."""
     rows = layout.rows
     recalled = skip.recall(index.known, layout.records.hash[rows])
     recalled = skip.read_again(index.known, recalled, layout.rules.today)
     same = recalled >= 0
     if same.sum() < skip.WORTHWHILE * len(rows):
         return _read_all(layout, stage, tally)
+    said, few = list[Said](), layout.is_chunk(rows[~same])
     for batch in layout.batches(rows[~same]):
         tally.add(batch)
         stage.add_errors(batch.errors, batch.excluded)
+        said += [batch.said] if few else []
     known = index.known.take(recalled[same])
     dirty = skip.find_dirty(index.known, recalled[same], tally.rows.known())
     affected = ~same
     affected[same] = skip.touches(known, dirty)
-    for batch in layout.batches(rows[affected]):
-        stage.add(batch.said, dirty)
+    if few and layout.is_chunk(rows[affected & same]):
+        said += [batch.said for batch in layout.batches(rows[affected & same])]
+        if said:
+            stage.add(together(said), dirty)
+    else:
+        for batch in layout.batches(rows[affected]):
+            stage.add(batch.said, dirty)
     return Reading(known, rows[same], tally)
 
 
@@ -312,9 +320,8 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         return _recorded(conn, arrival)
     if index and current_index(conn, upload.agency_id, upload.template) != index.upload_id:
         raise _StaleIndexError
-    outcome = merge_records(
-        stage, upload.agency_id, upload.template, upload.id, _snapshot(task, stage) if used else None
-    )
+    snapshot = _snapshot(task, stage) if used else None
+    outcome = merge_records(stage, upload.agency_id, upload.template, upload.id, snapshot)
     upload = replace(
         upload,
         status=status_of(used, tally),
@@ -332,7 +339,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         forget(conn, upload.agency_id, [upload.template])
     elif used:
         remembered = tally.remembered(reading.known, reading.places)
-        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, upload.id, remembered)
+        skip.save_index(conn, upload.agency_id, upload.template, task.stamp, upload.id, remembered, index)
     if used and task.shape:
         keep_shape(conn, upload.agency_id, upload.template, task.shape, upload.started_at)
     upload = _record(conn, upload, detail_of(upload))

@@ -52,6 +52,10 @@ class Layout:
             cells = read_cells(self.file, self.records, part, self.dialect, rules.plan.width, wanted)
             yield check(cells, self.records, rules)
 
+    def is_chunk(self, rows: Ints) -> bool:
+        """Whether these rows are read in one go."""
+        return not len(rows) or len(next(self._chunks(rows))) == len(rows)
+
     def _chunks(self, rows: Ints) -> Iterator[Ints]:
         """The rows, as many at a time as the limits allow, and at least one."""
         limits, records, begin = self.rules.limits, self.records, 0

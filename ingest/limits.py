@@ -8,7 +8,7 @@ class Limits:
     """Bounds of one ingest run.
 
     Sizes are bytes of the file as it lies on disk; `cell` is characters. `records` counts empty lines, too, since each
-    costs its time; a record costs some 40 bytes of memory until the file is done. `chunk` bounds the memory of the run:
+    costs its time; a record costs some 33 bytes of memory until all are read. `chunk` bounds the memory of the run:
     at most that many rows, of about `chunk_bytes`, are held as cells at a time. The result never depends on `chunk`,
     `chunk_bytes` or `block`.
 

@@ -13,6 +13,7 @@ no longer held; it counts again as soon as a file names it (see `ingest.merge.wi
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     false,
     text,
     true,
@@ -385,3 +387,6 @@ skip_index = Table(
     Column("data", LargeBinary, nullable=False),
     UniqueConstraint("agency_id", "template", "part"),
 )
+# Hashes cannot be compressed, and PostgreSQL takes as long to find that out as to write them.
+_AS_IT_IS = DDL("ALTER TABLE skip_index ALTER COLUMN data SET STORAGE EXTERNAL")  # type: ignore[no-untyped-call]
+event.listen(skip_index, "after_create", _AS_IT_IS.execute_if(dialect="postgresql"))

@@ -7,7 +7,7 @@
     sftp         the door: sessions of the agencies, files into the spool          (--sftp-processes of them)
 
 They start together, because each can wait for the others, and stop in the order in which a file travels: no new
-sessions, running uploads end, the scheduler looks no more, the worker finishes its file, the database closes.
+sessions, running uploads end; then the scheduler looks no more and the worker finishes its file; the database closes.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
 from server.logs import Log, open_log
 from server.outbound.exports.rounds import ExportRounds
-from server.parts import Parts
+from server.parts import Parts, leave
 from server.services.standby import Known
 from server.settings import Settings, environment
 from server.state import State, bring_up_to_date, hold_data, open_stores
@@ -44,6 +45,7 @@ from server.sync.rounds import SyncRounds
 from server.sync.syncer import Syncer
 
 BACKLOG = 512
+TURN = 0.0005  # seconds that a thread may keep others of its process from going on (Python: 0.005)
 YOUNG = 10_000  # new objects until garbage is looked for: a megabyte or so
 SLACK = 30.0  # seconds a process may take to stop beyond the grace of running uploads
 GRACE = 10.0  # seconds; what is cut off then is gone on with later
@@ -84,8 +86,8 @@ async def _supervise(settings: Settings, log: Log, doors: Sequence[socket.socket
     finally:
         for door in doors:
             door.close()
-        for name in ("sftp", "scheduler", "worker"):
-            await supervisor.stop(name)
+        await supervisor.stop("sftp")
+        await asyncio.gather(supervisor.stop("scheduler"), supervisor.stop("worker"))
         log.info("dropslot has stopped")
 
 
@@ -100,9 +102,11 @@ def _roles(settings: Settings, doors: Sequence[socket.socket]) -> Iterator[Role]
 def run_sftp(settings: Settings, child: Child) -> None:
     """The door: until SIGTERM or the end of the supervisor, then drain."""
     log = open_log(settings.log_level)
+    sys.setswitchinterval(TURN)
     with open_stores(settings) as state:
         host_keys, known = _begin(state, log)
         uvloop.run(_open_door(state, log, child, host_keys, known))
+    leave(log)
 
 
 async def _open_door(state: State, log: Log, child: Child, host_keys: list[bytes], known: Known | None) -> None:

@@ -1,6 +1,7 @@
 """Who may come in through the door, answered from the database; and what the door needs of the keys besides."""
 
 import asyncio
+from contextlib import suppress
 
 from keys.errors import KeysError
 from keys.secret import Secret
@@ -16,11 +17,14 @@ from server.services.host_keys import HostKeys
 from server.services.keyring import KeyRing
 from server.services.logins import Login
 from server.services.passwords import Passwords
+from server.services.questions import Questions
 from server.services.standby import Known, Standby
 from server.services.trust import Trusted
 from server.services.uses import Uses
 from server.sftp import Account
 from server.state import State
+
+LAST_WORDS = 5.0  # seconds that a database may take to hear them
 
 
 class Gatekeeper:
@@ -30,8 +34,9 @@ class Gatekeeper:
     """
 
     def __init__(self, state: State, log: Log, known: Known | None = None) -> None:
-        self._keys = KeyRing(state.database)
-        self._passwords = Passwords(state.database)
+        self._questions = Questions()
+        self._keys = KeyRing(state.database, self._questions)
+        self._passwords = Passwords(state.database, self._questions)
         self._uses = Uses(state.database, log)
         self._host_keys = HostKeys(state.database, state.cipher)
         self._settings = state.settings
@@ -79,12 +84,15 @@ class Gatekeeper:
 
     async def host_keys(self) -> list[bytes]:
         """The private host keys as they are now."""
-        return await asyncio.to_thread(self._host_keys.read)
+        return await self._questions.ask(self._host_keys.read)
 
     async def finish(self) -> None:
         """Write what is only remembered."""
         self._passwords.close()
-        await self._uses.finish()
+        self._questions.close()
+        with suppress(TimeoutError):  # it is a help for tidying up, not a record
+            async with asyncio.timeout(LAST_WORDS):
+                await self._uses.finish()
 
     async def stamp(self) -> object:
         """Changes when any admission may have changed."""

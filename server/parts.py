@@ -5,9 +5,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from server.logs import Log, trace
+
+LAST_MOMENT = 1.0  # seconds for threads of pools that have nothing to do any more
 
 
 class Parts:
@@ -38,22 +40,33 @@ class Parts:
 
     def join(self, seconds: float) -> None:
         """Wait for all of them together."""
-        until = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        join(self._threads, seconds)
 
     def leave(self) -> None:
-        """Called when everything is closed; does not return if a thread was broken, or is still there.
+        """Called when everything is closed; does not return if a thread was broken, or is still there."""
+        leave(self._log, self._threads, self._broken)
 
-        Python would wait at its end for threads of pools, and one that looks at a dead disk or asks a dead name server
-        may never end.
-        """
-        pools = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
-        hanging = sorted(one.name for one in [*self._threads, *pools] if one.is_alive())
-        if hanging:
-            self._log.warning("stopped without waiting", threads=hanging)
-        if hanging or self._broken:
-            logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(1 if self._broken else 0)
+
+def join(threads: Sequence[threading.Thread], seconds: float) -> None:
+    """Wait for the end of all of them, so many seconds at most."""
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+def leave(log: Log, threads: Sequence[threading.Thread] = (), broken: bool = False) -> None:
+    """End the process, with status 1 if it is `broken`, if one of these threads, or of a pool's, is still there.
+
+    Python would wait at its end for threads of pools, and one that looks at a dead disk, or asks a dead name server or
+    database, may never end.
+    """
+    pools = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    join(pools, LAST_MOMENT)
+    hanging = sorted(one.name for one in [*threads, *pools] if one.is_alive())
+    if hanging:
+        log.warning("stopped without waiting", threads=hanging)
+    if hanging or broken:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1 if broken else 0)

@@ -10,11 +10,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -89,6 +90,20 @@ class Server:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(60)
             self.process = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It takes connections and answers nothing, as on a disk that is stuck."""
+        assert self.process is not None
+        everybody = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children()]
+        for one in everybody:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in everybody:
+                with suppress(psutil.NoSuchProcess):  # whose client has gone meanwhile goes as well
+                    one.resume()
 
     def _answers(self) -> bool:
         until = time.monotonic() + 60

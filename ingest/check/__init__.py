@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ingest import coerce
 from ingest.answer import RowError
-from ingest.check.batch import Batch, Contacts, Refused, Said, say
+from ingest.check.batch import Batch, Contacts, Refused, Said, say, together
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
@@ -26,7 +26,7 @@ from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
 
-__all__ = ["WORDS", "Batch", "Contacts", "Refused", "Rules", "Said", "check", "key_names"]
+__all__ = ["WORDS", "Batch", "Contacts", "Refused", "Rules", "Said", "check", "key_names", "together"]
 
 
 def check(cells: Cells, records: Records, rules: Rules) -> Batch:
@@ -64,7 +64,9 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
 def _blank(cells: Cells) -> NDArray[np.bool_]:
     """Rows of which every mapped cell holds nothing but spaces."""
     blank = np.ones(len(cells.index), dtype=bool)
-    for column in cells.columns.values():
+    for column in sorted(cells.columns.values(), key=lambda column: len(column.values)):
+        if not blank.any():
+            break
         empty = np.array([not value.strip() for value in column.values] + [True], dtype=bool)
         blank &= empty[column.codes]
     return blank
@@ -72,19 +74,19 @@ def _blank(cells: Cells) -> NDArray[np.bool_]:
 
 def _refuse_long(field: str, column: Column, faults: Faults) -> None:
     longest = faults.rules.limits.cell
+    if max(map(len, column.values), default=0) <= longest:
+        return
     long = np.array([len(value) > longest for value in column.values] + [False], dtype=bool)
-    if long.any():
-        faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
+    faults.add(np.flatnonzero(long[column.codes]).tolist(), field, "too_long", column)
 
 
 def _refuse_long_number(number: Column | None, faults: Faults) -> None:
     """A case number is a key, and keys are bounded. What is no cell at all is told by `_refuse_long`."""
-    if number is None:
+    if number is None or max(map(len, number.values), default=0) <= NUMBER_LENGTH:
         return
     most = faults.rules.limits.cell
     long = np.array([NUMBER_LENGTH < len(value) <= most for value in number.values] + [False], dtype=bool)
-    if long.any():
-        faults.add(np.flatnonzero(long[number.codes]).tolist(), "case.number", "number_too_long", number)
+    faults.add(np.flatnonzero(long[number.codes]).tolist(), "case.number", "number_too_long", number)
 
 
 def _refuse_lost(field: str, column: Column, faults: Faults) -> None:
@@ -163,7 +165,7 @@ def _batch(
         index=index[good],
         clean=~faults.warned[good],
         keys=keys,
-        said=say(keyring, kept, good),
+        said=say(keyring, kept, good, index),
         errors=tuple(faults.told(frozenset(lines.tolist()))),
         left=index[excluded],
         filters=left[excluded],
@@ -189,10 +191,10 @@ def _refused(
     unread = [*(index for index, _ in cells.refused), *cells.index[nobody].tolist()]
     mistyped, paid = misread_contacts(keyring, texts, values), misread_payment(keyring, texts)
     return Refused(
-        say(keyring, values, bad),
+        say(keyring, values, bad, cells.index),
         tuple(coerce.tidy([cells.raw(index) for index in unread])),
-        say(mistyped, values, good[mistyped.names_anybody[good]]),
-        say(keyring, values, good[paid[good]]),
+        say(mistyped, values, good[mistyped.names_anybody[good]], cells.index),
+        say(keyring, values, good[paid[good]], cells.index),
     )
 
 

@@ -17,8 +17,10 @@ from ingest.template import split_party
 
 @dataclass(frozen=True)
 class Contacts:
-    """Contacts of one kind, in the order of the rows; `about` holds what is said of them, by column."""
+    """Contacts of one kind, in the order of the rows; `about` holds what is said of them, by column. `row` as in
+    `Said`."""
 
+    row: Ints
     key: Keys
     client: Keys
     value: Column
@@ -29,10 +31,12 @@ class Contacts:
 class Said:
     """What rows say, one element for each person of each row, in the order of the file.
 
-    The keys are 0 where there is no such record. `values` are normalised, by field; `event.starts_at`, `event.date`
-    and `event.time` are the event's instant and local date and time. `contacts` are by kind.
+    `row` are the places of their rows among the file's records. The keys are 0 where there is no such record. `values`
+    are normalised, by field; `event.starts_at`, `event.date` and `event.time` are the event's instant and local date
+    and time. `contacts` are by kind.
     """
 
+    row: Ints
     client: Keys
     case: Keys
     party: Keys
@@ -81,26 +85,28 @@ class Batch:
         return len(self.index)
 
 
-def say(keyring: Keyring, values: Mapping[str, Column], rows: Ints) -> Said:
-    """What the chosen `rows` of a chunk say."""
+def say(keyring: Keyring, values: Mapping[str, Column], rows: Ints, index: Ints) -> Said:
+    """What the chosen `rows` of a chunk say; `index` are the places of all its rows among the file's records."""
     people = keyring.people
     payment = None if keyring.payment is None else keyring.payment[rows]
     if len(people) == 1:
         own = people[0]
         chosen = {name: Column(column.codes[rows], column.values) for name, column in values.items()}
         keys = own.client[rows], keyring.case[rows], own.role[rows], own.event[rows]
-        return Said(*keys, payment, MappingProxyType(chosen), _contacts(people, [rows]))
+        return Said(index[rows], *keys, payment, MappingProxyType(chosen), _contacts(people, [rows], index))
     places = [rows, *(rows[person.client[rows] != 0] for person in people[1:])]
-    order = np.argsort(np.concatenate(places), kind="stable")
+    every = np.concatenate(places)
+    order = np.argsort(every, kind="stable")
     laid = [np.concatenate([getattr(p, n)[at] for p, at in zip(people, places, strict=True)])[order] for n in _OF_EACH]
     case = np.concatenate([keyring.case[at] for at in places])[order]
     if payment is not None:
         payment = np.concatenate([payment, np.zeros(len(order) - len(payment), dtype=np.int64)])[order]
     views = [values if p.party is None else personal(values, p.party.number) for p in people]
     named = {name for view in views for name in view if not split_party(name)[0]}
-    together = {name: _stacked([view.get(name) for view in views], places, order) for name in sorted(named)}
+    stacked = {name: _stacked([view.get(name) for view in views], places, order) for name in sorted(named)}
     client, role, event = laid
-    return Said(client, case, role, event, payment, MappingProxyType(together), _contacts(people, places))
+    row, contacts = index[every[order]], _contacts(people, places, index)
+    return Said(row, client, case, role, event, payment, MappingProxyType(stacked), contacts)
 
 
 _OF_EACH = ("client", "role", "event")
@@ -119,24 +125,68 @@ def _stacked(columns: Sequence[Column | None], places: Sequence[Ints], order: In
     return Column(np.concatenate(codes)[order], tuple(texts))
 
 
-def _contacts(people: Sequence[Person], places: Sequence[Ints]) -> Mapping[str, Contacts]:
+def together(parts: Sequence[Said]) -> Said:
+    """What the rows of all parts say, in the order of the file; no row is in two of them, and there is a part."""
+    if len(parts) == 1:
+        return parts[0]
+    places, order = _in_order(parts)
+    row, client, case, party, event = (np.concatenate([getattr(part, name) for part in parts])[order] for name in _KEYS)
+    payments = [part.payment for part in parts if part.payment is not None]
+    contacts = {kind: _contacts_together([part.contacts[kind] for part in parts]) for kind in parts[0].contacts}
+    return Said(
+        row,
+        client,
+        case,
+        party,
+        event,
+        np.concatenate(payments)[order] if payments else None,
+        _joined([part.values for part in parts], places, order),
+        MappingProxyType(contacts),
+    )
+
+
+_KEYS = ("row", "client", "case", "party", "event")
+
+
+def _contacts_together(parts: Sequence[Contacts]) -> Contacts:
+    places, order = _in_order(parts)
+    return Contacts(
+        np.concatenate([part.row for part in parts])[order],
+        np.concatenate([part.key for part in parts])[order],
+        np.concatenate([part.client for part in parts])[order],
+        _stacked([part.value for part in parts], places, order),
+        _joined([part.about for part in parts], places, order),
+    )
+
+
+def _in_order(parts: Sequence[Said] | Sequence[Contacts]) -> tuple[list[Ints], Ints]:
+    """All places within each part, and the order in which they stand in the file."""
+    order = np.argsort(np.concatenate([part.row for part in parts]), kind="stable")
+    return [np.arange(len(part.row)) for part in parts], order
+
+
+def _joined(parts: Sequence[Mapping[str, Column]], places: Sequence[Ints], order: Ints) -> Mapping[str, Column]:
+    names = sorted({name for part in parts for name in part})
+    return MappingProxyType({name: _stacked([part.get(name) for part in parts], places, order) for name in names})
+
+
+def _contacts(people: Sequence[Person], places: Sequence[Ints], index: Ints) -> Mapping[str, Contacts]:
     """The contacts of everybody, by kind."""
     found: dict[str, list[tuple[Person, Contact, Ints]]] = {}
     for person, at in zip(people, places, strict=True):
         for contact in person.contacts:
             found.setdefault(contact.kind, []).append((person, contact, at[contact.key[at] != 0]))
-    return MappingProxyType({kind: _of_kind(each) for kind, each in found.items()})
+    return MappingProxyType({kind: _of_kind(each, index) for kind, each in found.items()})
 
 
-def _of_kind(each: Sequence[tuple[Person, Contact, Ints]]) -> Contacts:
+def _of_kind(each: Sequence[tuple[Person, Contact, Ints]], index: Ints) -> Contacts:
     places = [at for _, _, at in each]
-    order = np.argsort(np.concatenate(places), kind="stable")
-    named = sorted({name for _, contact, _ in each for name in contact.about})
+    every = np.concatenate(places)
+    order = np.argsort(every, kind="stable")
     return Contacts(
+        index[every[order]],
         np.concatenate([contact.key[at] for _, contact, at in each])[order],
         np.concatenate([person.client[at] for person, _, at in each])[order],
         _stacked([contact.value for _, contact, _ in each], places, order),
-        MappingProxyType(
-            {name: _stacked([contact.about.get(name) for _, contact, _ in each], places, order) for name in named}
-        ),
+        _joined([contact.about for _, contact, _ in each], places, order),
     )

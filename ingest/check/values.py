@@ -20,6 +20,7 @@ from ingest.template import Rule, split_party
 Read = Callable[[tuple[str, ...]], list[str | None]]
 _NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
 """What databases and clerks write where there is none; taken for a reference, it would make one person of many."""
+_LONGEST_NONE = max(map(len, _NO_REFERENCE))
 
 
 def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
@@ -48,7 +49,7 @@ def _report_unknown(name: str, rule: Rule, unknown: Column | None, faults: Fault
 
 
 def _referring(texts: Sequence[str]) -> list[str | None]:
-    return [None if text.upper() in _NO_REFERENCE else text for text in texts]
+    return [None if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE else text for text in texts]
 
 
 def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:

@@ -23,10 +23,9 @@ def read_phones(texts: Sequence[str], region: str) -> list[str | None]:
     """E.164 numbers. An extension is left off; numbers of other countries need their '+'."""
     if region not in _NANP_REGIONS:
         return [_any_phone(text, region) for text in texts]
-    matches = [_NANP.fullmatch(text) for text in texts]
     return [
-        f"+1{match[1]}{match[2]}{match[3]}" if match else _any_phone(text, region)
-        for text, match in zip(texts, matches, strict=True)
+        f"+1{match[1]}{match[2]}{match[3]}" if (match := _NANP.fullmatch(text)) else _any_phone(text, region)
+        for text in texts
     ]
 
 

@@ -11,6 +11,7 @@ from ingest.record import NO, YES
 
 _NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant
 _CONTROLS = MappingProxyType(dict.fromkeys((*range(32), 127), " "))
+_TOGETHER = 500
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SUFFIXES = frozenset({"JR", "SR", "II", "III", "IV"})
 _MONEY = re.compile(r"(-|\()? ?\$? ?(-)?(\d{1,12}|\d{1,3}(?:,\d{3}){1,3})(?:\.(\d{1,2}))?(\))?", re.ASCII)
@@ -19,11 +20,21 @@ _MONEY = re.compile(r"(-|\()? ?\$? ?(-)?(\d{1,12}|\d{1,3}(?:,\d{3}){1,3})(?:\.(\
 def tidy(texts: Sequence[str]) -> list[str]:
     """Without spaces around, with one space inside, without what cannot be seen, without the apostrophe that our error
     file puts in front, and in one spelling of accents (NFC: some systems write é as two characters)."""
-    return [_tidied(text if text.isascii() else text.translate(_NOTHING)) for text in texts]
+    tidied: list[str] = []
+    for begin in range(0, len(texts), _TOGETHER):
+        some = texts[begin : begin + _TOGETHER]
+        tidied += some if _are_tidy(some) else map(_tidied, some)
+    return tidied
+
+
+def _are_tidy(texts: Sequence[str]) -> bool:
+    """Whether all of them surely are as they should be; looked at in one go, for most are."""
+    line = f" {' '.join(texts)} "
+    return line.isascii() and line.isprintable() and "  " not in line and " '" not in line
 
 
 def _tidied(text: str) -> str:
-    text = " ".join(as_sent(text).split())
+    text = " ".join(as_sent(text if text.isascii() else text.translate(_NOTHING)).split())
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 

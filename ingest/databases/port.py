@@ -60,7 +60,10 @@ class Merge:
     In `moved` columns that are `left`, and in texts of `laid` ones that are, the mark leaves what is there instead. The
     `held` ones stay as they are where the condition `unless` holds, of columns of rows `{new}` and `{old}`, and those
     that are `wiped` may hold the text `wipe`, which stands for NULL. No record ever holds a mark.
-    Where the condition `fresh` holds, of columns of `into` and parameters, no record can be there yet.
+    Where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of parameters, no record can be
+    there yet; nor can any be there at all, unless the condition `known` holds, of parameters alone. All rows of the
+    temporary table `found`, if it is named, are given the ids of their records; the source selects some of them, and
+    the second of `match` is the column that they share. Where they are `many`, it may pay to read the table as a whole.
     """
 
     table: str
@@ -76,6 +79,9 @@ class Merge:
     number_mark: int = 0
     taken_out: str = ""
     fresh: str = ""
+    known: str = ""
+    found: str = ""
+    many: bool = False
     left: frozenset[str] = frozenset()
     held: tuple[str, ...] = ()
     unless: str = ""
@@ -120,7 +126,7 @@ class Backend(Protocol):
     """One kind of database. Only names of our own tables and columns are put into SQL; values are bound."""
 
     is_embedded: bool
-    """Whether it is part of this program, so that it is never away while this runs."""
+    """Whether it is part of this program: never away, and never at work while this does something else."""
     key: str
     """The type of a temporary table's 64-bit key."""
     reading: Mapping[str, Any]
@@ -146,14 +152,30 @@ class Backend(Protocol):
     def insert(self, table: Table) -> Executable:
         """An INSERT that leaves out rows whose place is taken."""
 
-    def prepare_stage(self, conn: Connection) -> None:
-        """Make a fresh connection keep temporary tables within bounded memory. Before any statement."""
+    def prepare_stage(self, conn: Connection, tables: Sequence[str]) -> None:
+        """Make a fresh connection keep temporary tables within bounded memory, and write much at once; create these.
 
-    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
-        """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place)."""
+        Before any other statement, and not yet committed.
+        """
+
+    def end_stage(self, conn: Connection, raw: Any) -> None:
+        """Close a detached connection that was prepared so, and the driver's; what is left to do once much has been
+        written is done without delay for the caller."""
+
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
+        """Put rows into a temporary table, given as columns (an `int` or a `str | None` in each place).
+
+        The `first` ones find it empty, and no two of them have one key.
+        """
+
+    def seek(self, conn: Connection, tables: Sequence[str]) -> None:
+        """Rows of these temporary tables are going to be looked for by their keys, one by one."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
-        """Tables have changed: look them over, if the database needs it to choose how to join them."""
+        """Tables have changed: look them over, if the database needs it to choose how to join them.
+
+        Behind a table's name may stand, in brackets, the columns that matter.
+        """
 
     def pack(self, pairs: str) -> str:
         """An expression: a JSON object of texts as text, of `name, value, ...`; without NULLs, NULL if it is empty.

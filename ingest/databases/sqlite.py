@@ -11,8 +11,10 @@ with a million rows that is worth a third of the time.
 # ruff: noqa: S608
 
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +36,10 @@ PRAGMAS = (
 )
 STAGE_MEMORY = 64 * 1024
 """KiB."""
+MANY = 20_000
+"""Rows written, staged ones too, beyond which a run brings its write-ahead log into the file itself."""
 LOOK_AGAIN = 0.02
+_CHECKPOINT = "checkpoint of"
 _DAMAGED = ("malformed", "not a database")
 _AWAY = ("locked", "busy", "unable to open", "disk", "readonly", "full", "i/o error")
 
@@ -54,6 +59,7 @@ class SQLite:
         engine = create_engine(url, poolclass=QueuePool, pool_size=4, **options)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "engine_disposed", _await_checkpoints)
         return engine
 
     def hold(self, conn: Connection, lock: str) -> None:
@@ -85,13 +91,33 @@ class SQLite:
         """See `Backend`."""
         return insert(table).on_conflict_do_nothing()
 
-    def prepare_stage(self, conn: Connection) -> None:
-        """See `Backend`. Otherwise a file of a million rows would hold all that it says in memory."""
+    def prepare_stage(self, conn: Connection, tables: Sequence[str]) -> None:
+        """See `Backend`. Otherwise a file of a million rows would hold all that it says in memory.
+
+        Foreign keys are not looked up for each row: the merge has just found them, under the lock of its transaction,
+        and with a million rows that is worth a quarter of the time.
+        """
         raw: Any = conn.connection.dbapi_connection  # beside SQLAlchemy, which would begin a transaction
         raw.execute("PRAGMA temp_store = FILE").close()
         raw.execute(f"PRAGMA temp.cache_size = -{STAGE_MEMORY}").close()
+        raw.execute("PRAGMA foreign_keys = OFF").close()
+        raw.execute("PRAGMA wal_autocheckpoint = 0").close()
+        for table in tables:
+            conn.exec_driver_sql(table)
 
-    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+    def end_stage(self, conn: Connection, raw: Any) -> None:
+        """See `Backend`. A long write-ahead log goes into the file beside the caller, whose rows are safe in the log.
+
+        Others would do it within their next commit, and need not while it is being done. A short log is left to them.
+        """
+        file = conn.engine.url.database
+        own = _beside(file, raw)
+        conn.close()
+        raw.close()  # SQLAlchemy forgets a detached connection that was interrupted, and its lock would stay
+        if own:
+            threading.Thread(target=_checkpoint, args=(own,), name=f"{_CHECKPOINT} {file}").start()
+
+    def fill(self, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         """See `Backend`."""
         sql = f"INSERT INTO {fill.table} ({', '.join(fill.columns)}) VALUES ({', '.join('?' * len(fill.columns))})"
         if fill.key:
@@ -102,6 +128,9 @@ class SQLite:
             raw.executemany(sql, zip(*data, strict=True)).close()
         except sqlite3.Error as error:
             raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True) from error
+
+    def seek(self, conn: Connection, tables: Sequence[str]) -> None:
+        """The key is the row's own id."""
 
     def survey(self, conn: Connection, tables: Sequence[str]) -> None:
         """The statements are written so that it has no choice."""
@@ -124,12 +153,36 @@ class SQLite:
         created = conn.execute(count, {"before": before}).scalar_one()
         if created and (merge.marked or merge.marked_texts):
             conn.execute(text(_unmark(merge)), {"before": before})
+        if merge.found:
+            conn.execute(text(self.find(merge.found, table, merge.match[1])), dict(names))
         return created, touched - created
 
     def find(self, stage: str, table: str, natural: str) -> str:
         """See `Backend`."""
         found = f"SELECT t.id FROM {table} t WHERE t.agency_id = :agency AND t.{natural} = {stage}.{natural}"
         return f"UPDATE {stage} SET id = ({found})"
+
+
+def _beside(file: Any, raw: sqlite3.Connection) -> sqlite3.Connection | None:
+    """If much was written, another connection, in use already: the last one to be closed would bring in the log."""
+    with suppress(sqlite3.Error):  # the first is closed if it was interrupted
+        if raw.total_changes >= MANY:
+            own = sqlite3.connect(file, check_same_thread=False)
+            own.execute("PRAGMA user_version").fetchone()
+            return own
+    return None
+
+
+def _checkpoint(raw: sqlite3.Connection) -> None:
+    with closing(raw), suppress(sqlite3.Error):  # else it is done with a later commit
+        raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def _await_checkpoints(engine: Engine) -> None:
+    """Whoever has closed a database may take its files away."""
+    for thread in threading.enumerate():
+        if thread.name == f"{_CHECKPOINT} {engine.url.database}":
+            thread.join()
 
 
 def _unmark(merge: Merge) -> str:

@@ -5,6 +5,7 @@ Every function takes the connection first; the transaction belongs to the caller
 
 from ingest.inbox.arrivals import (
     find_arrival,
+    find_arrivals,
     list_arrivals,
     mark_removed,
     match_again,
@@ -62,6 +63,7 @@ __all__ = [
     "draw_number",
     "each_row_error",
     "find_arrival",
+    "find_arrivals",
     "find_profile",
     "find_shape",
     "find_template",

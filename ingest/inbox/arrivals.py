@@ -137,6 +137,11 @@ def find_arrival(conn: Connection, arrival_id: str) -> Arrival | None:
     return _arrival(row) if row else None
 
 
+def find_arrivals(conn: Connection, ids: Sequence[str]) -> list[Arrival]:
+    """Those of the ids that there are, in no order."""
+    return [_arrival(row) for row in conn.execute(select(arrivals).where(arrivals.c.id.in_(ids)))]
+
+
 def newest_at(conn: Connection, agency_id: str, path: str) -> Arrival | None:
     """The last whole file that came to that path of the agency, or None; a replay has not come."""
     unfinished = (ArrivalState.PARTIAL, ArrivalState.REMOVED)

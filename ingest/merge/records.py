@@ -61,13 +61,8 @@ class _Run:
             )
         elif self.stage.clears:
             merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
+        merge = replace(merge, many=self.stage.holds_many(merge.table))
         return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
-
-    def find(self, table: str) -> None:
-        """Give every staged client or case the id of its record."""
-        backend, stage = backend_of(self.conn), f"stage_{table}"
-        self.execute(backend.find(stage, table, statements.NATURAL[table]))
-        backend.survey(self.conn, [stage])
 
 
 def merge_records(
@@ -84,8 +79,10 @@ def merge_records(
         names[f"last_{entity.prefix}"] = backend_of(stage.conn).newest(stage.conn, entity.table)
     run = _Run(stage, names, snapshot is not None)
     live = count_live(run.conn, snapshot, run.names) if snapshot else {}
-    merged = _merge_all(run)
     others, back = _has_others(stage.conn, agency_id, template), has_withdrawn(stage.conn, agency_id)
+    if others or back or snapshot:
+        backend_of(stage.conn).seek(stage.conn, [f"stage_{entity.table}" for entity in (CLIENTS, CASES)])
+    merged = _merge_all(run)
     if not (others or back or snapshot):
         return Outcome(merged)
     contacts = ("contacts",) if stage.about or others or back or snapshot else ()  # else nobody can change them
@@ -116,12 +113,14 @@ def _merge_all(run: _Run) -> dict[str, Merged]:
     for entity in (CLIENTS, CASES):
         table = entity.table
         merged[table] = run.merge(statements.merge_parents(backend, entity, columns[table], custom[table]))
-        run.find(table)
-    merged[PARTIES.table] = run.merge(statements.merge_parties(columns[PARTIES.table]))
-    merged["contacts"] = run.merge(statements.merge_contacts(stage.about))
     events, payments = EVENTS.table, PAYMENTS.table
-    merged[events] = run.merge(statements.merge_events(backend, columns[events], custom[events]))
-    merged[payments] = run.merge(statements.merge_payments(backend, columns[payments], custom[payments]))
+    for merge in (
+        statements.merge_parties(columns[PARTIES.table]),
+        statements.merge_contacts(stage.about),
+        statements.merge_events(backend, columns[events], custom[events]),
+        statements.merge_payments(backend, columns[payments], custom[payments]),
+    ):
+        merged[merge.table] = run.merge(merge)
     return merged
 
 

@@ -5,8 +5,10 @@ value that is not empty counts, column by column, which is what applying the row
 snapshot, an empty cell says more than one that cannot be read (`UNSAID`), and less than any other.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from ingest.databases import Fill, backend_of
 from ingest.identity import natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
+from ingest.merge.carrier import Carrier
 from ingest.natural import natural_texts
 from ingest.parse import Column
 from ingest.record import (
@@ -42,6 +45,8 @@ from ingest.template import Template, split_party
 
 Ints = NDArray[np.int64]
 MOST_UNREAD = 1 << 20
+MANY = 10_000
+"""Rows on whose way to another process it is worth while to do something else."""
 
 
 class Stage:
@@ -63,25 +68,24 @@ class Stage:
         self.errors = self.excluded = self.unread = 0
         self.unsaid: dict[str, set[str]] = {}
         self.wipes = False
-        self._whole, self._filled = template.processing.replaces, set[str]()
-        self._backend = backend_of(conn)
-        self._backend.prepare_stage(conn)
+        self._whole, self._filled = template.processing.replaces, Counter[str]()
+        self._backend, self._carrier = backend_of(conn), Carrier()
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
-        for sql in statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole):
-            conn.exec_driver_sql(sql)
+        created = statements.create_stage(staged | {"contacts": self.about}, self._backend.key, self._whole)
+        self._backend.prepare_stage(conn, created)
 
     def add(self, said: Said, dirty: Mapping[str, Keys] | None = None) -> None:
-        """Stage the records that rows speak of.
+        """Stage the records that rows speak of, those of which there are most first: they take longest on their way.
 
         With `dirty` (sorted keys by client, case, party, event), other records are only named, so that dirty ones can
         refer to them: not all of their rows are here.
         """
-        self._add_parents(said.client, CLIENTS, said, dirty)
-        self._add_parents(said.case, CASES, said, dirty)
-        self._add_parties(said, dirty)
-        self._add_contacts(said, dirty)
         self._add_events(said, dirty)
         self._add_payments(said, dirty)
+        self._add_contacts(said, dirty)
+        self._add_parties(said, dirty)
+        self._add_parents(said.client, CLIENTS, said, dirty)
+        self._add_parents(said.case, CASES, said, dirty)
 
     def add_errors(self, errors: Sequence[RowError], excluded: Sequence[RowError] = ()) -> None:
         """Stage row errors, in the order in which they are to be listed, and rows that are left out as far as these
@@ -127,8 +131,17 @@ class Stage:
         return f"stage_{table}" in self._filled
 
     def close(self) -> None:
+        """Nobody uses the connection any more when this returns, so that it can be closed."""
+        self._carrier.close()
+
+    def holds_many(self, table: str) -> bool:
+        """Whether so many rows of `table` are staged that looking for each by itself takes longer than a join."""
+        return self._filled[f"stage_{table}"] > 2 * MANY
+
+    def finish(self) -> None:
         """All is staged: end the transaction in which it was."""
-        self._backend.survey(self.conn, statements.STAGES if self._whole else sorted(self._filled))
+        self._carrier.arrive()
+        self._backend.survey(self.conn, statements.surveyed(statements.STAGES if self._whole else sorted(self._filled)))
         self.conn.commit()
 
     def _add_parents(self, keys: Keys, entity: Entity, said: Said, dirty: Mapping[str, Keys] | None) -> None:
@@ -214,10 +227,16 @@ class Stage:
             self._fill(statements.stage_payment(self._names(PAYMENTS)), [fold.keys.tolist(), *parents, slots, *texts])
 
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
-        if len(data[0]):
-            fill = replace(fill, mark=UNSAID) if self._whole and fill.kept else fill
-            self._backend.fill(self.conn, fill, data)
-            self._filled.add(fill.table)
+        if not len(data[0]):
+            return
+        fill = replace(fill, mark=UNSAID) if self._whole and fill.kept else fill
+        work = partial(self._backend.fill, self.conn, fill, data, first=fill.table not in self._filled)
+        self._filled[fill.table] += len(data[0])
+        if not self._backend.is_embedded and len(data[0]) >= MANY:
+            self._carrier.carry(work)
+        else:
+            self._carrier.arrive()
+            work()
 
 
 def filled(entity: Entity, fields: Iterable[str]) -> dict[str, str]:

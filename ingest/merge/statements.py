@@ -33,9 +33,14 @@ _NO_TIME = "{new}.local_time IS NULL AND {new}.local_date = {old}.local_date"
 _SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
 _NUMBERS = frozenset({"amount"})
 _NONE = Custom("")
-_FRESH_CLIENT = "client_id > :last_client"
-_FRESH = f"{_FRESH_CLIENT} OR case_id > :last_case"
+_FRESH_CLIENT = "s.client_id > :last_client"
+_FRESH = f"{_FRESH_CLIENT} OR s.case_id > :last_case"
 """What belongs to a client or a case that came with this file; the parameters are the newest ids of before."""
+_KNOWN = (
+    "EXISTS (SELECT 1 FROM stage_clients WHERE id <= :last_client) "
+    "OR EXISTS (SELECT 1 FROM stage_cases WHERE id <= :last_case)"
+)
+"""Whether the file names any that was there before."""
 _ERROR_COLUMNS = ("position", "row_number", "column_name", "value", "code", "message", "severity", "raw")
 
 TABLES = ("clients", "cases", "case_parties", "contacts", "events", "payments")
@@ -47,6 +52,20 @@ the cases of these payments."""
 _BESIDE = ("errors", *(f"spared_{name}" for name in SPARED), "unread", "named", "gone")
 STAGES = tuple(f"stage_{table}" for table in (*TABLES, *_BESIDE))
 """All temporary tables."""
+
+
+_JOINED = MappingProxyType(
+    {
+        **dict.fromkeys(("stage_clients", "stage_cases"), " (key, dirty, identity, id)"),
+        **dict.fromkeys(("stage_case_parties", "stage_contacts", "stage_events", "stage_payments"), " (key)"),
+    }
+)
+"""Of the temporary tables that may be large: the columns by which they are joined or chosen from."""
+
+
+def surveyed(stages: Iterable[str]) -> list[str]:
+    """What is to be known of these temporary tables before they are merged."""
+    return [f"{stage}{_JOINED.get(stage, '')}" for stage in stages if stage != "stage_errors"]
 
 
 def create_stage(columns: Mapping[str, Sequence[str]], key: str, whole: bool) -> list[str]:
@@ -124,7 +143,8 @@ def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], cust
         f"FROM stage_{entity.table} WHERE dirty = 1"
     )
     match = ("agency_id", natural)
-    return _merge(entity.table, (natural,), columns, source, natural, match, custom=custom)
+    merge = _merge(entity.table, (natural,), columns, source, natural, match, custom=custom)
+    return replace(merge, found=f"stage_{entity.table}")
 
 
 def merge_parties(columns: Sequence[str]) -> Merge:
@@ -201,6 +221,7 @@ def _merge(
         laid,
         taken_out=custom.emptied,
         fresh=fresh,
+        known=_KNOWN if fresh else "",
     )
 
 

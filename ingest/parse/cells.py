@@ -43,6 +43,8 @@ class Column:
     def map(self, change: Callable[[Sequence[str]], Sequence[str | None]]) -> "Column":
         """The column with its values changed, all at once; None and '' become nothing."""
         changed = change(self.values)
+        if all(changed):
+            return Column(self.codes, tuple(value for value in changed if value))
         kept = np.array([bool(value) for value in changed] + [False], dtype=bool)
         numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
         return Column(numbers[self.codes], tuple(value for value in changed if value))

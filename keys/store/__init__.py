@@ -13,6 +13,7 @@ from keys.store.agency_keys import (
     list_keys,
     list_terms,
     revoke_key,
+    revoked_keys,
 )
 from keys.store.authorities import (
     Authority,
@@ -71,6 +72,7 @@ __all__ = [
     "retire_host_keys",
     "revoke_key",
     "revoke_serials",
+    "revoked_keys",
     "revoked_serials",
     "rotate_host_keys",
     "used_host_keys",

@@ -117,6 +117,11 @@ def find_active(conn: Connection, fingerprint: str, at: datetime) -> StoredKey |
     return key if key and key.term.holds(at) else None
 
 
+def revoked_keys(conn: Connection) -> frozenset[str]:
+    """The fingerprints of all keys that were revoked: whoever has one comes in under no name, and by no certificate."""
+    return frozenset(conn.execute(select(ssh_keys.c.fingerprint).where(ssh_keys.c.revoked_at.is_not(None))).scalars())
+
+
 def list_terms(conn: Connection) -> tuple[tuple[str | None, ...], ...]:
     """What bounds the keys' use: it is another value as soon as a key is revoked or has got another term.
 

@@ -48,7 +48,8 @@ class Database:
             raw = conn.connection.dbapi_connection
             conn.detach()  # nobody gets it afterwards
             try:
-                backend.prepare_stage(conn)
+                backend.prepare_stage(conn, ())
+                conn.commit()
                 yield conn
             finally:
                 conn.close()

@@ -7,6 +7,7 @@
 """
 
 from dataclasses import dataclass
+from itertools import islice
 
 from ingest import inbox
 from ingest.arrival import ArrivalState
@@ -16,6 +17,9 @@ from server.intake.register import TASK, Registrar
 from server.intake.spool import Manifest
 from server.logs import Log, trace
 from server.state import State
+
+AT_ONCE = 256
+REFUSED = (ArrivalState.UNMATCHED, ArrivalState.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,39 @@ def reconcile(state: State, registrar: Registrar, log: Log) -> Reconciled:
 
 
 def _register_spooled(state: State, registrar: Registrar, log: Log) -> int:
-    count = 0
-    for manifest in state.spool.pending(now()):
+    count, pending = 0, state.spool.pending(now())
+    while batch := list(islice(pending, AT_ONCE)):
         try:
-            count += _register_one(state, registrar, manifest)
+            count += _register_batch(state, registrar, batch)
         except AppError:
             raise
-        except Exception as error:  # one file must not keep all others from being registered
-            log.error("spooled file not registered", arrival=manifest.id, trace=trace(error))
+        except Exception:  # one file is at fault, or some are: they must not keep all others from being registered
+            count += sum(_register_alone(state, registrar, manifest, log) for manifest in batch)
     return count
+
+
+def _register_batch(state: State, registrar: Registrar, batch: list[Manifest]) -> int:
+    with state.database.reading() as conn:
+        known = {arrival.id: arrival for arrival in inbox.find_arrivals(conn, [manifest.id for manifest in batch])}
+    whole = {id_ for id_, arrival in known.items() if arrival.state != ArrivalState.PARTIAL}
+    missing = [manifest for manifest in batch if manifest.id not in whole]
+    for manifest in missing:
+        if manifest.profile:
+            registrar.register(manifest)
+    if plain := [manifest for manifest in missing if not manifest.profile]:
+        registrar.register_all(plain)
+    refused = sorted((id_, arrival.agency_id) for id_, arrival in known.items() if arrival.state in REFUSED)
+    return len(missing) + (len(state.queue.enqueue_all(TASK, refused)) if refused else 0)
+
+
+def _register_alone(state: State, registrar: Registrar, manifest: Manifest, log: Log) -> bool:
+    try:
+        return _register_one(state, registrar, manifest)
+    except AppError:
+        raise
+    except Exception as error:
+        log.error("spooled file not registered", arrival=manifest.id, trace=trace(error))
+        return False
 
 
 def _register_one(state: State, registrar: Registrar, manifest: Manifest) -> bool:
@@ -61,7 +89,7 @@ def _register_one(state: State, registrar: Registrar, manifest: Manifest) -> boo
     if arrival is None or arrival.state == ArrivalState.PARTIAL:
         registrar.register(manifest)
         return True
-    if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
+    if arrival.state in REFUSED:
         return state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
     return False
 

@@ -75,3 +75,16 @@ def new_entry(agency: str, path: str, owner: str, session: str, client: str, sta
     """A fresh entry, with a fresh id, for the file that `status` describes."""
     at = now()
     return Entry(new_id(at), agency, path, owner, session, client, status.st_dev, status.st_ino, at)
+
+
+def data_extents(fd: int) -> Extents:
+    """Where the file system keeps data of this file (lseek(2), SEEK_DATA), as extents [start, end) in bytes."""
+    extents, at, size = [], 0, os.fstat(fd).st_size
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:  # ENXIO: only a hole is left
+            break
+        at = os.lseek(fd, start, os.SEEK_HOLE)
+        extents.append((start, at))
+    return tuple(extents)

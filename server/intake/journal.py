@@ -3,8 +3,7 @@
 One small JSON file per (agency, path), so that a look-up costs one `open` and any process can make it:
 
     receiving/<sha256 of agency NUL path>.json     an `Entry`
-    receiving/lock-<first two hex digits>          serialises changes of one path between threads and processes
-    receiving/tree-<sha256 of agency>              keeps a directory from being renamed while files below it change
+    receiving/locks                                serialises changes of one path, and of a directory above it
     receiving/new-<token>                          an empty file that is to replace another (`server.sftp.staging`)
 
 An entry is written before the first byte of its file. When the file is whole, its manifest is added to the entry as a
@@ -31,12 +30,13 @@ from typing import Any
 
 from server.clock import now
 from server.intake.durable import DirectorySync, append_json, create_json, line, read_bytes, read_json, write_json
-from server.intake.entry import Entry, Extents, State
-from server.intake.locks import Locks
+from server.intake.entry import Entry, Extents, State, data_extents
+from server.intake.locks import EXCLUSIVE, SHARED, LockFile, Locks
 from server.intake.names import is_temporary
-from server.intake.spares import Spares
+from server.intake.spares import Note, Spares
 
 CRASHED = "the server stopped while the file was being received"
+TREES = 1 << 60  # the lock of an agency's directories is no path's
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
 
 
@@ -52,6 +52,7 @@ class Journal:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._spool = spool or root.parent
         self._folder = str(root)
+        self._locks = LockFile(f"{self._folder}/locks")
         self._sync = DirectorySync(root) if durable else None
         self._later = _Later(root) if durable else None
         self._spares = None if durable else Spares(self._spool)
@@ -62,16 +63,38 @@ class Journal:
         With `tree` (who renames a directory needs it) that holds for all paths of the agency. Not reentrant: take all
         paths in one call, so that two callers never wait for each other. Without `wait`, `BusyError` if another has it.
         """
-        above = f"{self._folder}/tree-{_key(agency, '')}", fcntl.LOCK_EX if tree else fcntl.LOCK_SH
-        stripes = sorted({_key(agency, path)[:2] for path in paths})
-        return Locks([above, *((f"{self._folder}/lock-{stripe}", fcntl.LOCK_EX) for stripe in stripes)], wait)
+        above = TREES | _number(agency, ""), EXCLUSIVE if tree else SHARED
+        numbers = {_number(agency, path) for path in paths}
+        return Locks(self._locks, [above, *((number, EXCLUSIVE) for number in sorted(numbers))], wait)
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
-        note = self._file(entry.agency, entry.path)
-        if self._spares is None or not self._spares.write(note, _line(entry)):
-            create_json(note, entry.to_json(), self._sync)
+        if note := self.begin_note(entry):
+            note.close()
         return entry
+
+    def begin_note(self, entry: Entry) -> Note | None:
+        """As `begin`; gives the open note, which is the caller's to close, or None: not all notes stay open.
+
+        Who has it open can tell by it at once whether it `says` the same, and `offer` the file.
+        """
+        file = self._file(entry.agency, entry.path)
+        note = self._spares.write(file, _line(entry)) if self._spares else None
+        if note is None:
+            create_json(file, entry.to_json(), self._sync)
+        return note
+
+    def prepare(self, count: int) -> bool:
+        """Have up to `count` notes made ahead, for `begin_note`; False if there are no such here. Raises OSError."""
+        while self._spares and self._spares.ready < count:
+            if not self._spares.prepare():
+                return False
+        return self._spares is not None
+
+    def finish(self) -> None:
+        """Nobody needs what was made ahead."""
+        if self._spares:
+            self._spares.drop()
 
     def predecessor(self, agency: str, path: str, status: os.stat_result) -> Entry | None:
         """The unfinished upload that the file at `path` is, so that its sender may resume or replace it; or None.
@@ -103,18 +126,22 @@ class Journal:
         """Note that the upload is whole under a temporary name and waits for its rename."""
         return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=HELD_BACK))
 
-    def offer(self, entry: Entry, manifest: dict[str, Any]) -> str:
+    def offer(self, entry: Entry, manifest: dict[str, Any], note: Note | None = None) -> str:
         """Note that the whole file is about to be accepted into the spool, with that manifest (see `Manifest.to_json`).
 
-        Gives the file that holds the note, durably. Renamed into the spool it is the manifest, and no entry any more.
+        `note` is that of the entry, if it is open and still `says` so. Gives the file that holds the note, durably.
+        Renamed into the spool it is the manifest, and no entry any more.
         """
-        note = self._file(entry.agency, entry.path)
+        file = self._file(entry.agency, entry.path)
+        if note:
+            note.append(line(manifest))
+            return file
         try:
-            append_json(note, manifest, self._sync is not None)
+            append_json(file, manifest, self._sync is not None)
         except FileNotFoundError:  # a file that did not pass the door
-            write_json(note, entry.to_json(), self._later)
-            append_json(note, manifest, self._sync is not None)
-        return note
+            write_json(file, entry.to_json(), self._later)
+            append_json(file, manifest, self._sync is not None)
+        return file
 
     @contextmanager
     def moving(self, agency: str, old: str, new: str) -> Iterator[Entry | None]:
@@ -158,10 +185,16 @@ class Journal:
         """The entry of this path, or None."""
         return _read(self._file(agency, path))
 
-    def says(self, entry: Entry) -> bool:
-        """Whether what is noted of its path is just this entry, as `begin` has written it."""
+    def says(self, entry: Entry, note: Note | None = None) -> bool:
+        """Whether what is noted of its path is just this entry, as it began; with its `note` that is told by a look.
+
+        Notes are replaced and not changed, but by who offers the file that they are of.
+        """
+        file = self._file(entry.agency, entry.path)
+        if note:
+            return note.is_at(file)
         try:
-            return read_bytes(self._file(entry.agency, entry.path)) == _line(entry)
+            return read_bytes(file) == _line(entry)
         except FileNotFoundError:
             return False
 
@@ -269,19 +302,6 @@ class Journal:
         return f"{self._folder}/{_key(agency, path)}.json"
 
 
-def data_extents(fd: int) -> Extents:
-    """Where the file system keeps data of this file (lseek(2), SEEK_DATA), as extents [start, end) in bytes."""
-    extents, at, size = [], 0, os.fstat(fd).st_size
-    while at < size:
-        try:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError:  # ENXIO: only a hole is left
-            break
-        at = os.lseek(fd, start, os.SEEK_HOLE)
-        extents.append((start, at))
-    return tuple(extents)
-
-
 class _Later(DirectorySync):
     """Leaves the fsync of the directory to whoever has several names to write."""
 
@@ -372,3 +392,9 @@ def _is_empty(file: Path) -> bool:
 @lru_cache(1024)
 def _key(agency: str, path: str) -> str:
     return hashlib.sha256(f"{agency}\0{path}".encode()).hexdigest()
+
+
+@lru_cache(1024)
+def _number(agency: str, path: str) -> int:
+    """The number of a path's lock, below `TREES`; should it be another path's too, one waits for the other."""
+    return int(_key(agency, path)[:15], 16)

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from server.clock import now
 from server.errors import AppError, Code
 from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.nameless import link_open
 from server.intake.spares import Spares
 from server.intake.taken import Footprint
 
@@ -203,14 +204,14 @@ class Spool:
     def _link(self, fd: int, id_: str) -> None:
         place = f"{self._folder}/{id_}.data"
         try:
-            _link_open(fd, place)
+            link_open(fd, place)
         except FileExistsError:
             if os.path.samestat(os.fstat(fd), Path(place).stat()):
                 return
             if os.path.lexists(self._manifest(id_)):
                 raise
             Path(place).unlink()  # of an acceptance that a crash cut off; its sender has begun anew
-            _link_open(fd, place)
+            link_open(fd, place)
 
     def _commit(self, manifest: Manifest, note: str | None) -> None:
         file = self._manifest(manifest.id)
@@ -225,12 +226,6 @@ class Spool:
             if not os.path.lexists(file):
                 self.data_path(manifest.id).unlink(missing_ok=True)
             raise
-
-
-def _link_open(fd: int, place: str) -> None:
-    # With a directory's descriptor (which means nothing before an absolute path) Python calls linkat(2) with
-    # AT_SYMLINK_FOLLOW: the very file that is open.
-    os.link(f"/proc/self/fd/{fd}", place, dst_dir_fd=fd, follow_symlinks=True)
 
 
 def _copy(path: Path, target: Path, durable: bool) -> int:

@@ -17,12 +17,14 @@ class KeyProof:
 
 @dataclass(frozen=True)
 class CertificateProof:
-    """A certificate that was verified: who signed it (fingerprint of the authority), its serial number and key id.
+    """A certificate that was verified: who signed it and the key that it is for (fingerprints), its serial number and
+    key id.
 
     `expires_at` is None for one that is valid for ever.
     """
 
     authority: str
+    key: str
     serial: int
     key_id: str
     expires_at: datetime | None

@@ -7,7 +7,6 @@ an authority signs that was trusted. Every process knows of all of them, whichev
 what is guessed and stolen, and one that was changed because of that must not live on for a day.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from keys.store import (
     list_keys,
     list_terms,
     list_trust,
+    revoked_keys,
     revoked_serials,
 )
 from server.agencies import Agency, list_agencies, look_up
@@ -28,6 +28,7 @@ from server.clock import now
 from server.db import Database
 from server.errors import AppError, Code
 from server.services.credential import CertificateProof, Credential, KeyProof, PasswordProof
+from server.services.questions import Questions
 from server.services.trust import Admission, Trust, Trusted
 
 REMEMBER = 24 * 3600.0
@@ -40,8 +41,9 @@ _Known = dict[tuple[str, str], tuple[Trust, float]]
 class KeyRing:
     """Answers for agencies, keys and certificates in the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, questions: Questions | None = None) -> None:
         self._database = database
+        self._questions = questions or Questions()
         self._with_password: frozenset[str] = frozenset()
         self._known: _Known = {}
         self._learnt_at = -LEARN
@@ -62,7 +64,7 @@ class KeyRing:
         """The enabled agency named `username`, if the credential is good for it, else None."""
         remembered = username, _source(credential)
         try:
-            trust = await asyncio.to_thread(self._look, username, credential)
+            trust = await self._questions.ask(self._look, username, credential)
         except AppError as error:
             if error.code != Code.UNAVAILABLE:
                 raise
@@ -81,7 +83,7 @@ class KeyRing:
 
     async def knows(self, username: str) -> bool:
         """Whether there is an agency of that name. Raises `AppError` unavailable while the database is away."""
-        return await asyncio.to_thread(self._knows, username)
+        return await self._questions.ask(self._knows, username)
 
     def _knows(self, username: str) -> bool:
         with self._database.reading() as conn:
@@ -89,7 +91,7 @@ class KeyRing:
 
     async def stamp(self) -> object:
         """Another one as soon as a key or certificate was revoked, or an agency's switch, networks or quota changed."""
-        return await asyncio.to_thread(self._stamp)
+        return await self._questions.watch(self._stamp)
 
     def _stamp(self) -> object:
         with self._database.reading() as conn:
@@ -107,23 +109,22 @@ class KeyRing:
             return stamp
 
     def _look(self, username: str, credential: Credential) -> Trust | None:
+        """Asks as much for a name that there is not, lest somebody learn by the time which ones there are."""
         with self._database.reading() as conn:
             agency = look_up(conn, username)
-            if agency is None or not agency.enabled:
-                return None
+            agency = agency if agency and agency.enabled else None
             match credential:
                 case KeyProof():
                     return _by_key(conn, agency, credential)
                 case CertificateProof():
                     return _by_certificate(conn, agency, credential)
                 case PasswordProof():
-                    stored = agency.password_hash
-                    return Trust(agency) if stored and version_of(stored) == credential.version else None
+                    return _by_password(agency, credential)
 
 
 def _learn(conn: Connection, agencies: Sequence[Agency]) -> _Known:
     """All that lets these agencies in just now."""
-    known, at = _Known(), time.monotonic()
+    known, at, keys = _Known(), time.monotonic(), revoked_keys(conn)
     for agency in agencies:
         for key in list_keys(conn, agency.id):
             if key.revoked_at is None and key.term.holds(now()):
@@ -132,20 +133,29 @@ def _learn(conn: Connection, agencies: Sequence[Agency]) -> _Known:
         revoked = revoked_serials(conn, authority.id)
         for agency in agencies:
             if authority.agency_id in (None, agency.id):
-                known[agency.slug, _signed_by(authority.public.fingerprint)] = Trust(agency, revoked=revoked), at
+                trust = Trust(agency, revoked=revoked, revoked_keys=keys)
+                known[agency.slug, _signed_by(authority.public.fingerprint)] = trust, at
     return known
 
 
-def _by_key(conn: Connection, agency: Agency, proof: KeyProof) -> Trust | None:
+def _by_key(conn: Connection, agency: Agency | None, proof: KeyProof) -> Trust | None:
     key = find_active(conn, proof.fingerprint, now())
-    return Trust(agency, key.term.expires_at) if key and key.agency_id == agency.id else None
+    return Trust(agency, key.term.expires_at) if agency and key and key.agency_id == agency.id else None
 
 
-def _by_certificate(conn: Connection, agency: Agency, proof: CertificateProof) -> Trust | None:
+def _by_certificate(conn: Connection, agency: Agency | None, proof: CertificateProof) -> Trust | None:
     authority = find_trusted(conn, proof.authority)
-    if authority is None or authority.agency_id not in (None, agency.id):
+    if authority is None:
         return None
-    return Trust(agency, revoked=revoked_serials(conn, authority.id))
+    revoked, keys = revoked_serials(conn, authority.id), revoked_keys(conn)
+    if agency is None or authority.agency_id not in (None, agency.id):
+        return None
+    return Trust(agency, revoked=revoked, revoked_keys=keys)
+
+
+def _by_password(agency: Agency | None, proof: PasswordProof) -> Trust | None:
+    stored = agency.password_hash if agency else None
+    return Trust(agency) if agency and stored and version_of(stored) == proof.version else None
 
 
 def _source(credential: Credential) -> str:

@@ -18,17 +18,19 @@ class Admission:
 
 @dataclass(frozen=True)
 class Trust:
-    """An agency's key, until it expires, or the authority of its certificate but for some serial numbers."""
+    """An agency's key, until it expires; or the authority of its certificate, but for some serial numbers and keys
+    (fingerprints)."""
 
     agency: Agency
     until: datetime | None = None
     revoked: frozenset[int] = frozenset()
+    revoked_keys: frozenset[str] = frozenset()
 
     def admit(self, credential: Credential) -> Admission | None:
         """The admission of who proves himself by that key, or by a certificate of that authority; None: no longer."""
         until = self.until
         if isinstance(credential, CertificateProof):
-            if credential.serial in self.revoked:
+            if credential.serial in self.revoked or credential.key in self.revoked_keys:
                 return None
             until = credential.expires_at
         return Admission(self.agency, until) if until is None or now() < until else None

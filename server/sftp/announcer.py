@@ -2,8 +2,9 @@
 
 No session ever waits for a database: neither for the answer to what it did, nor for a thread that such an answer holds
 up. One thread is enough, and keeps what is told in order. The first thing is told at once; what comes in meanwhile, and
-for a moment after, is told together, since that costs little more than telling of one file. The moment is longer when
-one file comes after the other: to tell of them, and what the workers then do with them, takes time from whoever sends.
+for a moment after, is told together, since that costs little more than telling of one file. While one file comes after
+the other it is put off until they pause, for some seconds at most: to tell of them, and what the workers then do with
+them, takes time from whoever sends.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from server.sftp.gate import Intake
 AT_ONCE = 256
 MOMENT = 0.1
 LULL = 0.5
+PATIENCE = 3.0
 MANY = 16  # so many files that came within a lull, or settle, are not the last ones
 
 Notice = Manifest | Callable[[], None]
@@ -42,10 +44,12 @@ class Announcer:
         self._notices: deque[Notice] = deque()
         self._telling: asyncio.Task[None] | None = None
         self._finishing = asyncio.Event()
+        self._came = 0
 
     def received(self, manifest: Manifest) -> None:
         """Tell of an accepted file once its settle time is over; until then it can be withdrawn."""
         key = manifest.agency, manifest.path
+        self._came += 1
         self._release(key)
         if (wait := _wait(manifest)) <= 0:
             self._tell(manifest)
@@ -110,12 +114,22 @@ class Announcer:
         loop = asyncio.get_running_loop()
         while self._notices:
             batch = [self._notices.popleft() for _ in range(min(len(self._notices), AT_ONCE))]
+            is_many = len(batch) + len(self._settling) >= MANY
             await loop.run_in_executor(self._thread, self._told, batch)
             if len(self._notices) < AT_ONCE:
-                with suppress(TimeoutError):
-                    is_many = len(batch) + len(self._settling) >= MANY
-                    await asyncio.wait_for(self._finishing.wait(), LULL if is_many else MOMENT)
+                await self._pause(is_many)
         self._telling = None
+
+    async def _pause(self, is_many: bool) -> None:
+        """Wait for a moment; if there are many, until no more come or it has been long enough."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (PATIENCE if is_many else 0)
+        while True:
+            came = self._came
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._finishing.wait(), LULL if is_many else MOMENT)
+            if self._came == came or self._finishing.is_set() or loop.time() >= until:
+                return
 
     def _told(self, batch: list[Notice]) -> None:
         while batch:

@@ -18,4 +18,4 @@ def prove(certificate: bytes, username: str, address: str) -> CertificateProof:
     """
     read = read_certificate(certificate)
     check_certificate(read, username, address, now())
-    return CertificateProof(read.authority.fingerprint, read.serial, read.key_id, read.expires_at)
+    return CertificateProof(read.authority.fingerprint, read.key.fingerprint, read.serial, read.key_id, read.expires_at)

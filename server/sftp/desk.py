@@ -67,6 +67,7 @@ class Desk:
         self._mismatches: deque[Mismatch] = deque(maxlen=LAST)
         self._slow_until = 0.0
         self._chores: set[asyncio.Task[None]] = set()
+        self._restocks = False
 
     def see_to(self, work: Coroutine[Any, Any, None]) -> None:
         """Have something done that nobody waits for. It must not raise."""
@@ -120,6 +121,18 @@ class Desk:
             return call(*args, **kwargs)
         finally:
             self.note(watch)
+
+    def restock(self) -> None:
+        """Have made ahead, in a thread that nobody waits for, what new files need, if it runs short."""
+        if self.reception.is_short and not self._restocks:
+            self._restocks = True
+            self._pool.submit(self._make_ahead)
+
+    def _make_ahead(self) -> None:
+        able = True
+        with suppress(OSError):  # whoever sends is told so as well
+            able = self.reception.prepare()
+        self._restocks = not able  # where such files do not exist nobody asks for them again
 
     def write_back(self, upload: Upload) -> None:
         """Now and then, send what was written to the disk, in a thread that nobody waits for."""

@@ -94,6 +94,7 @@ class Door:
         buffers = Buffers()
         porter = Porter(self._guard, self._settings.login_grace, self._desk.log)
         await self._guard.start()
+        self._desk.restock()
 
         def connect() -> Line:
             return HotConnection(loop, self._live, buffers) if hot else Line(loop, self._live)
@@ -182,10 +183,13 @@ class Door:
             connection.end(STOPPING)
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_WORDS)
-        await self._announcer.finish()
+        with suppress(TimeoutError):  # who is not told of a file finds it in the spool
+            async with asyncio.timeout(LAST_WORDS):
+                await self._announcer.finish()
         await self._guard.stop()
         self._slots.close()
         self._pool.shutdown()
+        self._reception.finish()
         logging.getLogger("asyncio").removeFilter(self._quiet)
 
     async def _wait_for_transfers(self, grace: float) -> None:

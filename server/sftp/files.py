@@ -72,6 +72,7 @@ class Files(Tree):
         upload = Upload(-1, path, declared=declared, append=append, limit=limit, allowance=allowance)
         with answered(self._log, "OPEN"):
             await self._desk.hurry(self._begin, upload, pflags)
+        self._desk.restock()
         return upload
 
     def _begin(self, upload: Upload, pflags: int, hurry: bool) -> None:

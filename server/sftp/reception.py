@@ -18,16 +18,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from errno import EEXIST, EISDIR
 
 from asyncssh import SFTPFailure
 
 from server.clock import new_id, now
-from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import Journal, data_extents
+from server.intake.entry import Entry, State, data_extents, new_entry
+from server.intake.journal import Journal
 from server.intake.locks import BusyError
 from server.intake.names import is_temporary
+from server.intake.spares import Note
 from server.intake.spool import Manifest, Spool
 from server.intake.usage import Meter
 from server.sftp.coverage import Coverage
@@ -36,9 +36,11 @@ from server.sftp.jail import Jail, stat_or_none
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.quota import beginning, freeing
 from server.sftp.settling import follow, follow_known, follow_tree
-from server.sftp.staging import Staged, copy_content, is_locked, settle, staged, try_lock
-from server.sftp.upload import REPLACED, Judgement, Upload, Verdict
+from server.sftp.staging import Staged, Stock, copy_content, is_locked, settle, staged, try_lock
+from server.sftp.upload import REPLACED, Judgement, Upload, Verdict, manifest_of
 
+AHEAD = 128  # so many files and notes are made before anybody sends one
+FEW = 96
 FULL = "the disk did not take all of it"
 CHANGED = "Another session changed this name just now. Look again, and try again."
 
@@ -83,11 +85,28 @@ class Reception:
         self._settle_time = settle_time
         self._quiet_time = quiet_time
         self._uploads: dict[str, Upload] = {}
+        self._stock = Stock(journal.root)
 
     @property
     def running(self) -> int:
         """How many uploads have begun and not ended."""
         return len(self._uploads)
+
+    # Ahead
+
+    @property
+    def is_short(self) -> bool:
+        """Whether so many of the files that `prepare` makes are used up that it is worth a thread to make more."""
+        return self._stock.ready <= FEW
+
+    def prepare(self) -> bool:
+        """Make ahead what new files need; False if that cannot be here. Raises OSError."""
+        return self._stock.prepare(AHEAD) and (self._spool.durable or self._journal.prepare(AHEAD))
+
+    def finish(self) -> None:
+        """No more files come."""
+        self._stock.drop()
+        self._journal.finish()
 
     # Beginning
 
@@ -102,7 +121,7 @@ class Reception:
                 raise BusyError  # letting go of a large file takes its time
             before = self._resumable(sender.agency, path, directory, name, present) if present else None
             room = beginning(upload.allowance, present, wait=patient)
-            with room, staged(self._journal.root, replacing=present is not None) as new:
+            with room, staged(self._journal.root, present is not None, self._stock) as new:
                 self._announce(sender, upload, new.fd, before, present)
                 self._settle(upload, before, new, directory, name, replacing)
             upload.fd = new.fd
@@ -145,7 +164,8 @@ class Reception:
             torn = before is not None or (known is not None and known.state is not State.ACCEPTING)
             id_, replaces = before.id if before else entry.id, replaced.st_ino if replaced and torn else None
             entry = replace(entry, id=id_, declared_size=upload.declared, replaces=replaces)
-        upload.entry = self._journal.begin(entry)
+        upload.note = self._journal.begin_note(entry)
+        upload.entry = entry
 
     def _settle(
         self, upload: Upload, before: Entry | None, new: Staged, directory: int, name: str, replacing: bool
@@ -155,6 +175,7 @@ class Reception:
             settle(self._journal.root, new, directory, name, replacing)
         except OSError:
             entry, upload.entry = upload.entry, None
+            _let_go(upload)
             if before:
                 self._journal.begin(before)
             elif entry:
@@ -196,9 +217,9 @@ class Reception:
         if entry is None or upload.torn or self._spool.durable or os.fstat(upload.fd).st_nlink != 1:
             raise BusyError
         with self._journal.locked(entry.agency, entry.path, wait=False):
-            if not self._journal.says(entry) or not _is_at(jail, entry):  # something was renamed since it began
+            if not self._journal.says(entry, upload.note) or not _is_at(jail, entry):  # renamed since it began
                 raise BusyError
-            return self._closed(upload, lambda: self._record(upload, entry))
+            return self._closed(upload, lambda: self._record(upload, entry, upload.note))
 
     def _closed(self, upload: Upload, conclude: Callable[[], Outcome]) -> Outcome:
         try:
@@ -210,6 +231,7 @@ class Reception:
             return Outcome(Judgement(Verdict.PARTIAL, FULL), error=error)
         finally:
             self._uploads.pop(upload.token, None)
+            _let_go(upload)
             if upload.allowance:
                 upload.allowance.settle(os.fstat(upload.fd).st_size)
             fd, upload.fd = upload.fd, -1  # that number is somebody else's file soon
@@ -228,12 +250,14 @@ class Reception:
                 break
         return Outcome(Judgement(Verdict.PARTIAL, REPLACED))
 
-    def _record(self, upload: Upload, entry: Entry) -> Outcome:
+    def _record(self, upload: Upload, entry: Entry, note: Note | None = None) -> Outcome:
         size = (status := os.fstat(upload.fd)).st_size
         judgement = upload.judge(read_path(entry.path.encode()), size)
         if judgement.verdict is Verdict.COMPLETE:
             wait = 0.0 if upload.declared else self._settle_time
-            return Outcome(judgement, size, manifest=self._accept(entry, upload.fd, status, upload.declared, wait))
+            manifest = manifest_of(entry, status, upload.declared, wait)
+            self._accept(entry, upload.fd, manifest, note)
+            return Outcome(judgement, size, manifest=manifest)
         if judgement.verdict is Verdict.HELD:
             return Outcome(judgement, size, entry=self._journal.hold(entry, size, upload.covered(torn=False)))
         entry = self._with_free_id(entry)
@@ -245,27 +269,9 @@ class Reception:
         """A fresh id for an upload whose acceptance failed only after its manifest had its name: that one is used."""
         return replace(entry, id=new_id()) if self._spool.find(entry.id) else entry
 
-    def _accept(self, entry: Entry, fd: int, status: os.stat_result, declared: int | None, wait: float) -> Manifest:
-        """Accept the file, whose content has been flushed and which may be taken back for `wait` seconds."""
-        at = now()
-        manifest = Manifest(
-            id=entry.id,
-            agency=entry.agency,
-            path=entry.path,
-            size=status.st_size,
-            source="sftp",
-            session=entry.session,
-            client=entry.client,
-            opened_at=entry.opened_at,
-            closed_at=at,
-            not_before=at + timedelta(seconds=wait),
-            declared_size=declared,
-            dev=status.st_dev,
-            ino=status.st_ino,
-            mtime_ns=status.st_mtime_ns,
-        )
-        self._spool.accept_link(manifest, fd, self._journal.offer(entry, manifest.to_json()))
-        return manifest
+    def _accept(self, entry: Entry, fd: int, manifest: Manifest, note: Note | None = None) -> None:
+        """Accept the file, whose content has been flushed."""
+        self._spool.accept_link(manifest, fd, self._journal.offer(entry, manifest.to_json(), note))
 
     # Directories, renaming and removing
 
@@ -325,7 +331,8 @@ class Reception:
         fd = jail.open(read_path(entry.path.encode()), os.O_RDONLY)
         try:
             self._spool.flush(fd)
-            manifest = self._accept(entry, fd, os.fstat(fd), entry.declared_size, wait=0)
+            manifest = manifest_of(entry, os.fstat(fd), entry.declared_size, wait=0)
+            self._accept(entry, fd, manifest)
         except OSError as error:
             # The name is given and cannot be taken back safely, so it is torn under that name until it is sent again.
             entry = self._journal.tear(self._with_free_id(entry), os.fstat(fd).st_size, (), FULL)
@@ -371,6 +378,12 @@ class Reception:
     def retract(self, manifest: Manifest) -> None:
         """The sender took back a file within its settle time."""
         self._spool.retract(manifest.id)
+
+
+def _let_go(upload: Upload) -> None:
+    note, upload.note = upload.note, None
+    if note:
+        note.close()
 
 
 def _is_at(jail: Jail, entry: Entry) -> bool:

@@ -13,12 +13,13 @@ since only a rename replaces; and so does every file where the file system knows
 import fcntl
 import os
 import secrets
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from errno import EINVAL, EISDIR, EOPNOTSUPP
 from pathlib import Path
 
+from server.intake.nameless import link_open, open_nameless
 from server.sftp.jail import open_at
 from server.sftp.renaming import rename
 
@@ -33,13 +34,54 @@ class Staged:
     name: str
 
 
+class Stock:
+    """Files without a name, made ahead and locked: looking for a free inode is most of what making one takes."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._ready: deque[int] = deque()
+
+    @property
+    def ready(self) -> int:
+        """How many there are."""
+        return len(self._ready)
+
+    def prepare(self, count: int) -> bool:
+        """Have `count` of them; False if this file system has no such files. Raises OSError."""
+        while len(self._ready) < count:
+            fd = open_nameless(self._root)
+            if fd < 0:
+                return False
+            self._ready.append(fd)
+        return True
+
+    def take(self) -> int:
+        """One of them, as if it were made now; or a new one; -1 if there are none here. Raises OSError."""
+        try:
+            fd = self._ready.popleft()
+        except IndexError:
+            return open_nameless(self._root)
+        try:
+            os.utime(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+    def drop(self) -> None:
+        """Nobody needs them."""
+        while self._ready:
+            os.close(self._ready.popleft())
+
+
 @contextmanager
-def staged(root: Path, replacing: bool) -> Iterator[Staged]:
+def staged(root: Path, replacing: bool, stock: Stock | None = None) -> Iterator[Staged]:
     """A new, empty, locked file on the file system of the directory `root`; `replacing` if its name is another's now.
 
-    Use `settle` to give it its name. The descriptor is the caller's, unless the block fails; then nothing is left.
+    One from the `stock` for `root` costs least. Use `settle` to give it its name. The descriptor is the caller's,
+    unless the block fails; then nothing is left.
     """
-    fd = -1 if replacing else _open_nameless(root)
+    fd = -1 if replacing else (stock.take() if stock else open_nameless(root))
     name = "" if fd >= 0 else f"new-{secrets.token_hex(8)}"
     if name:
         fd = os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -53,21 +95,10 @@ def staged(root: Path, replacing: bool) -> Iterator[Staged]:
         raise
 
 
-def _open_nameless(root: Path) -> int:
-    """A new file without a name; -1 if this file system has no such files."""
-    try:
-        return os.open(root, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno in (EOPNOTSUPP, EISDIR, EINVAL):
-            return -1
-        raise
-
-
 def settle(root: Path, new: Staged, directory: int, name: str, replace: bool) -> None:
     """Give the staged file the name `name` in `directory`. Raises OSError; EEXIST if taken and not to be replaced."""
     if not new.name:
-        # With a directory fd Python calls linkat(2) with AT_SYMLINK_FOLLOW: the very file that is open.
-        os.link(f"/proc/self/fd/{new.fd}", name, dst_dir_fd=directory, follow_symlinks=True)
+        link_open(new.fd, name, directory)
         return
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

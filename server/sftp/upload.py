@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from asyncssh import SFTPFailure
@@ -12,6 +12,8 @@ from asyncssh import SFTPFailure
 from server.clock import now
 from server.intake.entry import Entry, Extents
 from server.intake.names import is_temporary
+from server.intake.spares import Note
+from server.intake.spool import Manifest
 from server.sftp.coverage import Coverage
 from server.sftp.paths import AgencyPath
 from server.sftp.quota import Allowance
@@ -56,12 +58,34 @@ def judge(name: str, size: int, declared: int | None, whole: bool, failure: str)
     return Judgement(Verdict.COMPLETE)
 
 
+def manifest_of(entry: Entry, status: os.stat_result, declared: int | None, wait: float) -> Manifest:
+    """That of the whole file which `status` describes, and which may be taken back for `wait` seconds."""
+    at = now()
+    return Manifest(
+        id=entry.id,
+        agency=entry.agency,
+        path=entry.path,
+        size=status.st_size,
+        source="sftp",
+        session=entry.session,
+        client=entry.client,
+        opened_at=entry.opened_at,
+        closed_at=at,
+        not_before=at + timedelta(seconds=wait),
+        declared_size=declared,
+        dev=status.st_dev,
+        ino=status.st_ino,
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
 class Upload(Readable):
     """A handle open for writing.
 
     It has not `begun` until it is about to change something: then it has an `entry` in the journal and the lock of its
-    file. `old` is what was written by predecessors: of an upload that is resumed, or (`intact`) of a whole file.
-    `allowance` is its part of the agency's quota (None: there is no quota).
+    file; `note` is where the journal has that entry, if it is kept open. `old` is what was written by predecessors: of
+    an upload that is resumed, or (`intact`) of a whole file. `allowance` is its part of the agency's quota (None: there
+    is no quota).
     """
 
     def __init__(
@@ -81,6 +105,7 @@ class Upload(Readable):
         self.token = secrets.token_hex(8)
         self.opened_at: datetime = now()
         self.entry: Entry | None = None
+        self.note: Note | None = None
         self.old = Coverage()
         self.intact = False
         self.failure = ""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,26 @@ def test_a_door_opens_while_the_database_is_away(
     assert {upload["file"] for upload in court.settled(2, 40)} == {"first.txt", "second.txt"}
     assert court.fingerprint() == hosts
     assert len(court.records("clients")) == 2
+    assert installation.stop() == 0
+    assert "Traceback" not in installation.log()
+
+
+def test_a_database_that_hangs_keeps_nobody_waiting(
+    installation: Dropslot, server: postgres.Server, tmp_path: Path
+) -> None:
+    court = make_court(installation, tmp_path / "court", "gwinnett")
+    installation.start()
+    court.push("first.txt", ecr(ecr_row(1)))
+    court.settled(1)
+    with server.hanging():
+        with ThreadPoolExecutor(12) as several:
+            done = list(several.map(lambda _: court.sftp("pwd", check=False).returncode, range(12)))
+        assert done == [0] * 12
+        court.push("second.txt", ecr(ecr_row(2)))
+        for door in installation.children("sftp"):
+            door.terminate()
+            door.wait(30)
+    assert {upload["file"] for upload in court.settled(2, 60)} == {"first.txt", "second.txt"}
     assert installation.stop() == 0
     assert "Traceback" not in installation.log()
 

@@ -1,12 +1,14 @@
 """Cells become values, or nothing; never a guess."""
 
 from datetime import date
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import coerce
+from ingest.answer import as_sent
 from ingest.template import TIME_FORMATS
 
 DATES = ("%m/%d/%Y", "%Y-%m-%d")
@@ -207,6 +209,12 @@ def test_letters_are_not_dialled(text: str, value: str | None) -> None:
 
 def test_what_cannot_be_seen_does_not_make_two_of_one() -> None:
     assert coerce.tidy(["\ufeffZoe\u0308\u200b", "Zoë", "\u200b", "\ufeff'=1"]) == ["Zoë", "Zoë", "", "=1"]
+
+
+@given(st.lists(st.text("aZ'=+é\u0301 \t\n\x1f\x00\x7f\u00a0\u200b", max_size=4), max_size=6))
+def test_texts_are_tidied_whatever_stands_beside_them(texts: list[str]) -> None:
+    seen = [as_sent(text.replace("\u200b", "")) for text in texts]
+    assert coerce.tidy(texts) == [normalize("NFC", " ".join(text.split())) for text in seen]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """SQLite and PostgreSQL: the same files leave the same records; on PostgreSQL no agency waits for another."""
 
+import re
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import pytest
@@ -11,7 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from ingest.answer import Upload
+from ingest.databases import postgresql, sqlite
 from ingest.limits import Limits
+from ingest.merge import Stage, stage
 from ingest.record import records_of
 from ingest.sample import write_ecr
 from tests import postgres
@@ -99,6 +105,67 @@ def test_what_is_odd_is_kept_alike(pair: tuple[Court, Court]) -> None:
     upload = push(pair, header + "\n".join(rows), "/styles/odd.csv")
     assert (upload.rows, upload.error_rows) == (6, 3)
     assert {error.code for error in pair[0].errors(upload)} == {"bad_date", "nul_byte", "number_too_long"}
+
+
+def test_what_is_carried_by_a_thread_is_kept_alike(
+    pair: tuple[Court, Court], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "MANY", 1)
+    for day in (1, 2):
+        write_ecr(tmp_path / "report", 1000, 7, day, bad=0.05)
+        push(pair, (tmp_path / "report").read_bytes())
+
+
+def test_many_records_are_joined_alike(
+    pair: tuple[Court, Court], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stage, "holds_many", lambda *_: True)
+    for day in (1, 2):
+        write_ecr(tmp_path / "report", 1000, 9, day, bad=0.05)
+        push(pair, (tmp_path / "report").read_bytes())
+
+
+def test_what_fails_on_its_way_fails_the_run(pair: tuple[Court, Court], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MANY", 1)
+
+    def lose(*_: object, **__: object) -> None:
+        raise OSError("gone")
+
+    court = pair[1]
+    with monkeypatch.context() as patched:
+        patched.setattr(postgresql, "_copy", lose)
+        with pytest.raises(OSError, match="gone"):
+            court.push(ecr(row()))
+    assert not any(court.dump().values())
+    assert court.push(ecr(row())).status == "processed"
+
+
+def test_only_the_tables_of_a_run_are_looked_over(pair: tuple[Court, Court]) -> None:
+    asked: list[str] = []
+    court = pair[1]
+    event.listen(court.database.engine, "before_cursor_execute", lambda _c, _u, sql, *_: asked.append(sql))
+    court.push(ecr(row()))
+    court.push(ecr(row()), "/upload/again.txt")
+    looked_over = [sql for sql in asked if sql.startswith("ANALYZE")]
+    assert len(looked_over) == 1, "the second time there was nothing to look over"
+    assert all(name.startswith("stage_") for name in re.findall(r"(\w+) \(", looked_over[0]))
+
+
+def test_an_index_that_stays_as_it_was_is_not_written_again(pair: tuple[Court, Court], tmp_path: Path) -> None:
+    write_ecr(tmp_path / "report", 700, 5, 1, bad=0.05)
+    content = (tmp_path / "report").read_bytes()
+    push(pair, content)
+    written: list[str] = []
+    for court in pair:
+        event.listen(court.database.engine, "before_cursor_execute", lambda _c, _u, sql, *_: written.append(sql))
+    for name in ("again", "and again"):
+        again = push(pair, content, f"/upload/{name}.txt")
+        assert again.skipped > 600
+        for court in pair:
+            with court.database.reading() as conn:
+                found = {row.upload_id for row in conn.execute(text("SELECT upload_id FROM skip_index"))}
+            assert found == {court.uploads[-1]}
+    assert not [sql for sql in written if sql.startswith(("INSERT INTO skip_index", "DELETE FROM skip_index"))]
 
 
 def test_long_natural_keys_stay_apart(pair: tuple[Court, Court]) -> None:
@@ -194,3 +261,16 @@ def test_many_agencies_at_once(neighbours: tuple[Court, Court]) -> None:
         settled = conn.execute(text("SELECT count(*) FROM uploads WHERE status = 'processed'")).scalar_one()
     assert [tuple(count) for count in counts] == [("one", 300), ("two", 300)]
     assert settled == 8
+
+
+def test_what_a_long_run_wrote_is_soon_in_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MANY", 1)
+    court = Court(tmp_path)
+    court.profile()
+    with closing(connect(tmp_path / "dropslot.db")) as other:
+        other.execute("SELECT count(*) FROM events").fetchone()  # the last one to be closed would do it
+        court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(50))))
+        court.close()
+        shutil.copyfile(tmp_path / "dropslot.db", tmp_path / "alone.db")  # without its log
+    with closing(connect(tmp_path / "alone.db")) as alone:
+        assert alone.execute("SELECT count(*) FROM events").fetchone() == (50,)

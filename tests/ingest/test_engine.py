@@ -85,16 +85,22 @@ rows = st.lists(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(first=rows, changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3), data=st.data())
+@given(
+    first=rows,
+    changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3),
+    data=st.data(),
+    limits=st.sampled_from([SMALL, Limits()]),
+)
 def test_skipping_is_exact_when_rows_contradict_each_other(
     tmp_path_factory: pytest.TempPathFactory,
     first: list[str],
     changes: list[Any],
     data: st.DataObject,
+    limits: Limits,
     court_at: CourtAt,
 ) -> None:
     folder = tmp_path_factory.mktemp("exact")
-    skipping, plain = court_at(folder / "a", limits=SMALL), court_at(folder / "b", skipping=False)
+    skipping, plain = court_at(folder / "a", limits=limits), court_at(folder / "b", skipping=False)
     filler = [row(str(100 + i), f"CV-{i}") for i in range(10)]
     files = [first]
     for place, gone, added in changes:
@@ -224,7 +230,7 @@ def test_a_run_that_dies_has_changed_nothing_and_is_done_again(court: Court, mom
     work = court.work(arrival, source)
 
     def die(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith(moment):
+        if moment in statement:
             raise KeyboardInterrupt
 
     event.listen(court.database.engine, "before_cursor_execute", die)
@@ -243,7 +249,7 @@ def test_the_loser_of_a_race_returns_what_the_winner_recorded(court: Court) -> N
     won = []
 
     def overtake(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("CREATE TEMPORARY TABLE stage_errors") and not won:
+        if "CREATE TEMPORARY TABLE stage_errors" in statement and not won:
             won.append(None)
             won[0] = ingest(court.database.engine, court.work(arrival, source))
 
@@ -259,7 +265,7 @@ def test_an_index_that_has_been_replaced_meanwhile_is_not_trusted(court: Court) 
     done = []
 
     def overtake(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("CREATE TEMPORARY TABLE stage_errors") and not done:
+        if "CREATE TEMPORARY TABLE stage_errors" in statement and not done:
             done.append(True)
             court.push(ecr(*(row(str(i), f"CR-{i}", status="Cancelled") for i in range(20))), "/upload/b.txt")
 
@@ -275,7 +281,7 @@ def test_staging_locks_nobody_out(court: Court, monkeypatch: pytest.MonkeyPatch)
     arrival, source = court.receive(ecr(row()))
     written = []
 
-    def write(own: SQLite, conn: Connection, fill: Fill, data: Sequence[Sequence[object]]) -> None:
+    def write(own: SQLite, conn: Connection, fill: Fill, data: Sequence[Sequence[object]], *, first: bool) -> None:
         if fill.table == "stage_events":
             other = sqlite3.connect(court.folder / "dropslot.db", timeout=0, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
@@ -283,7 +289,7 @@ def test_staging_locks_nobody_out(court: Court, monkeypatch: pytest.MonkeyPatch)
             other.execute("COMMIT")
             other.close()
             written.append(True)
-        real(own, conn, fill, data)
+        real(own, conn, fill, data, first=first)
 
     real = SQLite.fill
     monkeypatch.setattr(SQLite, "fill", write)

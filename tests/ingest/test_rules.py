@@ -73,7 +73,10 @@ FILLER = [dict.fromkeys(RICH_HEADER, "") | {"id": str(i), "no": f"F{i}", "pet": 
 @pytest.mark.parametrize("empty", ["leave", "clear"])
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    first=lines, changes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), lines), max_size=3), data=st.data()
+    first=lines,
+    changes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), lines), max_size=3),
+    data=st.data(),
+    limits=st.sampled_from([SMALL, Limits()]),
 )
 def test_it_does_what_a_loop_over_the_rows_does_and_skips_exactly(
     rich_court_at: CourtAt,
@@ -82,9 +85,10 @@ def test_it_does_what_a_loop_over_the_rows_does_and_skips_exactly(
     first: list[Any],
     changes: list[Any],
     data: st.DataObject,
+    limits: Limits,
 ) -> None:
     folder = tmp_path_factory.mktemp("rules")
-    skipping = rich_court_at(folder / "a", limits=SMALL, empty=empty)
+    skipping = rich_court_at(folder / "a", limits=limits, empty=empty)
     plain = rich_court_at(folder / "b", skipping=False, empty=empty)
     reference = RichReference(ZONE, empty == "clear")
     files = [first]

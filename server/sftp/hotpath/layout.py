@@ -1,8 +1,10 @@
-"""The answer to a READ, laid out as SSH packets in the shared buffer before its data is there.
+"""The answers to READs, laid out as SSH packets in the shared buffer before their data is there.
 
-The data is read into the gaps, so that it is sealed where it was read to and sent from there. A layout depends on where
-in the buffer it begins and on how much is asked for, and clients ask for the same amount again and again: so the views
-of its gaps are made once.
+The data is read into the gaps, so that it is sealed where it was read to and sent from there. An answer goes on in the
+packet in which the one before it ended: what a client asks for in pieces of 32 KiB, which with their headers are a
+little more than a packet takes, would come in twice as many packets otherwise. A layout depends on where in the buffer
+it begins and on how much is asked for, and clients ask for the same amount again and again: so the views of its gaps
+are made once.
 """
 
 import os
@@ -24,16 +26,19 @@ REPLY = struct.Struct(">IBII")
 CHANNEL_DATA = struct.Struct(">IBBII")
 MOST_LAYOUTS = 64
 MOST_PACKETS = 16  # of a layout that is kept
-LONGEST_PADDING = 32
+LEAST_PACKET = 1024  # who takes less in one packet is answered in another way
+LONGEST_PACKET = 32768
+NOISE = 4096
 
 
 @dataclass(frozen=True)
 class _Packet:
-    """Where an SSH packet begins, and how many bytes of data and of padding it has."""
+    """Where an SSH packet begins, how many bytes of data and of padding it has, and where the next one begins."""
 
     at: int
     size: int
     padding: int
+    end: int
 
     @property
     def length(self) -> int:
@@ -41,13 +46,17 @@ class _Packet:
         return CHANNEL_DATA.size - LENGTH + self.size + self.padding
 
 
+_NOTHING = _Packet(HEADROOM, 0, 0, HEADROOM)
+
+
 @dataclass(frozen=True)
 class Layout:
-    """The packets of one answer, the gaps for the data, and where the buffer goes on behind it."""
+    """Where an answer begins, the packets that are full with it, the gaps for its data, and the packet it ends in."""
 
+    begin: int
     packets: tuple[_Packet, ...]
     gaps: tuple[memoryview, ...]
-    end: int
+    last: _Packet
 
 
 class Layouts:
@@ -57,56 +66,71 @@ class Layouts:
         self._wire = wire
         self._channel = channel
         self._view = wire.buffers.send
-        self._known: dict[tuple[int, int, int, int, int], Layout] = {}
-        self._end = HEADROOM
+        self._known: dict[tuple[int, int, int, int, int, int], Layout] = {}
+        self._last = _NOTHING
+        self._noise = b""
 
     def fit(self, size: int) -> Layout | None:
         """A layout for an answer of `size` bytes of data behind those that wait; None if the buffer has no room."""
-        wire, packet_size = self._wire, min(self._channel.packet_size, 32768)
-        key = (self._end, size, packet_size, wire.tag_size, wire.padding_of(0))
+        wire, packet_size = self._wire, min(self._channel.packet_size, LONGEST_PACKET)
+        key = (self._last.at, self._last.size, size, packet_size, wire.tag_size, wire.padding_of(0))
         layout = self._known.get(key)
         if layout is None:
+            if packet_size < LEAST_PACKET:
+                return None
             layout = self._plan(size, packet_size)
             if len(self._known) >= MOST_LAYOUTS:
                 self._known.clear()
             if len(layout.packets) <= MOST_PACKETS:
                 self._known[key] = layout
-        return layout if layout.end <= len(self._view) else None
+        return layout if layout.last.end <= len(self._view) else None
 
     def _plan(self, size: int, packet_size: int) -> Layout:
         packets: list[_Packet] = []
         gaps: list[memoryview] = []
-        at, left = self._end, REPLY.size + size
+        last = self._last
+        if last.size + REPLY.size > packet_size:
+            packets.append(last)
+            last = self._packet(last.end, 0)
+        begin = last.at + CHANNEL_DATA.size + last.size
+        last, left = self._packet(last.at, last.size + REPLY.size), size
         while left:
-            part = min(left, packet_size)
-            padding = self._wire.padding_of(CHANNEL_DATA.size - LENGTH - 1 + part)
-            data = at + CHANNEL_DATA.size
-            gap = self._view[data + (0 if packets else REPLY.size) : data + part]
-            packets.append(_Packet(at, part, padding))
-            gaps.append(gap)
-            at = data + part + padding + self._wire.tag_size
+            if last.size == packet_size:
+                packets.append(last)
+                last = self._packet(last.end, 0)
+            part, at = min(left, packet_size - last.size), last.at + CHANNEL_DATA.size + last.size
+            gaps.append(self._view[at : at + part])
+            last = self._packet(last.at, last.size + part)
             left -= part
-        return Layout(tuple(packets), tuple(gap for gap in gaps if len(gap)), at)
+        return Layout(begin, tuple(packets), tuple(gaps), last)
+
+    def _packet(self, at: int, size: int) -> _Packet:
+        padding = self._wire.padding_of(CHANNEL_DATA.size - LENGTH - 1 + size)
+        return _Packet(at, size, padding, at + CHANNEL_DATA.size + size + padding + self._wire.tag_size)
 
     def seal(self, layout: Layout, number: int, size: int) -> None:
-        """The gaps are filled: make it the answer to the request of that id."""
-        view, channel = self._view, self._channel
-        REPLY.pack_into(view, layout.packets[0].at + CHANNEL_DATA.size, REPLY.size - 4 + size, FXP_DATA, number, size)
-        noise = os.urandom(LONGEST_PADDING * len(layout.packets))
-        for index, packet in enumerate(layout.packets):
-            CHANNEL_DATA.pack_into(
-                view, packet.at, packet.length, packet.padding, MSG_CHANNEL_DATA, channel.number, packet.size
-            )
-            padded = packet.at + CHANNEL_DATA.size + packet.size
-            begin = index * LONGEST_PADDING
-            view[padded : padded + packet.padding] = noise[begin : begin + packet.padding]
-            self._wire.seal(view, packet.at, packet.length)
-        channel.spend(REPLY.size + size)
-        self._end = layout.end
+        """The gaps are filled: make it the answer to the request of that id. Its last packet may still grow."""
+        REPLY.pack_into(self._view, layout.begin, REPLY.size - 4 + size, FXP_DATA, number, size)
+        for packet in layout.packets:
+            self._seal(packet)
+        self._channel.spend(REPLY.size + size)
+        self._last = layout.last
+
+    def _seal(self, packet: _Packet) -> None:
+        view, padding = self._view, packet.padding
+        CHANNEL_DATA.pack_into(
+            view, packet.at, packet.length, padding, MSG_CHANNEL_DATA, self._channel.number, packet.size
+        )
+        padded = packet.at + CHANNEL_DATA.size + packet.size
+        if len(self._noise) < padding:
+            self._noise = os.urandom(NOISE)
+        view[padded : padded + padding], self._noise = self._noise[:padding], self._noise[padding:]
+        self._wire.seal(view, packet.at, packet.length)
 
     def send(self) -> None:
-        """Send the sealed answers, behind what the connection has collected before them."""
-        if self._end > HEADROOM:
-            end, self._end = self._end, HEADROOM
+        """Send the answers, behind what the connection has collected before them."""
+        if self._last.size:
+            last, self._last = self._last, _NOTHING
+            self._seal(last)
             self._wire.flush()
-            self._wire.write_out(self._view[HEADROOM:end])
+            self._wire.write_out(self._view[HEADROOM : last.end])

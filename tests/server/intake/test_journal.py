@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from server.intake.entry import Entry, State, new_entry
-from server.intake.journal import CRASHED, HELD_BACK, Journal, data_extents
+from server.intake.entry import Entry, State, data_extents, new_entry
+from server.intake.journal import CRASHED, HELD_BACK, Journal
 from server.intake.locks import BusyError
 
 

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from server.clock import now
 from server.intake import spares as spares_module
-from server.intake.entry import Entry, new_entry
+from server.intake.entry import Entry, State, new_entry
 from server.intake.journal import Journal
 from server.intake.spares import Spares
 from server.intake.spool import Manifest, Spool
@@ -127,7 +128,7 @@ def test_many_at_once_never_write_into_the_same_note(house: House) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("step", ["_fill", "os.rename"])
+@pytest.mark.parametrize("step", ["_write", "os.rename"])
 def test_a_crash_in_the_middle_leaves_no_half_entry(
     house: House, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
 ) -> None:
@@ -152,3 +153,84 @@ def test_a_crash_in_the_middle_leaves_no_half_entry(
     assert len(house.waiting) == (0 if begun else 1)
     entry = house.begin("/upload/c.csv")
     assert house.journal.find("court", "/upload/c.csv") == entry
+
+
+def test_notes_that_are_made_ahead_have_no_name_until_they_are_written(house: House) -> None:
+    assert house.journal.prepare(3)
+    assert house.waiting == []
+    begun = [house.begin(f"/upload/{number}.csv") for number in range(4)]
+    assert sorted(house.journal.entries(), key=lambda entry: entry.path) == begun
+    assert house.journal.broken() == []
+
+
+def test_notes_that_have_served_are_taken_before_any_is_made(house: House) -> None:
+    accepted = house.accept("/upload/a.csv")
+    inode = house.manifest(accepted.id).stat().st_ino
+    house.spool.remove(accepted.id)
+    other = Journal(house.journal.root, durable=False)
+    assert house.journal.prepare(2)
+    assert other.prepare(2), "what one holds is no other's"
+    entries = [house.begin("/upload/b.csv"), other.begin(replace(house.begin("/upload/d.csv"), path="/upload/c.csv"))]
+    inodes = [house.note(entry).stat().st_ino for entry in entries]
+    assert inodes[0] == inode
+    assert inode not in inodes[1:]
+    house.journal.finish()
+    other.finish()
+    assert house.waiting == []
+
+
+def test_one_that_was_made_ahead_replaces_an_older_entry_of_the_path(house: House) -> None:
+    older = house.begin("/upload/a.csv")
+    assert house.journal.prepare(1)
+    assert house.begin("/upload/a.csv") != older
+    assert len(list(house.journal.entries())) == 1
+
+
+def test_a_spare_note_that_is_gone_harms_nobody(house: House) -> None:
+    house.spool.remove(house.accept("/upload/a.csv").id)
+    assert house.journal.prepare(1)
+    [spare] = house.waiting
+    spare.unlink()
+    entry = house.begin("/upload/b.csv")
+    assert list(house.journal.entries()) == [entry]
+
+
+def test_without_nameless_files_none_is_made_ahead(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spares_module, "open_nameless", lambda _folder: -1)
+    assert not house.journal.prepare(1)
+    entry = house.begin("/upload/b.csv")
+    assert list(house.journal.entries()) == [entry]
+
+
+def test_an_open_note_tells_whether_it_still_counts(house: House) -> None:
+    entry = new_entry("court", "/upload/a.csv", "owner", "session", "client", house.file.stat())
+    assert house.journal.prepare(1)
+    note = house.journal.begin_note(entry)
+    assert note is not None
+    assert house.journal.says(entry, note)
+    house.journal.tear(entry, 5, (), "lost")
+    assert not house.journal.says(entry, note)
+    house.journal.forget("court", "/upload/a.csv")
+    assert not house.journal.says(entry, note)
+    note.close()
+
+
+@pytest.mark.parametrize("fits", [0, 3], ids=["nothing", "a part"])
+def test_what_cannot_be_added_to_a_note_leaves_it_as_it_was(
+    house: House, monkeypatch: pytest.MonkeyPatch, fits: int
+) -> None:
+    entry = new_entry("court", "/upload/a.csv", "owner", "session", "client", house.file.stat())
+    assert house.journal.prepare(1)
+    note = house.journal.begin_note(entry)
+    assert note is not None
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, content, at: write(fd, content[:fits], at))
+    with pytest.raises(OSError, match="full"):
+        house.journal.offer(entry, {"size": 5}, note)
+    monkeypatch.undo()
+    assert house.journal.find("court", entry.path) == entry
+    house.journal.offer(entry, {"size": 5}, note)
+    offered = house.journal.find("court", entry.path)
+    assert offered is not None
+    assert (offered.state, offered.size) == (State.ACCEPTING, 5)
+    note.close()

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
@@ -91,7 +92,7 @@ def authority(state: State, key: StoredKey) -> Authority:
 
 
 def certificate(authority: Authority, serial: int = 1, expires_at: datetime | None = None) -> CertificateProof:
-    return CertificateProof(authority.public.fingerprint, serial, "clerk", expires_at)
+    return CertificateProof(authority.public.fingerprint, "SHA256:key", serial, "clerk", expires_at)
 
 
 def admit(ring: KeyRing, credential: Credential, username: str = "gwinnett") -> Admission | None:
@@ -112,7 +113,7 @@ def test_a_certificate_opens_the_agency_of_its_authority_until_it_expires(state:
     assert (admitted.agency.slug, admitted.until) == ("gwinnett", later)
     assert admit(ring, certificate(authority), "fulton") is None
     assert admit(ring, certificate(authority, expires_at=now())) is None
-    assert admit(ring, CertificateProof("SHA256:another", 1, "clerk", None)) is None
+    assert admit(ring, CertificateProof("SHA256:another", "SHA256:key", 1, "clerk", None)) is None
 
 
 def test_new_certificates_of_a_known_authority_are_good_while_the_database_is_away_and_revoked_ones_are_not(
@@ -127,6 +128,22 @@ def test_new_certificates_of_a_known_authority_are_good_while_the_database_is_aw
         assert admit(ring, certificate(authority, 66)) is None
         assert admit(ring, certificate(authority, 3, now())) is None
         assert admit(ring, certificate(authority, 2), "fulton") is None
+
+
+def test_a_revoked_key_opens_nothing_by_a_certificate(state: State, key: StoredKey, authority: Authority) -> None:
+    ring = KeyRing(state.database)
+    certified = replace(certificate(authority), key=key.fingerprint)
+    assert admit(ring, certified)
+    with state.database.writing() as conn:
+        revoke_key(conn, key.agency_id, key.fingerprint, now())
+    assert admit(ring, certified) is None
+    assert admit(ring, certificate(authority)), "another key of the same authority"
+    for learnt in (False, True):
+        if learnt:
+            asyncio.run(ring.stamp())
+        with database_away(state):
+            assert admit(ring, certified) is None
+            assert admit(ring, certificate(authority))
 
 
 def test_a_key_that_expires_while_the_database_is_away_opens_nothing_any_more(state: State, key: StoredKey) -> None:

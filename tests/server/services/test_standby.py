@@ -112,7 +112,7 @@ def test_a_revoked_serial_stays_revoked(state: State) -> None:
     ring.restore(Trusted(now(), ENTRIES))
     until = now() + timedelta(hours=1)
     with database_away(state):
-        proofs = [CertificateProof("SHA256:two", serial, "", until) for serial in (6, 7)]
+        proofs = [CertificateProof("SHA256:two", "SHA256:key", serial, "", until) for serial in (6, 7)]
         found = [asyncio.run(ring.admit("gwinnett", proof)) for proof in proofs]
     assert [one is not None for one in found] == [True, False]
 

@@ -13,6 +13,7 @@ import structlog
 from server.clock import new_id, now
 from server.intake.entry import Entry
 from server.intake.spool import Manifest, Spool
+from server.sftp import announcer as announcers
 from server.sftp.announcer import AT_ONCE, LULL, MANY, Announcer
 
 
@@ -122,6 +123,26 @@ def test_while_many_settle_they_are_told_together_a_lull_later(spool: Spool, tol
     run(spool, told, one_after_the_other)
     assert told.calls == [["/upload/first"], [manifest.path for manifest in others]]
     assert told.times[1] - told.times[0] > LULL * 0.9
+
+
+def test_while_more_come_they_are_put_off_but_not_for_ever(
+    spool: Spool, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcers, "LULL", 0.1)
+    monkeypatch.setattr(announcers, "PATIENCE", 0.5)
+    sent: list[str] = []
+
+    async def one_after_the_other(announcer: Announcer) -> None:
+        for number in range(MANY):
+            announcer.received(accept(spool, f"/upload/{number}"))
+        while len(told.calls) < 3:
+            sent.append(f"/upload/later-{len(sent)}")
+            announcer.received(accept(spool, sent[-1]))
+            await asyncio.sleep(0.005)
+
+    run(spool, told, one_after_the_other)
+    assert told.all == [*(f"/upload/{number}" for number in range(MANY)), *sent]
+    assert told.times[2] - told.times[1] > 0.45
 
 
 def test_what_settles_sooner_than_what_came_before_it_is_told_sooner(spool: Spool, told: Told) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from server.intake.journal import Journal
+from server.sftp import reception
 from server.sftp.reception import Reception
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import Refused
@@ -147,3 +148,14 @@ def _send_often(door: RunningDoor, number: int, acknowledged: list[bytes]) -> No
             with suppress(Refused):  # another replaced it meanwhile
                 client.put(f"/upload/{turn % 2}.csv", content)
                 acknowledged.append(content)
+
+
+def test_more_is_made_ahead_before_it_runs_out(door: RunningDoor) -> None:
+    with door.raw() as client:
+        for number in range(reception.AHEAD + 10):
+            client.put(f"/upload/{number}.csv", b"12345")
+    held = [link.readlink().name for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    door.arrival(reception.AHEAD + 10)
+    assert len({manifest.ino for manifest in door.intake.arrived}) == reception.AHEAD + 10
+    assert [name for name in held if name.startswith("#")], "files without a name wait for the next"
+    assert list(door.journal.entries()) == []

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.sftp.staging import Staged, settle, staged, try_lock
+from server.sftp.staging import Staged, Stock, settle, staged, try_lock
 
 
 @pytest.fixture
@@ -96,3 +97,21 @@ def test_what_else_the_disk_refuses_is_said(root: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(OSError, match="full"), staged(root, replacing=False):
         pass
+
+
+def test_one_that_was_made_ahead_is_as_if_made_now(root: Path, upload: int, tmp_path: Path, old: bool) -> None:
+    stock = Stock(root)
+    assert stock.prepare(2) == (not old)
+    assert stock.ready == (0 if old else 2)
+    assert list(root.iterdir()) == []
+    before = time.time_ns() - 1_000_000_000
+    with staged(root, replacing=False, stock=stock) as new:
+        settle(root, new, upload, "ecr.csv", replace=False)
+    file = tmp_path / "upload" / "ecr.csv"
+    assert file.stat().st_mtime_ns > before
+    with file.open("rb") as other:
+        assert not try_lock(other.fileno()), "its session holds it"
+    os.close(new.fd)
+    assert stock.ready == (0 if old else 1)
+    stock.drop()
+    assert stock.ready == 0

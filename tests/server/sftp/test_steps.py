@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.intake import journal as journals
+from server.intake import spares
 from server.intake import spool as spools
 from server.intake.entry import State
 from server.intake.journal import Journal
@@ -31,9 +32,11 @@ class House:
     journal: Journal
     spool: Spool
     hurry: bool
+    ahead: bool = False
 
     def send(self, content: bytes) -> Verdict:
         reception, jail = Reception(self.journal, self.spool, 0, 60), Jail(self.homes / "court")
+        assert not self.ahead or reception.prepare()
         upload = Upload(-1, read_path(PATH.encode()), declared=None, append=False, limit=1000)
         reception.begin_new(jail, SENDER, upload, replacing=True, hurry=self.hurry)
         upload.write(0, content)
@@ -49,6 +52,13 @@ class House:
 def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
     spool, durable = tmp_path / "spool", not request.param
     return House(tmp_path / "agencies", Journal(spool / "receiving", durable), Spool(spool, durable), request.param)
+
+
+@pytest.fixture
+def stocked(tmp_path: Path) -> House:
+    """One that has made ahead what a file needs."""
+    spool = tmp_path / "spool"
+    return House(tmp_path / "agencies", Journal(spool / "receiving", False), Spool(spool, False), True, ahead=True)
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool) -> None:
@@ -79,17 +89,42 @@ ENDING = [
     (spools.Spool, "_link"),
     (spools.Spool, "_commit"),
 ]
-STEPS = [(place, name, before) for place, name in BEGINNING + ENDING for before in (True, False)]
-NAMES = [f"{'before' if before else 'after'} {name}" for _, name, before in STEPS]
+STOCKED = [
+    (spares, "_write"),
+    (spares.Spares, "write"),
+    (receptions.Reception, "_accept"),
+    (spares.Note, "append"),
+    (spools.Spool, "_link"),
+    (spools.Spool, "_commit"),
+]
 
 
-@pytest.mark.parametrize(("place", "name", "before"), STEPS, ids=NAMES)
+def each_way(steps: list[tuple[Any, str]]) -> pytest.MarkDecorator:
+    """Just before and just after each of the steps."""
+    ways = [(place, name, before) for place, name in steps for before in (True, False)]
+    names = [f"{'before' if before else 'after'} {name}" for _, name, before in ways]
+    return pytest.mark.parametrize(("place", "name", "before"), ways, ids=names)
+
+
+@each_way(BEGINNING + ENDING)
 def test_a_crash_at_any_step(
     house: House, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool
 ) -> None:
+    crash_and_look(house, monkeypatch, place, name, before)
+
+
+@each_way(STOCKED)
+def test_a_crash_at_any_step_with_what_was_made_ahead(
+    stocked: House, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool
+) -> None:
+    crash_and_look(stocked, monkeypatch, place, name, before)
+
+
+def crash_and_look(house: House, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, before: bool) -> None:
+    """What is there after the crash, and that the file can be sent again."""
     send_and_die(house, monkeypatch, place, name, before)
     file, torn = house.homes / "court" / "upload" / "ecr.csv", house.journal.torn(house.homes)
-    begun = (place, name) not in BEGINNING
+    begun = (place, name) not in [*BEGINNING, *STOCKED[:2]]
     whole = (name, before) in (("_commit", False), ("_accept", False))
     assert file.exists() == begun
     assert house.accepted() == ([b"first"] if whole else [])
@@ -97,6 +132,7 @@ def test_a_crash_at_any_step(
     if file.exists():
         assert house.journal.claims("court", PATH, file.stat()) != whole, "the sweep leaves what is torn alone"
     assert house.journal.broken() == []
+    assert [*house.homes.rglob("new-*"), *house.journal.root.glob("new-*")] == []
     again = House(house.homes, house.journal, house.spool, hurry=False)
     assert again.send(b"second") is Verdict.COMPLETE
     assert sorted(house.accepted()) == ([b"first", b"second"] if whole else [b"second"])
