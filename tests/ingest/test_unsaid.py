@@ -296,3 +296,12 @@ def test_who_is_spared_for_the_case_alone_keeps_phones_too(court: Court) -> None
     load(court, toml, head + "".join(rows), head + nobody + torn + rows[2].replace("0103", "0193"))
     live = "SELECT value FROM contacts WHERE withdrawn_upload IS NULL ORDER BY value"
     assert select(court, live) == [("+14045550101",), ("+14045550102",), ("+14045550193",)]
+
+
+def test_a_cell_of_which_a_rule_makes_nothing_empties_nothing(court: Court) -> None:
+    toml = 'name = "t"\n[columns]\nclient.reference = "id"\nclient.zip = { column = "zip", split = "-", take = 2 }\n'
+    toml += 'client.language = { column = "lang", lookup = "tongues", unknown = "empty", values = { None = "" } }\n'
+    toml += f'[lookups.tongues]\nF = "French"\nN = "None"\n{WHOLE}'
+    load(court, toml, "id,zip,lang\n1,A-30301,F\n2,A-30302,F\n3,A-30303,F\n", "id,zip,lang\n1,A,X\n2,,N\n3,,\n")
+    found = select(court, "SELECT zip, language FROM clients ORDER BY reference")
+    assert found == [("30301", "French"), (None, None), (None, None)]
