@@ -143,6 +143,9 @@ def _person(
     known = client != _NONE
     dated = hash_column(values.get("event.date"), rows) != _NONE
     slot, unknown = natural_keys("event", 4, match.event, values, rows, unread=unread)
+    undated = ~dated & (slot != _NONE) & ("event.date" in values)
+    for places in unknown.values():
+        undated &= ~places
     lost = {**lost, **{name: places & dated for name, places in unknown.items()}}
     hearing = dated & (slot != _NONE) if party is None else dated & (slot != _NONE) & known & party.hearing
     return Person(
@@ -152,7 +155,7 @@ def _person(
         where(hearing, combine(9, client, case, slot)),
         tuple(_contacts(party.number if party else 0, own, client, rules, rows)),
         dated & (slot == _NONE),
-        ~dated & (slot != _NONE) & ("event.date" in values),
+        undated,
         {of_party(party.number, name) if party and is_personal(name) else name: rows for name, rows in lost.items()},
     )
 
