@@ -20,6 +20,7 @@ from ingest.check.batch import Batch, Contacts, Refused, Said, say, together
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
+from ingest.check.unsaid import find_unsaid
 from ingest.check.values import find_cleared, find_nothing, find_partial, make_texts, read_values, report_unread
 from ingest.identity import natural_fields
 from ingest.mapping import lay_over
@@ -48,8 +49,11 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
     values |= _constants(rules, rows)
     cells_told = texts | {name: lay_over(texts[name], cell, texts[name].filled) for name, cell in lost.items()}
-    cleared = find_cleared(raw, cells_told, values, faults)
-    said_of_contacts = {name: column for name, column in cleared.items() if split_party(name)[1].startswith("contact.")}
+    if rules.template.processing.replaces:
+        marked = find_unsaid(cells_told, values, rules.template, rows)
+    else:
+        marked = find_cleared(raw, cells_told, values, faults)
+    said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
     spoiled = {name: column.filled for name, column in unread.items()}
     spoiled |= {name: column.filled | spoiled.get(name, False) for name, column in nothing.items()}
     keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
@@ -59,7 +63,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
-    return _batch(values | cleared, keyring, blank, left, faults, texts)
+    return _batch(values | marked, keyring, blank, left, faults, texts)
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:
@@ -122,9 +126,13 @@ def _refuse_nobody(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -
 
 
 def _refuse_lost_hearings(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -> None:
-    """What the template knows hearings (or payments) by is empty: it cannot be told which one it is."""
+    """What the template knows hearings (or payments) by is empty: it cannot be told which one it is. Or a hearing is
+    named, and nobody says when it is: what else is said of it would be lost."""
     lost = keyring.people[0].lost & ~blank & ~faults.bad
     faults.add(np.flatnonzero(lost).tolist(), "event.date", "no_event", None)
+    undated = keyring.people[0].undated & ~blank & ~faults.bad
+    where_from = "event.date" if "event.date" in faults.rules.template.fields else "event.datetime"
+    faults.add(np.flatnonzero(undated).tolist(), where_from, "no_date", None)
     unpaid = keyring.unpaid & ~blank & ~faults.bad
     faults.add(np.flatnonzero(unpaid).tolist(), "payment.amount", "no_payment", None, "warning")
 
@@ -156,7 +164,9 @@ def _batch(
     good = np.flatnonzero(~faults.bad & ~blank & (left == 0))
     excluded = np.flatnonzero(left)
     lines = faults.records.line[index[excluded]]
-    keys, kept = keyring.table(good), {name: column for name, column in values.items() if _is_kept(name, rules)}
+    filled = rules.template.filled | _WHEN
+    kept = {name: column for name, column in values.items() if split_party(name)[1] in filled}  # no filters' cells
+    keys = keyring.table(good)
     if rules.template.excludes:
         keys.append(expiries(rules, values.get("event.date"), len(blank))[good])
     return Batch(
@@ -196,14 +206,7 @@ def _refused(
     )
 
 
-_INSTANT = "event.starts_at"
-
-
-def _is_kept(name: str, rules: Rules) -> bool:
-    """Not the cells that only a filter looks at."""
-    template = rules.template
-    made = name in (_INSTANT, "event.date", "event.time")
-    return made or name in template.fields or name in template.constants
+_WHEN = frozenset({"event.starts_at", "event.date", "event.time"})
 
 
 def _excluded(lines: NDArray[np.int32], filters: Ints, rules: Rules) -> list[RowError]:

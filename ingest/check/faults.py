@@ -52,6 +52,7 @@ _SENTENCES = MappingProxyType(
         "no_client_matched": "The row names no client: what the template knows people by is empty ({combinations}).",
         "no_case": "The row names no case: its case number is empty.",
         "no_event": "The row names no hearing: what the template knows hearings by is empty.",
+        "no_date": "The row names a hearing, and the cell for its date is empty.",
         "no_payment": "The payment was not taken: what the template knows payments by is empty.",
     }
 )
@@ -79,6 +80,7 @@ WORDS = MappingProxyType(
         "no_client": "nobody named",
         "no_case": "no case named",
         "no_event": "no hearing named",
+        "no_date": "a hearing without a date",
     }
 )
 """What refuses a row, for a sentence about all of them."""

@@ -66,12 +66,12 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
 
 
 def filled_by(template: Template, plan: Plan) -> frozenset[str]:
-    """The fields of records that this file may fill, whoever's they are: not those whose columns it does not have."""
+    """The fields that this file may fill, further parties' with their number: not those of which it has no column."""
     told = {*template.constants}
     for name in template.fields:
         if is_told(name, template, plan.columns):
             told.add(name)
-    return frozenset(split_party(name)[1] for name in told)
+    return frozenset(told)
 
 
 def is_told(name: str, template: Template, slots: Collection[str]) -> bool:
