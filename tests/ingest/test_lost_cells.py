@@ -48,3 +48,12 @@ def test_a_filled_cell_empties_no_field_where_empty_ones_do(court: Court) -> Non
     assert select(court, "SELECT room, judge FROM events") == [("4B", "Alvarez")]
     court.push(f"{header}1,C1,03/16/2026,,\n", "/t/c.csv")
     assert select(court, "SELECT room, judge FROM events") == [(None, None)]
+
+
+def test_a_filled_cell_empties_no_field_of_a_snapshot(court: Court) -> None:
+    toml = f'{HEAD}event.date = "d"\nevent.room = {{ column = "room", split = "-", take = 2 }}\n'
+    toml += '[processing]\nmethod = "replace_template"\n'
+    load(court, toml, "id,no,d,room\n1,C1,03/16/2026,CH-4B\n", "id,no,d,room\n1,C1,03/16/2026,CH 4B\n")
+    assert select(court, "SELECT room FROM events") == [("4B",)]
+    court.push("id,no,d,room\n1,C1,03/16/2026,\n", "/t/c.csv")
+    assert select(court, "SELECT room FROM events") == [(None,)]
