@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ingest.answer import Upload
+from ingest.check import Rules
 from ingest.errors import IngestError
 from ingest.identity import matched_fields
 from ingest.infer.contents import Contents, look_at
 from ingest.layout import Layout
 from ingest.limits import Limits
-from ingest.mapping import map_columns
+from ingest.mapping import is_told, made_of, map_columns
 from ingest.mapping.plan import Plan, described
 from ingest.parse import read_cells
 from ingest.shape import STOPPED, Shape, day_of, kind_of
@@ -41,9 +42,18 @@ class Comparison:
 
 def spared(template: Template, known: Shape | None, version: str) -> Template:
     """The template, which does without the columns that an operator has let go under this version of it."""
-    if known is None or known.version != version or not known.spared:
+    if known is None or known.version != version:
         return template
-    return replace(template, optional=template.optional | known.spared)
+    return replace(template, spared=known.let_go | _of_fields(known, template))
+
+
+def _of_fields(known: Shape, template: Template) -> frozenset[str]:
+    """The slots of the fields that an earlier release let go as a whole; of filters, those that were gone."""
+    gone = _without(template, known.columns) if "exclude" in known.spared else frozenset()
+    owners = {slot: split_party(slot_owner(slot))[1] for slot in template.columns}
+    return frozenset(
+        slot for slot, owner in owners.items() if owner in known.spared and (owner != "exclude" or slot in gone)
+    )
 
 
 @contextmanager
@@ -84,11 +94,10 @@ def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -
         return Comparison((), shape)
     if known.version == version:
         _refuse_moved(known, shape, template, layout.rules.limits)
-        shape = replace(shape, spared=known.spared)
-    else:
-        known = replace(known, spared=frozenset())
+        shape = replace(shape, let_go=template.spared)
     lost = _lost(known, plan, template)
-    return Comparison(_notes(known, names, lost, template), replace(shape, lost=MappingProxyType(lost)))
+    notes = _notes(known, names, lost, layout.rules)
+    return Comparison(notes, replace(shape, lost=MappingProxyType(lost)))
 
 
 def accept(
@@ -103,17 +112,16 @@ def accept(
     if upload.error is None or upload.error.code not in STOPPED:
         return _without_lost(known, upload, version, template), ()
     gone = _let_go(known, upload.header, template, limits)
-    old = known.spared if known is not None and known.version == version.id else frozenset()
     shape = Shape(
         upload.header if template.header else (),
         len(upload.header),
         upload.file,
         day_of(upload.started_at),
         kinds=() if template.header else _kinds_known(known, upload.header),
-        spared=old | gone,
+        let_go=template.spared | gone,
         version=version.id,
     )
-    return shape, tuple(sorted(gone))
+    return shape, tuple(_unread(gone, template, template.columns.keys() - gone))
 
 
 def _without_lost(known: Shape | None, upload: Upload, version: TemplateVersion, template: Template) -> Shape:
@@ -136,9 +144,9 @@ def _without_lost(known: Shape | None, upload: Upload, version: TemplateVersion,
             "The last file of this template came in the shape that is expected.",
             "There is nothing to accept.",
         )
-    let_go = frozenset(field for name in known.lost for field in _fields_of(name, template))
-    more = let_go if known.version == version.id else frozenset()
-    return replace(known, lost=MappingProxyType({}), spared=known.spared | more)
+    lost = frozenset(slot for name in known.lost for slot in _slots_of(name, template))
+    more = lost & _without(template, known.columns) if known.version == version.id else frozenset()
+    return replace(known, lost=MappingProxyType({}), spared=frozenset(), let_go=template.spared | more)
 
 
 def _kinds_known(known: Shape | None, header: tuple[str, ...]) -> tuple[str, ...]:
@@ -158,22 +166,22 @@ def _way_on(known: Shape | None, header: tuple[str, ...], template: Template, li
 
 
 def _let_go(known: Shape | None, header: tuple[str, ...], template: Template, limits: Limits) -> frozenset[str]:
-    """The fields that nothing would be read for any more if files came with this header. Raises IngestError `conflict`
-    if the template cannot do without what is gone."""
+    """The slots that files with this header come without. Raises IngestError `conflict` if the template cannot do
+    without what is gone."""
     _refuse_places(known, header, template)
     if template.header and not template.headers & set(header):
         raise IngestError(
             "conflict", "The first line of that file does not look like a header.", "Ask the court to export one."
         )
     gone = _without(template, header)
-    loose = replace(template, optional=template.optional | gone)
+    loose = replace(template, spared=template.spared | gone)
     try:
         map_columns(loose, header, limits)
     except IngestError as error:
         raise IngestError(
             "conflict", f"The template cannot do without a column that is gone. {_briefly(error)}", _instead(error)
         ) from error
-    matched = sorted(gone & matched_fields(template))
+    matched = sorted(slot for slot in gone if made_of(slot, template) & matched_fields(template))
     if matched:
         raise IngestError(
             "conflict",
@@ -209,12 +217,12 @@ def _instead(error: IngestError) -> str:
 
 
 def _without(template: Template, header: Collection[str]) -> frozenset[str]:
-    """The fields of which a column is not in a file with this header."""
+    """The slots whose column is not in a file with this header."""
     gone = set()
     for slot, spec in template.columns.items():
         there = spec <= len(header) if isinstance(spec, int) else any(name in header for name in spec)
         if not there:
-            gone.add(split_party(slot_owner(slot))[1])
+            gone.add(slot)
     return frozenset(gone)
 
 
@@ -287,33 +295,56 @@ def _lost(known: Shape, plan: Plan, template: Template) -> dict[str, str]:
         for name in spec
     }
     before = {**dict(known.lost), **dict.fromkeys(known.names, known.day)}
-    return {name: day for name, day in before.items() if name in absent and not _is_let_go(name, known, template)}
+    return {name: day for name, day in before.items() if name in absent and not _is_let_go(name, plan, template)}
 
 
-def _is_let_go(name: str, known: Shape, template: Template) -> bool:
+def _is_let_go(name: str, plan: Plan, template: Template) -> bool:
     """Whether an operator has accepted that files come without this column; it may have been there once more."""
-    return known.spared.issuperset(_fields_of(name, template))
+    return all(slot in plan.columns or slot in template.spared for slot in _slots_of(name, template))
 
 
-def _fields_of(name: str, template: Template) -> list[str]:
-    """The fields that are made of a column."""
-    slots = [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
-    return sorted({split_party(slot_owner(slot))[1] for slot in slots})
+def _slots_of(name: str, template: Template) -> list[str]:
+    """The slots that a column is read for."""
+    return [slot for slot, spec in template.columns.items() if isinstance(spec, tuple) and name in spec]
 
 
-def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], template: Template) -> tuple[str, ...]:
+def _unread(slots: Collection[str], template: Template, there: Collection[str]) -> list[str]:
+    """What nothing is read for in a file with the slots `there`, of what these slots are for; as people call it."""
+    silent = (slot for slot in slots if not any(is_told(name, template, there) for name in made_of(slot, template)))
+    return sorted({_called(slot, template) for slot in silent})
+
+
+def _called(slot: str, template: Template) -> str:
+    """What a column is for: a field, of a further party maybe, or a filter."""
+    party, field = split_party(slot_owner(slot))
+    reasons = [exclude.reason for exclude in template.excludes if exclude.name == slot]
+    if reasons and slot not in template.fields:
+        return f"the filter {reasons[0]!r}"
+    return f"{field} of {template.parties[party - 1].name!r}" if party else field
+
+
+def _notes(known: Shape, names: tuple[str, ...], lost: Mapping[str, str], rules: Rules) -> tuple[str, ...]:
     new = [name for name in names if name and name not in known.names and name not in known.lost] if known.names else []
     gone = [name for name in known.names if name and name not in names and name not in lost]
     notes = []
     if new:
         notes.append(f"New since the last file: {_listed(new)}.")
     for name, day in lost.items():
-        notes.append(
-            f"The column {name!r} is gone; the file of {day} was the last that had it. Nothing is read for "
-            f"{', '.join(_fields_of(name, template))}, so what is kept of it is not updated. {_ACCEPT}"
-        )
-    if gone and names:
-        notes.append(f"Gone since the last file, and not read by the template: {_listed(gone)}.")
+        slots = _slots_of(name, rules.template)
+        if unread := _unread(slots, rules.template, rules.plan.columns):
+            told = f"Nothing is read for {', '.join(unread)}, so what is kept of it is not updated."
+        else:
+            made = sorted({_called(slot, rules.template) for slot in slots})
+            told = f"{', '.join(made)} is read from its other columns alone."
+        notes.append(f"The column {name!r} is gone; the file of {day} was the last that had it. {told} {_ACCEPT}")
+    accepted = [
+        name for name in gone if name in rules.template.headers and _is_let_go(name, rules.plan, rules.template)
+    ]
+    strange = [name for name in gone if name not in rules.template.headers]
+    if accepted and names:
+        notes.append(f"Gone since the last file, which an operator has accepted: {_listed(accepted)}.")
+    if strange and names:
+        notes.append(f"Gone since the last file, and not read by the template: {_listed(strange)}.")
     return tuple(notes)
 
 

@@ -53,7 +53,7 @@ from ingest.task import Reading, Task, Work
 from ingest.template import REPLACE_TEMPLATE, TemplateVersion, load_template
 from ingest.verdict import counts_of, detail_of, status_of
 
-VERSION = "4"
+VERSION = "5"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 
@@ -372,7 +372,7 @@ def _snapshot(task: Task, stage: Stage) -> Snapshot | None:
     today = work.now.astimezone(ZoneInfo(work.zone)).date()
     own_alone = template.processing.method == REPLACE_TEMPLATE
     legible = not stage.unread or (stage.is_searchable and is_literal(template))
-    return Snapshot(own_alone, work.now, today, legible, unsaid(template, stage.fields))
+    return Snapshot(own_alone, work.now, today, legible, unsaid(template, stage.told))
 
 
 def _close_duplicate(engine: Engine, task: Task, earlier: str) -> Upload | None:

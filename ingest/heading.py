@@ -11,7 +11,7 @@ import numpy as np
 from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.mapping import is_answered
-from ingest.parse import LOOKED_AT, Dialect, Kind, Records, cells_of, decode
+from ingest.parse import LOOKED_AT, Dialect, Kind, Records, cells_of, decode_record
 from ingest.parse.records import Ints
 from ingest.pattern import match_beginning
 from ingest.workbook import Sheet
@@ -108,7 +108,7 @@ class Top:
         """A record as a line of text; the cells of a sheet are put together with pipes."""
         if self._sheet:
             return "|".join(self._cells(place)).rstrip("|")
-        return decode(self._bytes(place), self.records.encoding)
+        return decode_record(self._bytes(place), self.records)
 
     def is_blank(self, place: int) -> bool:
         """Whether a record holds nothing but spaces and the like."""
@@ -118,7 +118,7 @@ class Top:
         return (place for place in range(self._begin, len(self.records)) if not self.is_blank(place))
 
     def _cells(self, place: int) -> list[str]:
-        return cells_of(decode(self._bytes(place), self.records.encoding), self.dialect)
+        return cells_of(decode_record(self._bytes(place), self.records), self.dialect)
 
     def _bytes(self, place: int) -> bytes:
         self._file.seek(int(self.records.start[place]))

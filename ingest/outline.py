@@ -91,7 +91,8 @@ def open_outline(
 def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits) -> Outline:
     dialect, form = _tell(source, wanted, width, limits)
     records = scan(source.file, dialect, form.encoding, limits)
-    refuse_cut_off(records, dialect, source.file.seek(0, 2))
+    if form.trailer is None:  # else it is the trailer that tells
+        refuse_cut_off(records, dialect, source.file.seek(0, 2))
     top = Top(source.file, records, dialect, form, source.sheet)
     header = top.find_header(wanted)
     names, answered = header.names, top.answered

@@ -84,7 +84,7 @@ def _lines(layout: Layout, template: Template, batches: Sequence[Batch]) -> list
     lines = [
         Line(who, field, _source(layout, template, who, field), tuple(values)) for (who, field), values in told.items()
     ]
-    people = ["", *(party.name for party in template.parties)]
+    people = [_who(template, number) for number in range(len(template.parties) + 1)]
     lines.sort(key=lambda line: (people.index(line.who), _KINDS.index(line.field.partition(".")[0])))
     return [line for line in lines if any(line.values) or not line.field.endswith(_PARTS)]
 
@@ -97,7 +97,7 @@ def _people(layout: Layout, template: Template, batch: Batch) -> list[str]:
     for party in template.parties:
         own = [place for slot, place in plan.columns.items() if split_party(slot)[0] == party.number]
         if any(cells.columns[place].filled.any() for place in own):
-            people.append(party.name)
+            people.append(_who(template, party.number))
     return people
 
 
@@ -107,7 +107,11 @@ def _order(name: str) -> tuple[int, int, str]:
 
 
 def _who(template: Template, party: int) -> str:
-    return template.parties[party - 1].name if party else ""
+    """The name of a party, with its number where another one has the same; "" for the row's own person."""
+    if not party:
+        return ""
+    name = template.parties[party - 1].name
+    return f"{name} ({party})" if sum(each.name == name for each in template.parties) > 1 else name
 
 
 def _shown_as(field: str) -> str:
@@ -162,7 +166,8 @@ def _amount(cents: str) -> str:
 
 def _source(layout: Layout, template: Template, who: str, field: str) -> str:
     """The names of the columns that a field is made of."""
-    plan, party = layout.rules.plan, next((p.number for p in template.parties if p.name == who), 0)
+    numbers = (p.number for p in template.parties if _who(template, p.number) == who)
+    plan, party = layout.rules.plan, next(numbers, 0)
     names = [name for name in template.fields if split_party(name)[0] == party]
     names = [name for name in names if field in _shown_in(split_party(name)[1])]
     slots = [slot for name in names for slot in (template.rules[name].slots if name in template.rules else (name,))]

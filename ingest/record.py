@@ -19,8 +19,8 @@ class Entity:
     """One table of records as a file fills it.
 
     `fields` maps a template's field to its column. A value is replaced only by another value: an empty cell leaves
-    what is there, or is `CLEARED`. `prefix` is that of the fields' names; `custom` tells whether there may be fields
-    beyond them.
+    what is there, or is `CLEARED`; but in a snapshot it empties the field, and what stays is `UNSAID`. `prefix` is
+    that of the fields' names; `custom` tells whether there may be fields beyond them.
     """
 
     table: str
@@ -110,6 +110,12 @@ NO = frozenset({"N", "NO", "F", "FALSE", "0", "OFF", "OPTED OUT", "OPT-OUT", "OP
 CLEARED = "\x1e"
 """Staged in place of a text: the field is to be emptied. No tidied text holds it."""
 CLEARED_NUMBER = -(1 << 62)
+"""The same in place of an amount."""
+
+UNSAID = "\x1d"
+"""Staged in place of a text of a snapshot, where no text at all empties the field: nothing is said of it, so it stays.
+No tidied text holds it."""
+UNSAID_NUMBER = CLEARED_NUMBER + 1
 """The same in place of an amount."""
 
 LOOSE = frozenset({"event.time", "event.type", "payment.due_date", "payment.description"})

@@ -20,7 +20,10 @@ from ingest.check.batch import Batch, Contacts, Refused, Said, say, together
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
-from ingest.check.values import find_cleared, find_partial, make_texts, read_values, report_unread
+from ingest.check.unsaid import find_unsaid
+from ingest.check.values import find_cleared, find_nothing, find_partial, make_texts, read_values, report_unread
+from ingest.identity import natural_fields
+from ingest.mapping import lay_over
 from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
@@ -37,24 +40,30 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         _refuse_long(slot, column, faults)
         if rules.plan.answered:
             _refuse_lost(slot, column, faults)
-    texts = make_texts(raw, faults)
+    texts, lost = make_texts(raw, faults)
     _refuse_long_number(texts.get("case.number"), faults)
     for field in sorted(rules.template.required):
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
-    unread = find_partial(raw, values, faults) | read_values(values, faults)
+    partial = find_partial(raw, values, faults)
+    unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
     values |= _constants(rules, rows)
-    cleared = find_cleared(raw, texts, values, faults)
-    said_of_contacts = {name: column for name, column in cleared.items() if split_party(name)[1].startswith("contact.")}
-    keyring = find_keys(
-        values | said_of_contacts, rules, rows, {name: column.filled for name, column in unread.items()}
-    )
+    cells_told = texts | {name: lay_over(texts[name], cell, texts[name].filled) for name, cell in lost.items()}
+    if rules.template.processing.replaces:
+        marked = find_unsaid(cells_told, values, rules.template, rows)
+    else:
+        marked = find_cleared(raw, cells_told, values, faults)
+    said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
+    spoiled = {name: column.filled for name, column in unread.items()}
+    spoiled |= {name: column.filled | spoiled.get(name, False) for name, column in nothing.items()}
+    keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
+    report_unread(nothing, keyring, faults, "nothing")
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
-    return _batch(values | cleared, keyring, blank, left, faults, texts)
+    return _batch(values | marked, keyring, blank, left, faults, texts)
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:
@@ -108,15 +117,22 @@ def _constants(rules: Rules, rows: int) -> dict[str, Column]:
 def _refuse_nobody(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -> None:
     if faults.rules.template.maps_client:
         nobody = np.flatnonzero((keyring.people[0].client == 0) & ~blank & ~faults.bad).tolist()
-        faults.add(nobody, "client.reference", "no_client", None)
+        template, match = faults.rules.template, faults.rules.template.match
+        known_by = natural_fields("client", match.client, match.case)
+        field = next((name for name in known_by if name in template.fields), "client.reference")
+        faults.add(nobody, field, "no_client", None)
     else:
         faults.add(np.flatnonzero((keyring.case == 0) & ~blank & ~faults.bad).tolist(), "case.number", "no_case", None)
 
 
 def _refuse_lost_hearings(keyring: Keyring, blank: NDArray[np.bool_], faults: Faults) -> None:
-    """What the template knows hearings (or payments) by is empty: it cannot be told which one it is."""
+    """What the template knows hearings (or payments) by is empty: it cannot be told which one it is. Or a hearing is
+    named, and nobody says when it is: what else is said of it would be lost."""
     lost = keyring.people[0].lost & ~blank & ~faults.bad
     faults.add(np.flatnonzero(lost).tolist(), "event.date", "no_event", None)
+    undated = keyring.people[0].undated & ~blank & ~faults.bad
+    where_from = "event.date" if "event.date" in faults.rules.template.fields else "event.datetime"
+    faults.add(np.flatnonzero(undated).tolist(), where_from, "no_date", None)
     unpaid = keyring.unpaid & ~blank & ~faults.bad
     faults.add(np.flatnonzero(unpaid).tolist(), "payment.amount", "no_payment", None, "warning")
 
@@ -148,7 +164,9 @@ def _batch(
     good = np.flatnonzero(~faults.bad & ~blank & (left == 0))
     excluded = np.flatnonzero(left)
     lines = faults.records.line[index[excluded]]
-    keys, kept = keyring.table(good), {name: column for name, column in values.items() if _is_kept(name, rules)}
+    filled = rules.template.filled | _WHEN
+    kept = {name: column for name, column in values.items() if split_party(name)[1] in filled}  # no filters' cells
+    keys = keyring.table(good)
     if rules.template.excludes:
         keys.append(expiries(rules, values.get("event.date"), len(blank))[good])
     return Batch(
@@ -188,14 +206,7 @@ def _refused(
     )
 
 
-_INSTANT = "event.starts_at"
-
-
-def _is_kept(name: str, rules: Rules) -> bool:
-    """Not the cells that only a filter looks at."""
-    template = rules.template
-    made = name in (_INSTANT, "event.date", "event.time")
-    return made or name in template.fields or name in template.constants
+_WHEN = frozenset({"event.starts_at", "event.date", "event.time"})
 
 
 def _excluded(lines: NDArray[np.int32], filters: Ints, rules: Rules) -> list[RowError]:

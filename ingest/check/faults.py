@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -11,7 +11,7 @@ from ingest.answer import REST_TAKEN, RowError
 from ingest.limits import Limits
 from ingest.mapping import Plan
 from ingest.parse import Cells, Column, Records
-from ingest.template import Template, slot_owner
+from ingest.template import Match, Template, slot_owner
 
 VALUE_SHOWN = 200
 NUMBER_LENGTH = 500
@@ -37,6 +37,8 @@ _SENTENCES = MappingProxyType(
         "key_bad_amount": "The cell is not an amount of money, and records are matched by it.",
         "partial": "Another cell that this one is put together with is empty.",
         "key_partial": "Another cell that this one is put together with is empty, and records are matched by both.",
+        "nothing": "The template's rule makes nothing of this cell.",
+        "key_nothing": "The template's rule makes nothing of this cell, and records are matched by it.",
         "unread_payment": "The payment was not taken: payments are matched by this cell, which cannot be read.",
         "bad_yes_no": "The cell says neither yes nor no.",
         "unknown_code": "The template's table does not hold this code; it was kept as it is.",
@@ -47,8 +49,10 @@ _SENTENCES = MappingProxyType(
         "refused_never": "The clocks go forward in that night and this time never comes; write another one.",
         "nobody_named": "The cell tells of a further person, but nothing tells who it is.",
         "no_client": "The row names no client: it has neither a reference nor a name with a case number.",
+        "no_client_matched": "The row names no client: what the template knows people by is empty ({combinations}).",
         "no_case": "The row names no case: its case number is empty.",
         "no_event": "The row names no hearing: what the template knows hearings by is empty.",
+        "no_date": "The row names a hearing, and the cell for its date is empty.",
         "no_payment": "The payment was not taken: what the template knows payments by is empty.",
     }
 )
@@ -69,16 +73,19 @@ WORDS = MappingProxyType(
         "key_bad_date": "no date where records are matched by one",
         "key_bad_amount": "no amount where records are matched by one",
         "key_partial": "half of what records are matched by",
+        "key_nothing": "a cell of which the template makes nothing",
         "refused_code": "a code that the template's table does not hold",
         "refused_twice": "a time that comes twice",
         "refused_never": "a time that never comes",
         "no_client": "nobody named",
         "no_case": "no case named",
         "no_event": "no hearing named",
+        "no_date": "a hearing without a date",
     }
 )
 """What refuses a row, for a sentence about all of them."""
 
+_SAMPLE = datetime(2026, 3, 16, 9)
 _DECIDED = frozenset({"unknown_code", "time_twice", "time_never"})
 """Warnings about a cell that was taken all the same."""
 
@@ -109,10 +116,21 @@ class Faults:
     def add(self, rows: Iterable[int], field: str, code: str, column: Column | None, severity: str = "error") -> None:
         """Report `code` in each of `rows` (places in the chunk), showing its cell of `column` as it came."""
         mark = self.bad if severity == "error" else self.warned
+        slots = self._alternatives(field)
         for row in rows:
             value = column.values[column.codes[row]] if column is not None and column.codes[row] >= 0 else ""
-            self.found.append(self._fault(int(self.cells.index[row]), field, value, code, severity))
+            source = next((slot for slot in slots if self._holds(slot, row)), field)
+            self.found.append(self._fault(int(self.cells.index[row]), source, value, code, severity))
             mark[row] = True
+
+    def _alternatives(self, field: str) -> tuple[str, ...]:
+        """The slots of which the first that is filled counts, where a field is read so."""
+        rule, plan = self.rules.template.rules.get(field), self.rules.plan
+        return tuple(slot for slot in rule.slots if slot in plan.columns) if rule and rule.way == "first" else ()
+
+    def _holds(self, slot: str, row: int) -> bool:
+        column = self.cells.columns[self.rules.plan.columns[slot]]
+        return bool(column.codes[row] >= 0 and column.values[column.codes[row]].strip())
 
     def _fault(self, index: int, field: str, value: str, code: str, severity: str = "error") -> RowError:
         if (field, code) not in self._words:
@@ -126,7 +144,9 @@ class Faults:
         return plan.name(field if field in plan.columns else slot_owner(field)) if field else ""
 
     def _sentence(self, field: str, code: str) -> str:
-        template = self.rules.template
+        template, field = self.rules.template, slot_owner(field)
+        if code == "no_client" and template.match.client != Match().client:
+            code = "no_client_matched"
         return _SENTENCES[code].format(
             cell=self.rules.limits.cell,
             number=NUMBER_LENGTH,
@@ -134,6 +154,7 @@ class Faults:
             time=_shown(template.times_of(field)),
             clock=template.clock.twice,
             others="the header" if template.header else "the other rows",
+            combinations=", or ".join(" + ".join(names) for names in template.match.client),
         )
 
     def told(self, excluded: frozenset[int]) -> list[RowError]:
@@ -152,6 +173,7 @@ def _harmless(warning: RowError) -> RowError:
 
 
 def _shown(formats: tuple[str, ...]) -> str:
+    """How a date or a time looks in the first of the formats."""
     words = {
         "%m/%d/%Y": "03/16/2026",
         "%I:%M %p": "9:00 AM",
@@ -159,4 +181,4 @@ def _shown(formats: tuple[str, ...]) -> str:
         "excel": "46097",
         "excel of 1904": "44635",
     }
-    return words.get(formats[0], formats[0])
+    return words.get(formats[0]) or _SAMPLE.strftime(formats[0])

@@ -42,7 +42,8 @@ class Person:
     """One person of each row, and what belongs to them; keys of 0 where a row names none.
 
     `lost` are the rows with a hearing that cannot be told from others, since what hearings are matched by is empty;
-    `unread` those of which nobody knows who it is, since a field that people are matched by cannot be read.
+    `undated` those that name a hearing and tell no date; `unread` those of which nobody knows who it is, since a field
+    that people are matched by cannot be read.
     """
 
     party: Party | None
@@ -51,6 +52,7 @@ class Person:
     event: Keys
     contacts: tuple[Contact, ...]
     lost: NDArray[np.bool_]
+    undated: NDArray[np.bool_]
     unread: Unread
 
 
@@ -141,6 +143,9 @@ def _person(
     known = client != _NONE
     dated = hash_column(values.get("event.date"), rows) != _NONE
     slot, unknown = natural_keys("event", 4, match.event, values, rows, unread=unread)
+    undated = ~dated & (slot != _NONE) & ("event.date" in values)
+    for places in unknown.values():
+        undated &= ~places
     lost = {**lost, **{name: places & dated for name, places in unknown.items()}}
     hearing = dated & (slot != _NONE) if party is None else dated & (slot != _NONE) & known & party.hearing
     return Person(
@@ -150,13 +155,14 @@ def _person(
         where(hearing, combine(9, client, case, slot)),
         tuple(_contacts(party.number if party else 0, own, client, rules, rows)),
         dated & (slot == _NONE),
-        {of_party(party.number, name) if party and _personal(name) else name: rows for name, rows in lost.items()},
+        undated,
+        {of_party(party.number, name) if party and is_personal(name) else name: rows for name, rows in lost.items()},
     )
 
 
 def personal(values: Mapping[str, Value], number: int) -> dict[str, Value]:
     """The values as that further party has them: its own name and contacts, and the row's case and event."""
-    shared = {name: column for name, column in values.items() if not _personal(name) and not split_party(name)[0]}
+    shared = {name: column for name, column in values.items() if not is_personal(name) and not split_party(name)[0]}
     return shared | {split_party(name)[1]: column for name, column in values.items() if split_party(name)[0] == number}
 
 
@@ -182,7 +188,8 @@ def misread_payment(keyring: Keyring, texts: Mapping[str, Column]) -> NDArray[np
     return told
 
 
-def _personal(name: str) -> bool:
+def is_personal(name: str) -> bool:
+    """Whether the field is one that each person of a row has for themselves."""
     return name.startswith(_OWN) or name == "case.role"
 
 

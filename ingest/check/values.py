@@ -12,7 +12,7 @@ from ingest import coerce
 from ingest.check.faults import Faults
 from ingest.check.people import Keyring
 from ingest.identity import EXACT, matched_fields
-from ingest.mapping import apply_rule, lay_over
+from ingest.mapping import apply_rule, find_lost, is_told, lay_over, may_lose
 from ingest.parse import Column
 from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIELDS
 from ingest.template import Rule, split_party
@@ -23,22 +23,28 @@ _NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
 
 
-def make_texts(raw: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
-    """The text of each field that this file can fill, from the cells of its slots; and of filters' own columns."""
+def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Column], dict[str, Column]]:
+    """The text of each field that this file can fill, from the cells of its slots; and of filters' own columns. Of some
+    fields also the cells that are filled and of which their rule makes nothing (`find_lost`)."""
     template, rows = faults.rules.template, len(faults.cells.index)
     tidied = {slot: column.map(coerce.tidy) for slot, column in raw.items()}
-    texts = {slot: column for slot, column in tidied.items() if slot not in template.rules}
+    texts, lost = {slot: column for slot, column in tidied.items() if slot not in template.rules}, dict[str, Column]()
     for name, rule in template.rules.items():
-        kept = [slot for slot in rule.slots if slot in raw]
-        if not kept and not rule.default:
+        if not is_told(name, template, raw):
             continue
+        kept = (slot for slot in rule.slots if slot in raw)
         slots = [raw[slot].map(coerce.keep_spaces) if rule.spaces else tidied[slot] for slot in kept]
+        if rule.way != "one" and split_party(name)[1] in EXACT:
+            slots = [slot.map(_referring) for slot in slots]
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)
+        if may_lose(rule):
+            cells = [slot.map(_referring) for slot in slots] if split_party(name)[1] in EXACT else slots
+            lost[name] = find_lost(rule, cells, template.lookups, rows)
     for name in texts:
         if split_party(name)[1] in EXACT:
             texts[name] = texts[name].map(_referring)
-    return texts
+    return texts, lost
 
 
 def _report_unknown(name: str, rule: Rule, unknown: Column | None, faults: Faults) -> None:
@@ -73,7 +79,7 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
     """Take references and case numbers out of `values` of which a part is empty: they would be somebody else's. Only
     where records are matched by them; the texts, by field."""
     template, partial = faults.rules.template, {}
-    for name in sorted(matched_fields(template) & template.rules.keys()):
+    for name in sorted(matched_fields(template) & template.rules.keys() & values.keys()):
         rule = template.rules[name]
         parts = [raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw]
         if rule.way == "join" and split_party(name)[1] in EXACT and len(parts) > 1:
@@ -82,6 +88,14 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
             partial[name] = _without(values[name], whole | ~np.logical_or.reduce(told))
             values[name] = _without(values[name], ~whole & ~nothing)
     return partial
+
+
+def find_nothing(lost: Mapping[str, Column], partial: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
+    """The cells of references and case numbers that are filled and that their rule makes nothing of, where records are
+    matched by them: not to be taken for empty ones, or the next combination would make a second record."""
+    names = (name for name in sorted(matched_fields(faults.rules.template) & lost.keys()))
+    exact = {name: lost[name] for name in names if split_party(name)[1] in EXACT}
+    return {n: _without(c, partial[n].filled) if n in partial else c for n, c in exact.items()}
 
 
 def _without(column: Column, rows: NDArray[np.bool_]) -> Column:
@@ -94,15 +108,15 @@ def _parted(column: Column, read: Read) -> tuple[Column, Column]:
     return _without(column, coerced.filled), coerced
 
 
-def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults) -> None:
+def report_unread(unread: Mapping[str, Column], keyring: Keyring, faults: Faults, why: str = "") -> None:
     """Tell what cannot be read in fields that records are matched by: it makes the row an error where nobody can know
-    which record it is, and of a payment leaves the payment out."""
+    which record it is, and of a payment leaves the payment out. `why` is a code in place of the field's own."""
     parts = (keyring.unread, *(person.unread for person in keyring.people))
     for name, column in unread.items():
         none = np.zeros(len(column.codes), dtype=bool)
         lost = np.logical_or.reduce([none, *(part[name] for part in parts if name in part)])
         unpaid = keyring.unread_payment.get(name, none) & ~lost
-        code, harmless = _unread_code(split_party(name)[1]), ~lost & ~unpaid
+        code, harmless = why or _unread_code(split_party(name)[1]), ~lost & ~unpaid
         told = (lost, f"key_{code}", "error"), (unpaid, "unread_payment", "warning"), (harmless, code, "warning")
         for rows, each, severity in told:
             faults.add(np.flatnonzero(column.filled & rows).tolist(), name, each, column, severity)
@@ -161,30 +175,42 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     """
     template = faults.rules.template
     day, time = values.pop("event.date", None), values.pop("event.time", None)
-    moment = values.pop("event.datetime", None)
+    moment, sources = values.pop("event.datetime", None), dict[str, Column]()
     if day is not None:
         day = _read_day(day, faults)
     if time is not None:
         times = template.times_of("event.time")
+        texts = time
         time = _coerced("event.time", "bad_time", time, lambda texts: coerce.read_times(texts, times), faults)
+        sources = {"event.time": _without(texts, ~time.filled)}
     if moment is not None:
         dates, pivot = template.dates_of("event.datetime")
         days, hours = coerce.read_moments(moment.values, dates, template.times_of("event.datetime"), pivot)
         read = moment.map(lambda _: days)
-        faults.add(np.flatnonzero(moment.filled & ~read.filled).tolist(), "event.datetime", "bad_date", moment)
+        _report_moments(moment, _without(moment, read.filled), faults)
         timed = moment.map(lambda _: hours)
+        sources = {name: _without(column, timed.filled) for name, column in sources.items()}
+        sources["event.datetime"] = _without(moment, ~timed.filled)
         day, time = lay_over(read, day, moment.filled), lay_over(timed, time, timed.filled)
     if day is None:
         return
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
     values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
-    values["event.starts_at"] = _instants(values["event.date"], values["event.time"], faults)
+    values["event.starts_at"] = _instants(values["event.date"], values["event.time"], sources, faults)
+
+
+def _report_moments(moment: Column, unread: Column, faults: Faults) -> None:
+    """What is wrong with a combined cell: its time, if a date stands at its beginning."""
+    dates, pivot = faults.rules.template.dates_of("event.datetime")
+    dated = unread.map(lambda texts: coerce.beginning_with_dates(texts, dates, pivot)).filled
+    for code, rows in (("bad_time", dated), ("bad_date", unread.filled & ~dated)):
+        faults.add(np.flatnonzero(rows).tolist(), "event.datetime", code, moment)
 
 
 def _read_day(column: Column, faults: Faults) -> Column:
     """The date of the event. A time is never dropped: a hearing at 1:30 PM is none at midnight."""
     dates, pivot = faults.rules.template.dates_of("event.date")
-    unread, day = _parted(column, lambda texts: coerce.read_dates(texts, dates, pivot))
+    unread, day = _parted(column, lambda texts: coerce.read_days(texts, dates, pivot))
     if unread.filled.any():
         days, hours = coerce.read_moments(unread.values, dates, faults.rules.template.times_of("event.time"), pivot)
         timed = unread.map(lambda _: [day if hour else None for day, hour in zip(days, hours, strict=True)]).filled
@@ -193,8 +219,9 @@ def _read_day(column: Column, faults: Faults) -> Column:
     return day
 
 
-def _instants(day: Column, time: Column, faults: Faults) -> Column:
-    """Each distinct pair of date and time is turned into an instant once."""
+def _instants(day: Column, time: Column, sources: Mapping[str, Column], faults: Faults) -> Column:
+    """Each distinct pair of date and time is turned into an instant once. `sources` are the cells that the times are
+    from, by field."""
     pairs = (day.codes.astype(np.int64) << 32) | (time.codes.astype(np.int64) + 1)
     pairs[~day.filled] = -1
     distinct, codes = np.unique(pairs, return_inverse=True)
@@ -203,25 +230,22 @@ def _instants(day: Column, time: Column, faults: Faults) -> Column:
     days = [day.values[code] for code in (seen >> 32).tolist()]
     times = [time.values[code - 1] if code else None for code in (seen & 0xFFFFFFFF).tolist()]
     column = Column((codes - without).astype(np.int32), tuple(coerce.instants(days, times, faults.rules.zone)))
-    return _decided(column, days, times, time, faults)
+    return _decided(column, days, times, sources, faults)
 
 
-def _decided(column: Column, days: list[str], times: list[str | None], time: Column, faults: Faults) -> Column:
+def _decided(
+    column: Column, days: list[str], times: list[str | None], sources: Mapping[str, Column], faults: Faults
+) -> Column:
     """Decide, and tell, the local times that come twice or never."""
     clock, zone = faults.rules.template.clock, faults.rules.zone
     odd = np.array([*coerce.clock_oddities(days, times, zone), ""])
     if not odd.any():
         return column
     for oddity, choice in (("twice", clock.twice), ("never", clock.never)):
-        places = np.flatnonzero((odd == oddity)[column.codes]).tolist()
-        refused = choice == "refuse"
-        faults.add(
-            places,
-            "event.time" if "event.time" in faults.rules.plan.columns else "event.datetime",
-            f"{'refused' if refused else 'time'}_{oddity}",
-            time,
-            "error" if refused else "warning",
-        )
+        rows, refused = (odd == oddity)[column.codes], choice == "refuse"
+        code, severity = f"{'refused' if refused else 'time'}_{oddity}", "error" if refused else "warning"
+        for field, cells in sources.items():
+            faults.add(np.flatnonzero(rows & cells.filled).tolist(), field, code, cells, severity)
     if clock.twice != "second":
         return column
     late = coerce.instants(days, times, zone, fold=1)

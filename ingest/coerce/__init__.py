@@ -5,17 +5,29 @@ text cannot be read as such a value. Nothing is guessed.
 """
 
 from ingest.coerce.contacts import read_emails, read_phones
-from ingest.coerce.dates import YEARS, clock_oddities, instants, ordinals, read_dates, read_moments, read_times
+from ingest.coerce.dates import (
+    YEARS,
+    beginning_with_dates,
+    clock_oddities,
+    instants,
+    ordinals,
+    read_dates,
+    read_days,
+    read_moments,
+    read_times,
+)
 from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no, split_name, tidy, titled
 
 __all__ = [
     "YEARS",
+    "beginning_with_dates",
     "clock_oddities",
     "instants",
     "keep_spaces",
     "name_part",
     "ordinals",
     "read_dates",
+    "read_days",
     "read_emails",
     "read_moments",
     "read_money",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -15,6 +16,7 @@ YEARS = (1850, 2200)
 _TIGHT = re.compile("%[mdHMSIyY]%[mdHMSIyY]")
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
 _JOINED = re.compile(r"[\sT]")  # what stands between a date and a time
+_GAPS = 10  # more than stand in any moment
 _EPOCH = datetime(1899, 12, 30)
 _FIRST_SERIAL = 61  # Excel counts a February 29 of 1900 that never was
 _LAST_SERIAL = 2_958_465  # 9999-12-31, where time ends
@@ -29,12 +31,28 @@ def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None =
     With `pivot`, a two-digit year up to it is one of this century and a later one of the last; without, POSIX's rule
     is taken (68 is 2068, 69 is 1969). A number of `excel` must be a whole one.
     """
+    return [None if at is None else f"{at:%Y-%m-%d}" for at in _read_days(texts, formats, pivot)]
+
+
+def read_days(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
+    """The same, but a date with another time than midnight is none, though a format has a place for it."""
+    read = _read_days(texts, formats, pivot)
+    return [None if at is None or _hour(at) else f"{at:%Y-%m-%d}" for at in read]
+
+
+def _read_days(texts: Sequence[str], formats: Sequence[str], pivot: int | None) -> list[datetime | None]:
     low, high = YEARS
     read = _read(texts, formats, pivot)
     return [
-        f"{at:%Y-%m-%d}" if at is not None and low <= at.year <= high and not _timed(text, at, formats) else None
+        at if at is not None and low <= at.year <= high and not _timed(text, at, formats) else None
         for text, at in zip(texts, read, strict=True)
     ]
+
+
+def _hour(at: datetime | None) -> str | None:
+    """The time of a date, where a format of dates has a place for one; midnight is how systems write that there is
+    none."""
+    return None if at is None or (at.hour, at.minute, at.second) == (0, 0, 0) else _time(at)
 
 
 def _timed(text: str, at: datetime, formats: Sequence[str]) -> bool:
@@ -67,7 +85,8 @@ def _fraction(text: str) -> str | None:
 def read_moments(
     texts: Sequence[str], dates: Sequence[str], times: Sequence[str], pivot: int | None = None
 ) -> tuple[list[str | None], list[str | None]]:
-    """Dates and times of a combined column: a date, a space or T, and a time; or a date alone."""
+    """Dates and times of a combined column: a date, a space or T, and a time; or a date alone, whose format may have a
+    place for a time."""
     pairs = [(date, time) for date in dates for time in times if not _serials((date, time))]
     formats = [f"{date} {time}" for date, time in pairs] + [f"{date}T{time}" for date, time in pairs]
     joined = {text: upper for text in texts if _JOINED.search(upper := text.upper())}
@@ -76,13 +95,17 @@ def read_moments(
     for form in _serials(dates):
         read = [_fractional(text, form) if at is None else at for text, at in zip(texts, read, strict=True)]
     left = [text for text, at in zip(texts, read, strict=True) if at is None]
-    alone = dict(zip(left, read_dates(left, dates, pivot), strict=True))
+    alone = dict(zip(left, _read_days(left, dates, pivot), strict=True))
     low, high = YEARS
-    days = [
-        (f"{at:%Y-%m-%d}" if low <= at.year <= high else None) if at is not None else alone[text]
-        for text, at in zip(texts, read, strict=True)
-    ]
-    return days, [None if at is None else _time(at) for at in read]
+    whole = [alone[text] if at is None else at for text, at in zip(texts, read, strict=True)]
+    days = [f"{at:%Y-%m-%d}" if at is not None and low <= at.year <= high else None for at in whole]
+    return days, [_hour(alone[text]) if at is None else _time(at) for text, at in zip(texts, read, strict=True)]
+
+
+def beginning_with_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
+    """The texts that begin with a date and go on with something else, behind a space or T."""
+    heads = [[text[: gap.start()] for gap in islice(_JOINED.finditer(text.upper()), _GAPS)] for text in texts]
+    return [text if any(read_dates(head, formats, pivot)) else None for text, head in zip(texts, heads, strict=True)]
 
 
 def _fractional(text: str, form: str) -> datetime | None:
@@ -147,7 +170,7 @@ def _strptime(text: str, form: str, pivot: int | None) -> datetime | None:
             return at
         short = at.year % 100
         return at.replace(year=(2000 if short <= pivot else 1900) + short)
-    except ValueError:
+    except (ValueError, re.error):  # a date's format that has a place for a time cannot have another one behind
         return None
 
 

@@ -1,7 +1,7 @@
 """What is asked of a database in another way on SQLite than on PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -20,15 +20,29 @@ class UnfitDatabaseError(Exception):
 class Fill:
     """How rows go into a temporary table: by `key`, if it has one, and there once.
 
-    Where the key is known, a value of `kept` columns replaces the one before unless it is NULL, a value of `replaced`
-    columns in any case.
+    Where the key is known, a value of `kept` columns replaces the one before unless it is NULL; `replaced` columns
+    become what their expression gives, of columns of the `table` and of `excluded`, the new row. With a `mark`, a kept
+    value that is the mark replaces nothing, and is replaced by NULL too.
     """
 
     table: str
     columns: tuple[str, ...]
     key: str | None = "key"
     kept: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    mark: str = ""
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The assignments where the key is known."""
+        new = "coalesce(excluded.{c}, {t}.{c})"
+        if self.mark:
+            new = (
+                f"CASE WHEN excluded.{{c}} = '{self.mark}' THEN {{t}}.{{c}} "
+                f"ELSE coalesce(excluded.{{c}}, nullif({{t}}.{{c}}, '{self.mark}')) END"
+            )
+        kept = (f"{c} = {new.format(c=c, t=self.table)}" for c in self.kept)
+        return (*kept, *(f"{c} = {value}" for c, value in self.replaced.items()))
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,9 @@ class Merge:
     there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
     columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
     `taken_out` names a parameter of the source: a JSON object of the keys that are taken out of `laid` ones before.
+    In `moved` columns that are `left`, and in texts of `laid` ones that are, the mark leaves what is there instead. The
+    `held` ones stay as they are where the condition `unless` holds, of columns of rows `{new}` and `{old}`, and those
+    that are `wiped` may hold the text `wipe`, which stands for NULL. No record ever holds a mark.
     Where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of parameters, no record can be
     there yet; nor can any be there at all, unless the condition `known` holds, of parameters alone. All rows of the
     temporary table `found`, if it is named, are given the ids of their records; the source selects some of them, and
@@ -65,13 +82,39 @@ class Merge:
     known: str = ""
     found: str = ""
     many: bool = False
+    left: frozenset[str] = frozenset()
+    held: tuple[str, ...] = ()
+    unless: str = ""
+    wiped: tuple[str, ...] = ()
+    wipe: str = ""
 
     def emptied(self, column: str, value: str) -> str:
         """The expression `value` of a `kept` column, but NULL where it is the mark."""
-        if not self.mark:
-            return value
-        mark = str(self.number_mark) if column in self.numbers else f"'{self.mark}'"
-        return f"nullif({value}, {mark})"
+        return f"nullif({value}, {self._mark(column)})" if self.mark else value
+
+    def moving(self, column: str, new: str, old: str) -> str:
+        """What a `moved` column becomes of the rows of these names."""
+        value, there = f"{new}.{column}", f"{old}.{column}"
+        if column in self.left:
+            return f"CASE WHEN {value} = {self._mark(column)} THEN {there} ELSE {value} END"
+        value = f"nullif({value}, '{self.wipe}')" if column in self.wiped else value
+        held = self.unless.format(new=new, old=old) if column in self.held else ""
+        return f"CASE WHEN {held} THEN {there} ELSE {value} END" if held else value
+
+    @property
+    def marked(self) -> Mapping[str, str]:
+        """The columns, but `laid` ones, that may be staged as a mark, each with what it is in a new record."""
+        able = (*self.kept, *(c for c in self.moved if c in self.left)) if self.mark else ()
+        marked = {c: self.emptied(c, c) for c in able}
+        return marked | {c: f"nullif({c}, '{self.wipe}')" for c in self.wiped}
+
+    @property
+    def marked_texts(self) -> tuple[str, ...]:
+        """The `laid` columns of which texts may be marks."""
+        return tuple(c for c in self.laid if self.mark and (c in self.left or not self.taken_out))
+
+    def _mark(self, column: str) -> str:
+        return str(self.number_mark) if column in self.numbers else f"'{self.mark}'"
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -133,9 +133,7 @@ class PostgreSQL:
             return
         self.seek(conn, [fill.table])
         beside, columns = f"{fill.table}_more", ", ".join(fill.columns)
-        changes = [f"{c} = coalesce(excluded.{c}, {fill.table}.{c})" for c in fill.kept]
-        changes += [f"{c} = excluded.{c}" for c in fill.replaced]
-        then = f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING"
+        then = f"UPDATE SET {', '.join(fill.changes)}" if fill.changes else "NOTHING"
         conn.exec_driver_sql(f"CREATE TEMPORARY TABLE {beside} (LIKE {fill.table})")
         _copy(conn, beside, fill.columns, data)
         conn.exec_driver_sql(
@@ -191,13 +189,14 @@ def _find_known(merge: Merge) -> str:
 
 def _update(merge: Merge) -> str:
     values = {c: merge.emptied(c, f"coalesce(s.{c}, t.{c})") for c in merge.kept}
-    changes = [f"{c} = {value}" for c, value in values.items()] + [f"{c} = s.{c}" for c in merge.moved]
+    moving = {c: merge.moving(c, "s", "t") for c in merge.moved}
+    changes = [f"{c} = {value}" for c, value in {**values, **moving}.items()]
     changes += [f"{c} = {_laid_over(merge, c)}" for c in merge.laid]
     if merge.mark:
         differs = [f"{value} IS DISTINCT FROM t.{c}" for c, value in values.items()]
     else:
         differs = [_differs(c, c in merge.numbers) for c in merge.kept]
-    differs += [f"s.{c} IS DISTINCT FROM t.{c}" for c in merge.moved]
+    differs += [f"{value} IS DISTINCT FROM t.{c}" for c, value in moving.items()]
     differs += [f"coalesce({_laid_over(merge, c)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
     old = "".join(f", t.{c} AS old_{c}" for c in merge.watched)
     told = "".join(f", s.old_{c}, t.{c} AS new_{c}" for c in merge.watched)
@@ -246,16 +245,21 @@ def _differs(column: str, is_number: bool) -> str:
 
 
 def _laid_over(merge: Merge, column: str) -> str:
-    if merge.mark:
-        return _without(
-            merge.mark, f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(coalesce(s.{column}, '{{}}') AS jsonb)"
-        )
+    old, new = (f"CAST(coalesce({name}.{column}, '{{}}') AS jsonb)" for name in ("t", "s"))
     if merge.taken_out:
-        left = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(CAST(:{merge.taken_out} AS TEXT) AS jsonb)"
-        both = f"jsonb_strip_nulls({left} || CAST(coalesce(s.{column}, '{{}}') AS jsonb))"
+        new = _with_old(merge.mark, new, old) if column in merge.left else new
+        both = f"jsonb_strip_nulls({old} || CAST(CAST(:{merge.taken_out} AS TEXT) AS jsonb) || {new})"
         return f"nullif(CAST({both} AS TEXT), '{{}}')"
-    both = f"CAST(coalesce(t.{column}, '{{}}') AS jsonb) || CAST(s.{column} AS jsonb)"
+    if merge.mark:
+        return _without(merge.mark, f"{old} || {new}")
+    both = f"{old} || CAST(s.{column} AS jsonb)"
     return f"coalesce(CAST({both} AS TEXT), t.{column})"
+
+
+def _with_old(mark: str, fields: str, old: str) -> str:
+    """The JSON object, but with the old texts (null, if there are none) in place of marks."""
+    each = f"CASE WHEN value = '{mark}' THEN {old} -> key ELSE to_jsonb(value) END"
+    return f"coalesce((SELECT jsonb_object_agg(key, {each}) FROM jsonb_each_text({fields})), '{{}}')"
 
 
 def _without(mark: str, fields: str) -> str:
@@ -266,9 +270,7 @@ def _without(mark: str, fields: str) -> str:
 
 def _insert(merge: Merge) -> str:
     into = ", ".join(merge.into)
-    values = {c: merge.emptied(c, c) for c in merge.kept}
-    if merge.mark:
-        values |= {c: _without(merge.mark, f"CAST({c} AS jsonb)") for c in merge.laid}
+    values = {**merge.marked, **{c: _without(merge.mark, f"CAST({c} AS jsonb)") for c in merge.marked_texts}}
     taken = ", ".join(values.get(c, f"s.{c}") for c in merge.into)
     insert = f"INSERT INTO {merge.table} ({into}) SELECT {taken} FROM"
     if merge.found:

@@ -121,9 +121,8 @@ class SQLite:
         """See `Backend`."""
         sql = f"INSERT INTO {fill.table} ({', '.join(fill.columns)}) VALUES ({', '.join('?' * len(fill.columns))})"
         if fill.key:
-            changes = [f"{c} = coalesce(excluded.{c}, {c})" for c in fill.kept]
-            changes += [f"{c} = excluded.{c}" for c in fill.replaced]
-            sql += f" ON CONFLICT ({fill.key}) DO " + (f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING")
+            changes = ", ".join(fill.changes)
+            sql += f" ON CONFLICT ({fill.key}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
         raw: Any = conn.connection.dbapi_connection  # beside SQLAlchemy, which would want a list of all rows first
         try:
             raw.executemany(sql, zip(*data, strict=True)).close()
@@ -152,7 +151,7 @@ class SQLite:
         conn.exec_driver_sql(f"DROP TRIGGER temp.watch_{table}")
         count = text(f"SELECT count(*) FROM {table} WHERE id > :before")
         created = conn.execute(count, {"before": before}).scalar_one()
-        if merge.mark and (merge.kept or merge.laid):
+        if created and (merge.marked or merge.marked_texts):
             conn.execute(text(_unmark(merge)), {"before": before})
         if merge.found:
             conn.execute(text(self.find(merge.found, table, merge.match[1])), dict(names))
@@ -188,9 +187,10 @@ def _await_checkpoints(engine: Engine) -> None:
 
 def _unmark(merge: Merge) -> str:
     """New records took over the marks."""
-    changes = [f"{c} = {merge.emptied(c, c)}" for c in merge.kept]
-    changes += [f"{c} = {_without(merge.mark, c)}" for c in merge.laid]
-    return f"UPDATE {merge.table} SET {', '.join(changes)} WHERE id > :before"
+    values = {**merge.marked, **{c: _without(merge.mark, c) for c in merge.marked_texts}}
+    changes = ", ".join(f"{c} = {value}" for c, value in values.items())
+    differs = " OR ".join(f"{value} IS NOT {c}" for c, value in values.items())
+    return f"UPDATE {merge.table} SET {changes} WHERE id > :before AND ({differs})"
 
 
 def _watch(merge: Merge) -> str:
@@ -208,13 +208,14 @@ def _upsert(merge: Merge) -> str:
     table = merge.table
     values = {c: merge.emptied(c, f"coalesce(excluded.{c}, {table}.{c})") for c in merge.kept}
     changes = [f"{c} = {value}" for c, value in values.items()]
-    changes += [f"{c} = excluded.{c}" for c in merge.moved]
+    moving = {c: merge.moving(c, "excluded", table) for c in merge.moved}
+    changes += [f"{c} = {value}" for c, value in moving.items()]
     changes += [f"{c} = {_laid_over(merge, c)}" for c in merge.laid]
     if merge.mark:
         differs = [f"{value} IS NOT {table}.{c}" for c, value in values.items()]
     else:
         differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
-    differs += [f"excluded.{c} IS NOT {table}.{c}" for c in merge.moved]
+    differs += [f"{value} IS NOT {table}.{c}" for c, value in moving.items()]
     differs += [f"coalesce({_laid_over(merge, c)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
     then = (
         f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
@@ -234,13 +235,21 @@ def _differs(table: str, column: str, is_number: bool) -> str:
 
 
 def _laid_over(merge: Merge, column: str) -> str:
-    old = f"{merge.table}.{column}"
-    if merge.mark:
-        return _without(merge.mark, f"json_patch(coalesce({old}, '{{}}'), coalesce(excluded.{column}, '{{}}'))")
+    old, new = f"{merge.table}.{column}", f"coalesce(excluded.{column}, '{{}}')"
     if merge.taken_out:
         left = f"json_patch(coalesce({old}, '{{}}'), :{merge.taken_out})"
-        return f"nullif(json_patch({left}, coalesce(excluded.{column}, '{{}}')), '{{}}')"
+        new = _with_old(merge.mark, new, old) if column in merge.left else new
+        return f"nullif(json_patch({left}, {new}), '{{}}')"
+    if merge.mark:
+        return _without(merge.mark, f"json_patch(coalesce({old}, '{{}}'), {new})")
     return f"coalesce(json_patch(coalesce({old}, '{{}}'), excluded.{column}), {old})"
+
+
+def _with_old(mark: str, fields: str, old: str) -> str:
+    """The JSON object, but with the old texts (null, if there are none) in place of marks."""
+    there = f"SELECT o.value FROM json_each({old}) o WHERE o.key = n.key"
+    each = f"CASE WHEN n.value = '{mark}' THEN ({there}) ELSE n.value END"
+    return f"(SELECT json_group_object(n.key, {each}) FROM json_each({fields}) n)"
 
 
 def _without(mark: str, fields: str) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from ingest.answer import Upload
 from ingest.inbox.uploads import find_upload
-from ingest.shape import STOPPED, Shape, read_shape
+from ingest.shape import STOPPED, History, Shape, leave_out, read_history, read_shape, write_history
 from ingest.tables import shapes, templates, uploads
 
 
@@ -19,9 +19,21 @@ def find_shape(conn: Connection, agency_id: str, template: str) -> Shape | None:
 
 def keep_shape(conn: Connection, agency_id: str, template: str, shape: Shape, at: datetime) -> None:
     """Expect these columns from now on."""
+    before = leave_out(_history(conn, agency_id, template), at)
+    _write(conn, agency_id, template, [(at, shape), *before])
+
+
+def _history(conn: Connection, agency_id: str, template: str) -> History:
+    query = select(shapes.c.shape, shapes.c.changed_at)
+    row = conn.execute(query.where(shapes.c.agency_id == agency_id, shapes.c.template == template)).first()
+    return () if row is None else read_history(row.shape, row.changed_at)
+
+
+def _write(conn: Connection, agency_id: str, template: str, history: History) -> None:
     conn.execute(delete(shapes).where(shapes.c.agency_id == agency_id, shapes.c.template == template))
-    values = {"agency_id": agency_id, "template": template, "shape": shape.write(), "changed_at": at}
-    conn.execute(insert(shapes).values(values))
+    if history:
+        values = {"agency_id": agency_id, "template": template, "changed_at": history[0][0]}
+        conn.execute(insert(shapes).values(**values, shape=write_history(history)))
 
 
 def stopped_uploads(conn: Connection, since: datetime) -> list[Upload]:
@@ -49,6 +61,8 @@ def stopped_uploads(conn: Connection, since: datetime) -> list[Upload]:
 
 
 def forget_shape(conn: Connection, upload: Upload) -> None:
-    """The columns of a file that is undone are expected of nobody."""
-    own = shapes.c.agency_id == upload.agency_id, shapes.c.template == upload.template
-    conn.execute(delete(shapes).where(*own, shapes.c.changed_at == upload.started_at))
+    """The columns of a file that is undone are expected of nobody; those of the file before it are again."""
+    own = upload.agency_id, upload.template
+    history = _history(conn, *own)
+    if any(at == upload.started_at for at, _ in history):
+        _write(conn, *own, leave_out(history, upload.started_at))

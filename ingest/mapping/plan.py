@@ -1,6 +1,6 @@
 """Which column of this file holds which field of the template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -66,13 +66,22 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
 
 
 def filled_by(template: Template, plan: Plan) -> frozenset[str]:
-    """The fields of records that this file may fill, whoever's they are: not those whose columns it does not have."""
+    """The fields that this file may fill, further parties' with their number: not those of which it has no column."""
     told = {*template.constants}
     for name in template.fields:
-        rule = template.rules.get(name)
-        if (rule and rule.default) or any(slot in plan.columns for slot in (rule.slots if rule else (name,))):
+        if is_told(name, template, plan.columns):
             told.add(name)
-    return frozenset(split_party(name)[1] for name in told)
+    return frozenset(told)
+
+
+def is_told(name: str, template: Template, slots: Collection[str]) -> bool:
+    """Whether a file with these slots says anything for the field, if only that there is nothing. Half of what is
+    joined is not the field: it would stand in the place of the whole."""
+    rule = template.rules.get(name)
+    if rule is None:
+        return name in slots
+    there = [slot in slots for slot in rule.slots]
+    return all(there) if rule.way == "join" else any(there)
 
 
 def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
@@ -101,22 +110,22 @@ def _find(spec: Place, header: tuple[str, ...], width: int) -> int | None:
 
 
 def _needed(slot: str, template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> bool:
-    """A missing column matters if it is not optional, if it is there under a slightly other name, or if a required
-    field is left without any column."""
+    """A missing column matters if it is not optional, if it is there under a slightly other name, or if nothing can be
+    read for a required field without it."""
     owner = split_party(slot_owner(slot))[1]
-    there = {slot_owner(other) for other in columns}
-    if owner == "event.date" and "event.datetime" in there:
+    if owner == "event.date" and "event.datetime" in {slot_owner(other) for other in columns}:
         return False
     if owner == "event.datetime" and "event.date" in template.required and "event.date" not in template.fields:
         return True
-    if owner not in template.optional or _alike(template.columns[slot], header):
+    if (owner not in template.optional and slot not in template.spared) or _alike(template.columns[slot], header):
         return True
-    return slot_owner(slot) not in there and bool(_fed(slot, template) & template.required)
+    return any(not is_told(name, template, columns) for name in made_of(slot, template) & template.required)
 
 
-def _fed(slot: str, template: Template) -> set[str]:
+def made_of(slot: str, template: Template) -> frozenset[str]:
     """The fields that are made of this column."""
-    return {slot} | {name for name, rule in template.rules.items() if slot in rule.slots}
+    ruled = (name for name, rule in template.rules.items() if slot in rule.slots)
+    return frozenset({slot, *ruled}) & template.fields
 
 
 def _alike(spec: Place, header: tuple[str, ...]) -> str | None:
@@ -141,7 +150,8 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
     hint = " ".join(
         f"Is {found!r} meant for {wanted}? Names must be exactly the same." for wanted, found in near.items()
     )
-    wanted = [slot for slot in template.columns if slot_owner(slot) not in template.optional or slot in missing]
+    loose = template.spared | {slot for slot in template.columns if slot_owner(slot) in template.optional}
+    wanted = [slot for slot in template.columns if slot not in loose or slot in missing]
     expected = ", ".join(dict.fromkeys(described(template.columns[slot]) for slot in wanted))
     return IngestError(
         "missing_column",
@@ -172,10 +182,8 @@ def _found(template: Template, header: tuple[str, ...], width: int) -> str:
 
 def _judged(exclude: Exclude, template: Template, columns: Mapping[str, int]) -> bool:
     """Whether the file has what the filter looks at."""
-    rule = template.rules.get(exclude.name)
-    if exclude.test == "past":
-        return "event.date" in columns or "event.datetime" in columns
-    return any(slot in columns for slot in rule.slots) or bool(rule.default) if rule else exclude.name in columns
+    names = ("event.date", "event.datetime") if exclude.test == "past" else (exclude.name,)
+    return any(is_told(name, template, columns) for name in names)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -211,4 +219,8 @@ def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ..
     )
     if absent:
         notes.append(f"Optional columns that the file does not have: {', '.join(absent)}.")
+    joined = (rule.slots for name, rule in template.rules.items() if not is_told(name, template, columns))
+    halves = {split_party(slot_owner(slots[0]))[1] for slots in joined if any(slot in columns for slot in slots)}
+    if halves:
+        notes.append(f"Not put together, since a column of it is missing: {', '.join(sorted(halves))}.")
     return tuple(notes)

@@ -1,6 +1,7 @@
 """How the text of a field is made of the columns that its rule names; each distinct text once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,20 @@ def apply_rule(
     if rule.default:
         column = lay_over(column, Column(np.zeros(rows, dtype=np.int32), (rule.default,)), column.filled)
     return column, unknown
+
+
+def may_lose(rule: Rule) -> bool:
+    """Whether splitting or a lookup may make nothing of a cell that holds something. (Of a name, it may: a part that is
+    not there is none.)"""
+    return not rule.part and bool(rule.split or (rule.lookup and rule.unknown == "empty"))
+
+
+def find_lost(rule: Rule, slots: Sequence[Column], lookups: Mapping[str, Mapping[str, str]], rows: int) -> Column:
+    """The cells that hold something of which splitting or a lookup makes nothing."""
+    told = _together(rule, slots, rows)
+    bare = replace(rule, values={}, case="", default="")
+    made, _ = apply_rule(bare, slots, lookups, rows)
+    return lay_over(Column(np.full(rows, -1, dtype=np.int32), ()), told, made.filled)
 
 
 def lay_over(upper: Column, lower: Column | None, covered: NDArray[np.bool_]) -> Column:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ingest.errors import IngestError
 from ingest.limits import Limits
-from ingest.mapping.plan import Plan, described, map_columns
+from ingest.mapping.plan import Plan, described, is_told, map_columns
 from ingest.template import Template
 
 _WHEN = ("event.date", "event.time")
@@ -55,7 +55,7 @@ def _sources(template: Template, columns: Mapping[str, int], matched: Collection
         if field in _WHEN and combined and "event.datetime" in columns:
             found[field] = "event.datetime"
         elif rule and rule.way == "join":
-            found |= {slot: slot for slot in slots}
+            found |= {slot: slot for slot in slots if is_told(field, template, columns)}
         elif slots:
             found[field] = slots[0]
     return found

@@ -53,8 +53,12 @@ class _Run:
     def merge(self, merge: Merge) -> Merged:
         if not self.stage.holds(merge.table):
             return Merged(0, 0)
+        if self.stage.wipes and merge.table == EVENTS.table:
+            merge = statements.wipe(merge)
         if self.whole:
-            merge = statements.overwrite(merge)
+            merge = statements.overwrite(
+                merge, self.stage.unsaid.get(merge.table, ()), "event.time" in self.stage.fields
+            )
         elif self.stage.clears:
             merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
         merge = replace(merge, many=self.stage.holds_many(merge.table))

@@ -20,10 +20,9 @@ _MADE_BY = MappingProxyType(
     {
         "events": frozenset({"event.date", "event.datetime"}),
         "payments": frozenset({"payment.amount", "payment.due_date", "payment.reference"}),
-        **{kind: frozenset(field for field, its in CONTACTS.items() if its == kind) for kind in ("phone", "email")},
     }
 )
-"""Of each kind: the fields of which one must be there."""
+"""Of each kind: the fields of which one must be there; of contacts, each of them must."""
 _KNOWN_BY = ("client.reference", "client.last_name", "case.number")
 
 
@@ -47,10 +46,13 @@ class Snapshot:
         return {"now": write_instant(self.now), "today": self.today.isoformat()}
 
 
-def unsaid(template: Template, fields: Collection[str]) -> frozenset[str]:
-    """Kinds (events, payments, phone, email) that the template knows of, but not a file with these `fields`, since it
-    lacks their columns: that it names none tells nothing."""
-    return frozenset(kind for kind, made in _MADE_BY.items() if made & template.filled and not made & set(fields))
+def unsaid(template: Template, told: Collection[str]) -> frozenset[str]:
+    """Kinds (events, payments, phone, email) of which a file that fills the fields `told` cannot speak as the template
+    does, since it lacks their columns: that it names none tells nothing. Each column of phones has its own."""
+    mapped, fields = template.filled, {split_party(name)[1] for name in told}
+    missing = {kind for kind, made in _MADE_BY.items() if made & mapped and not made & fields}
+    gone = (CONTACTS.get(split_party(name)[1]) for name in template.fields if name not in told)
+    return frozenset(missing | {kind for kind in gone if kind})
 
 
 @dataclass(frozen=True)

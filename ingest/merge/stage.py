@@ -1,11 +1,13 @@
 """Temporary tables that hold what a file says, one row per record, before anything real is touched.
 
 They belong to the connection, so filling them locks nobody out. Rows of one record are folded into one: the last
-value that is not empty counts, column by column, which is what applying the rows one after the other would give.
+value that is not empty counts, column by column, which is what applying the rows one after the other would give. In a
+snapshot, an empty cell says more than one that cannot be read (`UNSAID`), and less than any other.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,7 @@ from sqlalchemy import Connection
 from ingest.answer import EXCLUDED_LISTED, RowError
 from ingest.check import Refused, Said
 from ingest.databases import Fill, backend_of
-from ingest.identity import NUMBER, natural_fields
+from ingest.identity import natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
 from ingest.merge.carrier import Carrier
@@ -25,18 +27,21 @@ from ingest.natural import natural_texts
 from ingest.parse import Column
 from ingest.record import (
     CASES,
+    CLEARED,
     CLIENTS,
     CONTACT_COLUMNS,
     CONTACTS,
+    CUSTOM,
     CUSTOM_KINDS,
     EVENTS,
     PARTIES,
     PAYMENTS,
+    UNSAID,
     Entity,
     split_custom,
 )
 from ingest.skip import is_in
-from ingest.template import Template
+from ingest.template import Template, split_party
 
 Ints = NDArray[np.int64]
 MOST_UNREAD = 1 << 20
@@ -47,16 +52,22 @@ MANY = 10_000
 class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
-    `fields` are those that the file may fill. If the `template` `clears`, a staged text may be `CLEARED`.
+    `told` are the fields that the file may fill, further parties' with their number; `fields` are the same, whoever's
+    they are. If the `template` `clears`, a staged text may be `CLEARED`; if it
+    replaces, it may be `UNSAID` in the columns `unsaid`, by table. If the stage `wipes`, times of hearings may be
+    `CLEARED`.
     """
 
-    def __init__(self, conn: Connection, fields: Iterable[str], zone: str, template: Template) -> None:
+    def __init__(self, conn: Connection, told: Iterable[str], zone: str, template: Template) -> None:
         self.conn, self.zone, self.match, self.clears = conn, zone, template.match, template.clears
-        self.fields = fields = frozenset(fields)
+        self.told = frozenset(told)
+        self.fields = fields = frozenset(split_party(name)[1] for name in self.told)
         self.columns = {entity.table: filled(entity, fields) for entity in (CLIENTS, CASES, PARTIES, EVENTS, PAYMENTS)}
         self.custom = {entity.table: filled_custom(entity, fields) for entity in CUSTOM_KINDS.values()}
         self.about = [name for name in CONTACT_COLUMNS if any(f"{field}_{name}" in fields for field in CONTACTS)]
         self.errors = self.excluded = self.unread = 0
+        self.unsaid: dict[str, set[str]] = {}
+        self.wipes = False
         self._whole, self._filled = template.processing.replaces, Counter[str]()
         self._backend, self._carrier = backend_of(conn), Carrier()
         staged = {table: [*columns, *self.custom.get(table, ())] for table, columns in self.columns.items()}
@@ -104,7 +115,7 @@ class Stage:
                 (said.client, self.match.client) if entity is CLIENTS else (said.case, [self.match.case])
             )
             fold = _Fold(keys, None)
-            identity = _natural(entity.prefix, combinations, said, fold)
+            identity = _natural(entity.prefix, combinations, said, fold, self.match.case)
             self._fill(statements.stage_spared(spared), [fold.keys.tolist(), identity])
         self.unread += sum(map(len, refused.unread))
         if self.unread <= MOST_UNREAD:
@@ -149,9 +160,18 @@ class Stage:
 
     def _texts(self, entity: Entity, said: Said, fold: "_Fold") -> list[list[str | None]]:
         """What they hold."""
-        fields = [*self.columns[entity.table].values(), *self.custom.get(entity.table, {}).values()]
-        nothing: list[str | None] = [None] * len(fold)
-        return [fold.last(said.values[field]) if field in said.values else nothing for field in fields]
+        columns, custom = self.columns[entity.table], self.custom.get(entity.table, {})
+        texts = [self._last(entity.table, column, said.values.get(field), fold) for column, field in columns.items()]
+        return texts + [self._last(entity.table, CUSTOM, said.values.get(field), fold) for field in custom.values()]
+
+    def _last(self, table: str, name: str, column: Column | None, fold: "_Fold") -> list[str | None]:
+        """What one of them holds: of each record the last text, or in a snapshot that nothing is said."""
+        if not self._whole:
+            return fold.last(column) if column else [None] * len(fold)
+        if column and UNSAID not in column.values:
+            return fold.last(column)
+        self.unsaid.setdefault(table, set()).add(name)
+        return fold.last_said(column) if column else [UNSAID] * len(fold)
 
     def _add_parties(self, said: Said, dirty: Mapping[str, Keys] | None) -> None:
         fold = _Fold(said.party, None if dirty is None else dirty["party"])
@@ -168,8 +188,7 @@ class Stage:
                 continue
             clients, ones = fold.take(contacts.client), [1] * len(fold)
             flags = ones if dirty is None else is_in(clients, dirty["client"]).astype(int).tolist()
-            nothing: list[str | None] = [None] * len(fold)
-            about = [fold.last(contacts.about[n]) if n in contacts.about else nothing for n in self.about]
+            about = [self._last("contacts", name, contacts.about.get(name), fold) for name in self.about]
             kinds, texts = [kind] * len(fold), fold.texts(contacts.value)
             own = [fold.keys.tolist(), flags, clients.tolist(), kinds, texts, *about]
             for column, values in zip(columns, own, strict=True):
@@ -180,9 +199,13 @@ class Stage:
         fold = _Fold(said.event, None if dirty is None else dirty["event"])
         if not len(fold):
             return
-        when = [fold.texts(said.values[f"event.{name}"]) for name in ("starts_at", "date", "time")]
+        told, lasting = fold.last_timed(said.values["event.date"], said.values["event.time"])
+        when = [fold.texts(said.values[f"event.{name}"], told) for name in ("starts_at", "date", "time")]
+        self.wipes |= self.holds(EVENTS.table) or not lasting.all()
+        if not lasting.all():
+            when[2] = [time if kept else CLEARED for time, kept in zip(when[2], lasting.tolist(), strict=True)]
         parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
-        slots, texts = _natural("event", self.match.event, said, fold), self._texts(EVENTS, said, fold)
+        slots, texts = _natural("event", self.match.event, said, fold, self.match.case), self._texts(EVENTS, said, fold)
         fill = statements.stage_event(self._names(EVENTS))
         self._fill(fill, [fold.keys.tolist(), *parents, slots, *when, [self.zone] * len(fold), *texts])
 
@@ -197,12 +220,16 @@ class Stage:
         fold = _Fold(keys, None)
         if len(fold):
             parents = fold.take(said.client).tolist(), fold.take(said.case).tolist()
-            slots, texts = _natural("payment", self.match.payment, said, fold), self._texts(PAYMENTS, said, fold)
+            slots, texts = (
+                _natural("payment", self.match.payment, said, fold, self.match.case),
+                self._texts(PAYMENTS, said, fold),
+            )
             self._fill(statements.stage_payment(self._names(PAYMENTS)), [fold.keys.tolist(), *parents, slots, *texts])
 
     def _fill(self, fill: Fill, data: Sequence[Sequence[Any]]) -> None:
         if not len(data[0]):
             return
+        fill = replace(fill, mark=UNSAID) if self._whole and fill.kept else fill
         work = partial(self._backend.fill, self.conn, fill, data, first=fill.table not in self._filled)
         self._filled[fill.table] += len(data[0])
         if not self._backend.is_embedded and len(data[0]) >= MANY:
@@ -245,9 +272,10 @@ class _Fold:
         """The value in the last row of each record."""
         return values[self.latest]
 
-    def texts(self, column: Column) -> list[str | None]:
-        """The text in the last row of each record."""
-        texts: list[str | None] = Column(self.take(column.codes), column.values).texts().tolist()
+    def texts(self, column: Column, rows: Ints | None = None) -> list[str | None]:
+        """The text in the last row of each record, or in the one of `rows`."""
+        codes = column.codes[self.latest if rows is None else rows]
+        texts: list[str | None] = Column(codes, column.values).texts().tolist()
         return texts
 
     def last(self, column: Column) -> list[str | None]:
@@ -259,11 +287,43 @@ class _Fold:
         texts: list[str | None] = Column(latest, column.values).texts().tolist()
         return texts
 
+    def last_said(self, column: Column) -> list[str | None]:
+        """The last text of each record that is neither empty nor `UNSAID`; `UNSAID` where nothing else is."""
+        silent = np.array([*(value == UNSAID for value in column.values), False], dtype=bool)[column.codes]
+        said = np.zeros(len(self.keys), dtype=bool)
+        said[self.codes[~silent[self.rows]]] = True
+        texts = self.last(Column(np.where(silent, -1, column.codes).astype(np.int32), column.values))
+        return [text if known else UNSAID for text, known in zip(texts, said.tolist(), strict=True)]
+
+    def last_timed(self, day: Column, time: Column) -> tuple[Ints, NDArray[np.bool_]]:
+        """The row that tells the date and time of each record: the last one; but where it tells no time, the last one
+        of the same date that does, unless a row between them has another date. And whether no row between forbids to
+        keep a time that was told before all of them."""
+        if len(self.rows) == len(self.keys):
+            return self.latest, np.ones(len(self.keys), dtype=bool)
+        days = pd.factorize(np.array(day.values, dtype=object))[0][day.codes]
+        moved = np.full(len(self.keys), -1, dtype=np.int64)
+        other = days[self.rows] != days[self.latest][self.codes]
+        moved[self.codes[other]] = self.rows[other]
+        timed = time.filled[self.rows] & (self.rows > moved[self.codes])
+        told = self.latest.copy()
+        told[self.codes[timed]] = self.rows[timed]
+        return told, (moved < 0) | time.filled[told]
+
 
 def _natural(
-    kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold, case: tuple[str, ...] = NUMBER
+    kind: str, combinations: Sequence[tuple[str, ...]], said: Said, fold: _Fold, case: tuple[str, ...]
 ) -> list[str]:
     """The natural key of each record, as it is kept."""
     fields = (field for field in natural_fields(kind, combinations, case) if field in said.values)
-    texts = {field: fold.texts(said.values[field]) for field in fields}
+    texts = {field: fold.texts(_without_marks(said.values[field])) for field in fields}
     return natural_texts(kind, combinations, texts, len(fold), case)
+
+
+def _without_marks(column: Column) -> Column:
+    """The column with nothing where nothing is said: a mark tells nobody apart."""
+    return (
+        column.map(lambda texts: [None if text == UNSAID else text for text in texts])
+        if UNSAID in column.values
+        else column
+    )

@@ -7,16 +7,29 @@ Only names of our own tables and columns are put into the text; values are bound
 """
 # ruff: noqa: S608
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from ingest.databases import Backend, Fill, Merge
 from ingest.merge.custom import Custom
-from ingest.record import CASES, CLEARED, CLEARED_NUMBER, CLIENTS, EVENTS, PARTIES, PAYMENTS, Entity
+from ingest.record import (
+    CASES,
+    CLEARED,
+    CLEARED_NUMBER,
+    CLIENTS,
+    EVENTS,
+    PARTIES,
+    PAYMENTS,
+    UNSAID,
+    UNSAID_NUMBER,
+    Entity,
+)
 
 NATURAL = {CLIENTS.table: "identity", CASES.table: "identity"}
 _MOVED = ("starts_at", "local_date", "local_time", "zone")
+_NO_TIME = "{new}.local_time IS NULL AND {new}.local_date = {old}.local_date"
+"""Of an event: the same date, and no word of a time."""
 _SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
 _NUMBERS = frozenset({"amount"})
 _NONE = Custom("")
@@ -94,9 +107,12 @@ def stage_contact(columns: Sequence[str]) -> Fill:
 
 
 def stage_event(columns: Sequence[str]) -> Fill:
-    """An event: key, keys of client and case, slot, instant, local date and time, zone, columns."""
-    own = ("key", "client", "kase", "slot", *_MOVED)
-    return Fill("stage_events", (*own, *columns), kept=tuple(columns), replaced=_MOVED)
+    """An event: key, keys of client and case, slot, instant, local date and time (`CLEARED`: none, whatever was told
+    before), zone, columns."""
+    own, same = ("key", "client", "kase", "slot", *_MOVED), _NO_TIME.format(new="excluded", old="stage_events")
+    new = {name: f"excluded.{name}" for name in _MOVED} | {"local_time": f"coalesce(excluded.local_time, '{CLEARED}')"}
+    replaced = {name: f"CASE WHEN {same} THEN stage_events.{name} ELSE {new[name]} END" for name in _MOVED}
+    return Fill("stage_events", (*own, *columns), kept=tuple(columns), replaced=replaced)
 
 
 def stage_payment(columns: Sequence[str]) -> Fill:
@@ -153,7 +169,8 @@ def merge_contacts(columns: Sequence[str]) -> Merge:
 
 
 def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
-    """Events, all of them dirty. Date, time, instant and zone go together."""
+    """Events, all of them dirty. Date, time, instant and zone go together: a hearing of the same date keeps its time
+    where none is told."""
     source = (
         f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}"
         f"{custom.packed(backend, 's.')}:template, :upload, :upload "
@@ -161,12 +178,14 @@ def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Me
         "WHERE true"
     )
     own = ("client_id", "case_id", "slot")
-    return _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom, _FRESH)
+    merge = _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom, _FRESH)
+    return replace(merge, held=_MOVED, unless=_NO_TIME)
 
 
 def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
     """Payments, all of them dirty."""
-    number = f"CAST(replace(s.{{}}, '{CLEARED}', '{CLEARED_NUMBER}') AS BIGINT), "
+    bare = f"replace(replace(s.{{}}, '{CLEARED}', '{CLEARED_NUMBER}'), '{UNSAID}', '{UNSAID_NUMBER}')"
+    number = f"CAST({bare} AS BIGINT), "
     staged = "".join(number.format(c) if c in _NUMBERS else f"s.{c}, " for c in columns)
     source = (
         f"SELECT :agency, c.id, k.id, s.slot, {staged}{custom.packed(backend, 's.')}:template, :upload, :upload "
@@ -206,9 +225,16 @@ def _merge(
     )
 
 
-def overwrite(merge: Merge) -> Merge:
-    """The same for a snapshot: what it leaves empty is empty, as if nothing had been there before."""
-    return replace(merge, kept=(), moved=(*merge.moved, *merge.kept), numbers=frozenset())
+def overwrite(merge: Merge, unsaid: Collection[str], timed: bool) -> Merge:
+    """The same for a snapshot: what it leaves empty is empty, as if nothing had been there before, but for what is
+    `UNSAID` in these columns; times of hearings too if it is `timed`."""
+    merge = replace(merge, kept=(), moved=(*merge.moved, *merge.kept), held=() if timed else merge.held)
+    return replace(merge, left=frozenset(unsaid), mark=UNSAID, number_mark=UNSAID_NUMBER) if unsaid else merge
+
+
+def wipe(merge: Merge) -> Merge:
+    """The same where times of hearings may be `CLEARED`."""
+    return replace(merge, wiped=("local_time",), wipe=CLEARED)
 
 
 def _list(columns: Iterable[str], prefix: str = "") -> str:

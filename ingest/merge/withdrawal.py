@@ -7,7 +7,8 @@ whatever template, takes the mark off. Whose records a snapshot reaches: with `r
 restores a record has brought it.
 
 A refused row has said nothing, but it names somebody, and nobody's hearing may vanish since its row had a typo: all
-that belongs to the client or the case that such a row names is spared. Of a row that cannot be read so far, its text
+that belongs to the client or the case that such a row names is spared, and so are the contacts of whom something on
+that case would be gone: nobody knows whether the row meant them. Of a row that cannot be read so far, its text
 is searched for what the candidates are known by. A good row whose phone, address or payment was not taken spares the
 contacts, or the payments, of its client.
 
@@ -143,7 +144,10 @@ def _spare(conn: Connection, snapshot: Snapshot, names: Names) -> None:
         spared = f"SELECT id FROM stage_spared_{table}"
         _do(conn, f"DELETE FROM stage_gone WHERE kind = '{table}' AND id IN ({spared})", {})
         for child in _OF_CLIENTS if table == "clients" else _OF_CASES:
-            _do(conn, _children_out(child, f"t.{column} IN ({spared})"), {})
+            which = f"t.{column} IN ({spared})"
+            if table == "cases":
+                _do(conn, _children_out("contacts", f"t.client_id IN ({_clients_of_gone(child, which)})"), {})
+            _do(conn, _children_out(child, which), {})
     _do(conn, _children_out("contacts", "t.client_id IN (SELECT id FROM stage_spared_contacts)"), {})
     whose = "t.client_id IN (SELECT id FROM stage_spared_payments)"
     alone = "t.client_id IS NULL AND t.case_id IN (SELECT id FROM stage_spared_dues)"
@@ -180,6 +184,11 @@ def _search(conn: Connection) -> None:
 def _children_out(child: str, which: str) -> str:
     gone = f"SELECT g.id FROM {_gone(child)} g JOIN {child} t ON t.id = g.id WHERE {which}"
     return f"DELETE FROM stage_gone WHERE kind = '{child}' AND id IN ({gone})"
+
+
+def _clients_of_gone(child: str, which: str) -> str:
+    """Whose they are."""
+    return f"SELECT t.client_id FROM {_gone(child)} g JOIN {child} t ON t.id = g.id WHERE {which}"
 
 
 def _let_go(conn: Connection, names: Names) -> None:

@@ -5,7 +5,7 @@ into columns. The rules are those of RFC 4180, read generously where courts are 
 that cannot be split as its neighbours are is reported with its number.
 """
 
-from ingest.parse.cells import Cells, Column, cells_of, decode, read_cells, show
+from ingest.parse.cells import Cells, Column, cells_of, decode, decode_record, read_cells, show
 from ingest.parse.dialect import LOOKED_AT, UNIT, Dialect, answered_by, sheet_dialect, tell_dialect, tell_quoting
 from ingest.parse.fields import split_record, split_widths
 from ingest.parse.foreign import refuse_foreign
@@ -22,6 +22,7 @@ __all__ = [
     "answered_by",
     "cells_of",
     "decode",
+    "decode_record",
     "read_cells",
     "refuse_foreign",
     "scan",

@@ -120,9 +120,19 @@ def show(raw: str, dialect: Dialect) -> str:
 def _reader(file: BinaryIO, records: Records) -> Callable[[int], str]:
     def raw(index: int) -> str:
         file.seek(int(records.start[index]))
-        return decode(file.read(int(records.end[index] - records.start[index])), records.encoding)
+        return decode_record(file.read(int(records.end[index] - records.start[index])), records)
 
     return raw
+
+
+def decode_record(record: bytes, records: Records) -> str:
+    """One of the records as text."""
+    if records.guessed:
+        try:
+            return record.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return decode(record, records.encoding)
 
 
 def decode(text: bytes, encoding: str) -> str:

@@ -2,8 +2,9 @@
 
 The file is read once, in blocks, and split with arrays: line ends are found, and only where quotes stand are they
 looked at. A line whose quotes all pair up (RFC 4180) is a record by itself. Any other line with a quote is followed
-record by record (`fields.record_end`), so that a cell may span lines and a stray quote costs its own row, not the
-rest of the file.
+record by record (`fields.record_end`), so that a cell may span lines. A stray quote inside a cell is data. One at the
+beginning of a cell costs its own row if another one closes it, and refuses the file if none does: nobody can tell then
+where the rows end.
 
 The fingerprint is SipHash-2-4, 64 bits, over the record's bytes. That two different records of a 1M-row file and its
 predecessor share one has odds of about 1 in 10 million (n*m / 2^64); then a changed row would be taken for unchanged.
@@ -40,6 +41,9 @@ class Kind(IntEnum):
     UNCLOSED = 5
 
 
+_BEYOND = np.uint8(128)
+"""Beside the kind of a record, until the encoding is told: it is UTF-8, and more than ASCII."""
+
 _LINES = 500_000
 """Lines that a piece of a file has, about, at most."""
 
@@ -51,7 +55,8 @@ _TELLING = 4
 class Records:
     """All records of a file, one array element each: byte offsets [start, end) without the line end, the number of the
     line it begins on (from 1), the fingerprint and the `Kind`. `encoding` is utf-8 or cp1252, told from all bytes, or
-    latin-1 if the template says so. Empty lines are no records; there were `blank` of them.
+    latin-1 if the template says so. Where cp1252 is a guess (`guessed`), a record that is UTF-8 is read as such: it was
+    written by another program than the others. Empty lines are no records; there were `blank` of them.
 
     A record takes 25 bytes of memory, 33 in a file beyond 4 GiB.
     """
@@ -63,6 +68,7 @@ class Records:
     kind: NDArray[np.uint8]
     encoding: str
     blank: int = 0
+    guessed: bool = False
 
     def __len__(self) -> int:
         return len(self.start)
@@ -105,6 +111,10 @@ def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits)
     blocks.clear()  # so that never more than one array is there twice
     arrays = {name: np.concatenate(parts.pop(name)) for name in tuple(parts)}
     kind = cast(NDArray[np.uint8], arrays["kind"])
+    guessed = told == "cp1252" and encoding is None
+    if guessed:
+        kind[(kind & _BEYOND) != 0] = Kind.ODD
+    kind &= ~_BEYOND
     if told != "utf-8":
         kind[kind == Kind.UNREADABLE] = Kind.ODD
     nul = int((kind == Kind.NUL).sum())
@@ -112,7 +122,7 @@ def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits)
         raise IngestError(
             "binary", "The file is not text: it is full of NUL bytes.", "Export it as CSV or pipe-delimited text."
         )
-    return Records(**arrays, encoding=told, blank=blank)
+    return Records(**arrays, encoding=told, blank=blank, guessed=guessed)
 
 
 def _encoding(blocks: list[_Block], dialect: Dialect, wanted: str | None) -> str:
@@ -297,13 +307,14 @@ def _mark(
         if other in text:
             kind[_owners(np.flatnonzero(codes == other[0]), starts, ends, stop)] = Kind.ODD
     kind[_begins_with_mark(text, codes, starts)] = Kind.ODD
-    readable = unreadable = 0
+    readable, unreadable = np.empty(0, dtype=np.int64), 0
     if not text.isascii():
         readable, unreadable = _mark_unreadable(text, codes, starts, ends, stop, kind)
     if b"\0" in text:
         kind[np.searchsorted(stop, np.flatnonzero(codes == 0))] = Kind.NUL
     kind[unclosed & (kind != Kind.NUL) & (kind != Kind.UNREADABLE)] = Kind.UNCLOSED
-    return readable, unreadable
+    kind[readable[kind[readable] <= Kind.ODD]] |= _BEYOND
+    return len(readable), unreadable
 
 
 def _owners(places: Ints, starts: Ints, ends: Ints, stop: Ints) -> Ints:
@@ -316,10 +327,11 @@ def _owners(places: Ints, starts: Ints, ends: Ints, stop: Ints) -> Ints:
 
 def _mark_unreadable(
     text: bytes, codes: NDArray[np.uint8], starts: Ints, ends: Ints, stop: Ints, kind: NDArray[np.uint8]
-) -> tuple[int, int]:
+) -> tuple[Ints, int]:
+    """Which records beyond ASCII are UTF-8, and how many are not."""
     rows = _owners(np.flatnonzero(codes >= 128), starts, ends, stop)
     if not len(rows):
-        return 0, 0
+        return rows, 0
     rows = rows[np.concatenate([[True], rows[1:] != rows[:-1]])]
     try:
         text.decode("utf-8")
@@ -327,8 +339,8 @@ def _mark_unreadable(
         spans = zip(rows.tolist(), starts[rows].tolist(), ends[rows].tolist(), strict=True)
         bad = [row for row, start, end in spans if not _is_utf8(text[start:end])]
         kind[bad] = Kind.UNREADABLE
-        return len(rows) - len(bad), len(bad)
-    return len(rows), 0
+        return np.setdiff1d(rows, np.array(bad, dtype=np.int64), assume_unique=True), len(bad)
+    return rows, 0
 
 
 def _is_utf8(record: bytes) -> bool:

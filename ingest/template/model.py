@@ -50,7 +50,9 @@ def split_party(name: str) -> tuple[int, str]:
 @dataclass(frozen=True)
 class Rule:
     """How a field's text is made of its columns, in this order: taken together, split, looked up, mapped, in capitals
-    or small letters, or the default where there is nothing.
+    or small letters, or the default where the cells hold nothing.
+
+    A file without any of the columns says nothing for the field, nor does one without all that are joined.
 
     `way` is `one`, `first` (the first of several columns that holds something) or `join` (all that do, with
     `separator` between). `part` takes first, middle, last or suffix of a whole name written in `order` where no comma
@@ -127,7 +129,7 @@ class Template:
 
     `rules` holds the fields that are more than a copy of the slot of their name. With `all_or_nothing`, a file with a
     row that cannot be taken changes nothing; with `clears`, an empty cell empties its field. `rows` and `size` (bytes)
-    are the template's own limits.
+    are the template's own limits. `spared` are slots without which files may come, since an operator has said so.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Template:
     rows: int | None = None
     size: int | None = None
     processing: Processing = field(default_factory=Processing)
+    spared: frozenset[str] = frozenset()
 
     @property
     def header(self) -> bool:

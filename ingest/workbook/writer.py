@@ -131,7 +131,7 @@ def as_text(cell: Any) -> str:
     if isinstance(cell, float):
         if cell.is_integer() and abs(cell) < _EXACT:
             return str(int(cell))
-        return format(Decimal(repr(cell)), "f").removesuffix(".0")
+        return format(Decimal(_shown(cell)), "f").removesuffix(".0")
     if isinstance(cell, datetime):
         return _rounded(cell).isoformat(" ")
     if isinstance(cell, time):
@@ -139,6 +139,11 @@ def as_text(cell: Any) -> str:
     if isinstance(cell, timedelta):
         return _duration(cell)
     return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def _shown(number: float) -> str:
+    """With the 15 digits that Excel has, where there are more: 33.30 x 3 is kept as 99.89999999999999."""
+    return repr(number) if number.is_integer() else format(number, ".15g")
 
 
 def _rounded(moment: datetime) -> datetime:

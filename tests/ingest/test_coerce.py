@@ -266,3 +266,10 @@ def test_nothing_makes_the_readers_fail(text: str) -> None:
         assert len(read([text])) == 1
     for order in ("first last", "last first"):
         assert " ".join("".join(coerce.split_name(tidied, order)).split()) is not None
+
+
+def test_a_format_of_dates_with_a_time_in_it_loses_no_time() -> None:
+    texts, forms = ["03/16/2026 13:30", "03/16/2026 00:00"], ["%m/%d/%Y %H:%M"]
+    assert coerce.read_days(texts, forms) == [None, "2026-03-16"]
+    assert coerce.read_dates(texts, forms) == ["2026-03-16"] * 2
+    assert coerce.read_moments(texts, forms, ("%I:%M %p",)) == (["2026-03-16"] * 2, ["13:30", None])

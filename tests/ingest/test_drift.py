@@ -1,6 +1,8 @@
 """Files that come in another shape than the last one of their template."""
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ from ingest import drift, inbox
 from ingest.answer import Upload, receipt, receipt_text, side_by_side
 from ingest.errors import IngestError
 from ingest.limits import Limits
+from ingest.record import records_of
+from ingest.shape import Shape, leave_out, read_history, read_shape, write_history
+from ingest.undo import undo
 from tests.ingest.conftest import CourtAt
 from tests.ingest.court import Court
 
@@ -61,18 +66,29 @@ def accepted(court: Court, upload: Upload, template: str) -> tuple[str, ...]:
     return spared
 
 
-@pytest.fixture
-def named(bare_court_at: CourtAt, tmp_path: Path) -> Court:
-    court = bare_court_at(tmp_path / "court")
-    court.template(NAMED, "/upload")
-    return court
+CourtOf = Callable[..., Court]
 
 
 @pytest.fixture
-def placed(bare_court_at: CourtAt, tmp_path: Path) -> Court:
-    court = bare_court_at(tmp_path / "court")
-    court.template(PLACED, "/upload")
-    return court
+def court_of(bare_court_at: CourtAt, tmp_path: Path) -> CourtOf:
+    """Makes a court with one template."""
+
+    def make(toml: str, name: str = "court") -> Court:
+        court = bare_court_at(tmp_path / name)
+        court.template(toml, "/upload")
+        return court
+
+    return make
+
+
+@pytest.fixture
+def named(court_of: CourtOf) -> Court:
+    return court_of(NAMED)
+
+
+@pytest.fixture
+def placed(court_of: CourtOf) -> Court:
+    return court_of(PLACED)
 
 
 def notes(upload: Upload, word: str) -> list[str]:
@@ -328,3 +344,137 @@ def test_our_error_file_is_no_new_shape(named: Court) -> None:
     again = named.push(answer, "/upload/errors.csv")
     assert (again.error, again.counts["events"].created) == (None, 1)
     assert named.push(table(HEAD, ROW), "/upload/c.txt").notes == ()
+
+
+SEVERAL = """
+name = "named"
+[columns]
+client.reference = "ID"
+contact.phone = { first = ["Cell", "Home"] }
+case.number = "No"
+[[party]]
+name = "attorney"
+columns.client.reference = "AID"
+columns.contact.phone = "APhone"
+[[exclude]]
+column = "Sealed"
+is = "Y"
+[[exclude]]
+column = "Status"
+is = "Vacated"
+"""
+SEVERAL_HEAD = ("ID", "Cell", "Home", "No", "AID", "APhone", "Sealed", "Status")
+SEVERAL_ROW = ("1", "404-555-0101", "404-555-0102", "C1", "9", "404-555-0103", "N", "Set")
+
+
+def lacking(*names: str) -> str:
+    kept = [place for place, name in enumerate(SEVERAL_HEAD) if name not in names]
+    return table(*(tuple(row[place] for place in kept) for row in (SEVERAL_HEAD, SEVERAL_ROW)))
+
+
+@pytest.fixture
+def several(court_of: CourtOf) -> Court:
+    court = court_of(SEVERAL)
+    court.push(lacking())
+    return court
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "spared"),
+    [
+        ("Status", "Sealed", ("the filter 'Status is one of those that are left out'",)),
+        ("Cell", "Home", ()),
+        ("APhone", "Cell", ("contact.phone of 'attorney'",)),
+    ],
+)
+def test_what_is_accepted_is_one_column_and_no_other(
+    several: Court, first: str, second: str, spared: tuple[str, ...]
+) -> None:
+    assert accepted(several, several.push(lacking(first), "/upload/b.txt"), "named") == spared
+    assert several.push(lacking(first), "/upload/c.txt").status == "processed"
+    upload = several.push(lacking(first, second), "/upload/d.txt")
+    assert upload.error is not None
+    assert (upload.error.code, second in upload.error.message) == ("drift", True)
+
+
+def test_what_earlier_releases_have_accepted_still_is(several: Court) -> None:
+    with several.database.writing() as conn:
+        version = inbox.find_template(conn, several.agency, "named")
+        old = {"names": [n for n in SEVERAL_HEAD if n not in ("Status", "Cell")], "width": 6, "file": "x", "day": "d"}
+        old |= {"kinds": [], "lost": {}, "spared": ["contact.phone", "exclude"], "version": version.id}
+        inbox.keep_shape(conn, several.agency, "named", read_shape(json.dumps(old)), several.at)
+    assert several.push(lacking("Status", "Cell", "Home", "APhone"), "/upload/b.txt").status == "processed"
+    assert several.push(lacking("Status", "Cell", "Home", "APhone"), "/upload/c.txt").notes
+    upload = several.push(lacking("Status", "Sealed"), "/upload/d.txt")
+    assert upload.error is not None
+    assert "Sealed" in upload.error.message
+
+
+def test_what_was_accepted_and_came_back_is_not_told_as_not_read(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    accepted(named, named.push(without("Judge"), "/upload/b.txt"), "named")
+    named.push(table(HEAD, ROW), "/upload/c.txt")
+    upload = named.push(without("Judge"), "/upload/d.txt")
+    assert notes(upload, "not read") == []
+    assert notes(upload, "which an operator has accepted: 'Judge'.")
+
+
+def test_a_whole_name_that_people_are_matched_by_cannot_be_accepted_away(court_of: CourtOf) -> None:
+    court = court_of('name = "named"\n[columns]\nclient.reference = "ID"\nclient.name = "Name"\ncase.number = "No"\n')
+    court.push("ID|Name|No\n1|Avery Alder|C1\n")
+    upload = court.push("ID|No\n1|C1\n", "/upload/b.txt")
+    assert upload.error is not None
+    assert "operators of this server must change the template" in upload.error.hint
+    with pytest.raises(IngestError, match="Records are matched by 'Name'"):
+        accepted(court, upload, "named")
+    court = court_of(
+        'name = "named"\nrequired = ["client.reference"]\n[columns]\nclient.reference = "ID"\nclient.name = "Name"\n'
+        'case.number = "No"\n[match]\nclient = "reference"\n',
+        "sure",
+    )
+    court.push("ID|Name|No\n1|Avery Alder|C1\n")
+    assert accepted(court, court.push("ID|No\n1|C1\n", "/upload/b.txt"), "named") == ("client.name",)
+    assert court.push("ID|No\n1|C1\n", "/upload/c.txt").status == "processed"
+
+
+def undone(court: Court, upload: Upload) -> None:
+    with court.database.writing(records_of(court.agency)) as conn:
+        undo(conn, upload.id, court.at)
+
+
+UNDER_A_HEADER = PLACED.replace("header = false", "header = true")
+
+
+def test_an_undone_file_is_not_what_the_next_one_is_compared_with_but_the_one_before(court_of: CourtOf) -> None:
+    court = court_of(UNDER_A_HEADER)
+    head, swapped = ("ID", "Case", "Date", "Time"), ("ID", "Date", "Case", "Time")
+    cells = ("1", "CR-1", "03/{}/2026", "9:00 AM")
+    files = [table(head, (*cells[:2], f"03/1{day}/2026", cells[3])) for day in range(4)]
+    uploads = [court.push(file, f"/upload/{day}.txt") for day, file in enumerate(files)]
+    for upload in (uploads[1], uploads[3], uploads[2]):
+        undone(court, upload)
+        stopped = court.push(table(swapped, ("1", "03/19/2026", "CR-1", "9:00 AM")), f"/upload/{upload.id}.txt")
+        assert stopped.error is not None
+        assert stopped.error.code == "drift"
+    assert "0.txt of 2026-03-02" in stopped.error.message
+    undone(court, uploads[0])
+    with court.database.reading() as conn:
+        assert inbox.find_shape(conn, court.agency, "placed") is None
+
+
+def test_what_was_accepted_is_not_undone_with_the_file_that_came_so(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    upload = named.push(without("Phone"), "/upload/b.txt")
+    accepted(named, upload, "named")
+    undone(named, upload)
+    assert notes(named.push(without("Phone"), "/upload/c.txt"), "is gone;") == []
+
+
+def test_so_many_shapes_are_kept_and_no_more() -> None:
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    shapes = [Shape(("a", "b")[: 1 + day % 2], 1 + day % 2, f"{day}.txt", f"{day}") for day in range(20)]
+    history = [(begin + timedelta(days=20 - day), shape) for day, shape in enumerate(shapes)]
+    kept = read_history(write_history(history), history[0][0])
+    assert kept == history[:11]
+    assert leave_out(kept, kept[1][0]) == [kept[0], *kept[2:]]
+    assert read_shape(write_history(history)) == shapes[0]

@@ -270,3 +270,21 @@ def test_an_error_file_that_was_saved_as_a_workbook_is_taken(court: Court, tmp_p
     as_xlsx(tmp_path / "x", {"errors": [["row number", "reasons", "ID", "Case"], ["7", "it was bad", "1", "CR-1"]]})
     assert court.push((tmp_path / "x").read_bytes(), "/t/a.xlsx").status == "processed"
     assert [case[0] for case in court.dump()["cases"]] == ["CR-1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"ID01C001\nID02C002\nID03C003\nTRL3", 3),
+        (b"ID01C001\nID02C002\nID03C003\nTRL3\n", 3),
+        (b"ID01C001\nID02C002\nID03C003\nID04", "missing_trailer"),
+        (b"ID01C001\nID02C002\nID03C003\nTRL", "missing_trailer"),
+    ],
+)
+def test_a_trailer_in_fixed_width_may_be_short_and_without_a_line_end(
+    tmp_path: Path, content: bytes, expected: int | str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert outcome(path, FileFormat(header=False, widths=(4, 4), trailer=r"TRL(\d)")) == expected
+    assert outcome(path, FileFormat(header=False, widths=(4, 4))) in ("truncated", 4)

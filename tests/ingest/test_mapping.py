@@ -490,3 +490,24 @@ def test_month_day_and_year_may_be_three_columns(court: Court) -> None:
     toml = HEAD + 'event.date = { join = ["m", "d", "y"], with = "/" }'
     load(court, toml, "id,no,m,d,y\n1,C1,3,16,2026\n")
     assert [event[5] for event in court.dump()["events"]] == ["2026-03-16"]
+
+
+def test_the_time_that_a_format_of_dates_reads_is_not_dropped_from_a_hearing(court: Court) -> None:
+    formats = 'date = ["%m/%d/%Y %H:%M"]\n'
+    toml = HEAD + f'event.date = "d"\ncase.offense_date = "o"\n[formats]\n{formats}'
+    upload = load(
+        court, toml, "id,no,d,o\n1,C1,03/16/2026 00:00,03/01/2026 22:15\n2,C2,03/16/2026 13:30,03/01/2026 22:15\n"
+    )
+    assert codes(court.errors(upload)) == [(3, "d", "date_with_time", "error")]
+    assert [event[5:7] for event in court.dump()["events"]] == [("2026-03-16", None)]
+    assert select(court, "SELECT offense_date FROM cases") == [("2026-03-01",)]
+
+
+def test_the_first_reference_of_several_columns_is_none_that_says_null(court: Court) -> None:
+    toml = 'name = "t"\n[columns]\nclient.reference = { first = ["dl", "pid"] }\ncase.number = "no"\n'
+    toml += 'client.last_name = "last"\nevent.date = "d"\nevent.reference = { join = ["a", "b"], with = "-" }\n'
+    rows = "dl,pid,no,last,d,a,b\nNULL,77,C1,Alder,03/16/2026,NULL,N/A\n,77,C1,Alder,03/16/2026,,\n"
+    upload = load(court, toml, rows)
+    assert court.errors(upload) == []
+    assert select(court, "SELECT identity FROM clients") == [("#77",)]
+    assert select(court, "SELECT reference FROM events") == [(None,)]

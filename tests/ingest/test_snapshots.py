@@ -368,6 +368,25 @@ def test_no_payment_vanishes_since_its_cell_had_a_typo(bare_court_at: CourtAt, t
         assert list(left.scalars()) == [1000, 3000]
 
 
+def test_who_is_known_by_a_case_that_is_matched_by_more_than_its_number_is_spared(
+    bare_court_at: CourtAt, tmp_path: Path
+) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\nclient.last_name = "last"\ncontact.phone = "cell"\ncase.number = "no"\n'
+        'case.location = "county"\nevent.date = "day"\npayment.amount = "owed"\n[match]\ncase = "number + location"\n'
+        '[processing]\nmethod = "replace_template"\nguard = 100',
+        "/upload",
+    )
+    head = "last,cell,no,county,day,owed\n"
+    court.push(f"{head}A,404-555-0101,X1,Fulton,04/01/2026,10\nB,404-555-0102,X2,Cobb,04/01/2026,20\n")
+    court.push(f"{head}A,404-555-0101,X1,Fulton,04/31/2026,10\nB,4045,X2,Cobb,04/01/2026,2o\nC,,X3,Cobb,04/01/2026,\n")
+    with court.database.reading() as conn:
+        left = conn.execute(text("SELECT amount FROM payments WHERE withdrawn_upload IS NULL ORDER BY 1"))
+        assert list(left.scalars()) == [1000, 2000]
+    assert contacts(court) == ["+14045550101", "+14045550102"]
+
+
 def test_the_guard_looks_at_contacts(bare_court_at: CourtAt, tmp_path: Path) -> None:
     court = bare_court_at(tmp_path / "court")
     court.template(snapshot(guard=30), "/upload")

@@ -14,6 +14,7 @@ import pytest
 
 from ingest.errors import IngestError
 from ingest.format import FileFormat
+from ingest.workbook.writer import as_text
 from tests.ingest.tables import as_xlsx, read
 
 READER = b"ingest.workbook.writer"
@@ -103,3 +104,17 @@ def until(happened: object, seconds: float = 20) -> None:
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (33.3 * 3, "99.9"),
+        (19.99 * 3, "59.97"),
+        (0.1 + 0.2, "0.3"),
+        (1e-05, "0.00001"),
+        (2.0**60, "1152921504606847000"),
+    ],
+)
+def test_a_number_has_as_many_digits_as_in_excel(cell: float, text: str) -> None:
+    assert as_text(cell) == text

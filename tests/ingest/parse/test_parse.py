@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.limits import Limits
-from ingest.parse import Dialect, Records, read_cells, scan, tell_dialect
+from ingest.parse import Dialect, Kind, Records, read_cells, scan, tell_dialect
 
 LIMITS = Limits()
 TINY = Limits(block=64)
@@ -172,6 +172,30 @@ def test_a_stray_byte_in_a_utf8_file_costs_its_row(file: Path) -> None:
     rows, refused = parse(file, Dialect("|", b"\n", True, 0), 2)
     assert [line for line, _ in rows] == [1, 2]
     assert refused == [(3, "bad_encoding"), (4, "nul_byte")]
+
+
+@pytest.mark.parametrize("limits", [TINY, Limits()])
+def test_a_utf8_row_among_others_is_read_as_it_was_meant(file: Path, limits: Limits) -> None:
+    dialect, utf8 = Dialect("|", b"\n", True, 0), 'José|1\n"Zoë"|2\n'.encode()
+    file.write_bytes(b"a|0\n" + utf8 + b"Ren\xe9e|3\nJo\xe3o|4\nb|5\n")
+    assert parse(file, dialect, 2, limits)[0] == [
+        (1, ["a", "0"]),
+        (2, ["José", "1"]),
+        (3, ["Zoë", "2"]),
+        (4, ["Renée", "3"]),
+        (5, ["João", "4"]),
+        (6, ["b", "5"]),
+    ]
+    assert list(records_of(file, dialect).kind) == [Kind.PLAIN, *[Kind.ODD] * 4, Kind.PLAIN]
+    said = records_of(file, dialect, "cp1252")
+    assert (said.encoding, said.guessed, list(said.kind[:3])) == (
+        "cp1252",
+        False,
+        [Kind.PLAIN, Kind.PLAIN, Kind.QUOTED],
+    )
+    file.write_bytes(utf8 + b"Ren\xe9e|3\n")
+    most = records_of(file, dialect)
+    assert (most.encoding, list(most.kind)) == ("utf-8", [Kind.PLAIN, Kind.QUOTED, Kind.UNREADABLE])
 
 
 def test_what_was_declared_utf8_and_is_not_is_told(file: Path) -> None:
