@@ -23,6 +23,7 @@ from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.parse.dialect import BOM, Dialect
 from ingest.parse.fields import enclosed_cells, record_end, split_alone
+from ingest.parse.refusals import too_long, too_many, unclosed
 
 Ints = NDArray[np.int64]
 Offsets = NDArray[np.uint32] | NDArray[np.int64]
@@ -104,7 +105,7 @@ def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits)
     for block in _blocks(file, dialect, limits):
         count += len(block.start) + block.blank
         if count > limits.records:
-            raise _too_many(limits)
+            raise too_many(limits)
         blocks.append(block)
     told, blank = _encoding(blocks, dialect, encoding), sum(block.blank for block in blocks)
     parts = {f.name: [getattr(block, f.name) for block in blocks] for f in fields(_Block)[:5]}
@@ -183,7 +184,7 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
         starts, ends, stop, first, kind = (array[filled] for array in (starts, ends, stop, first, kind))
     _refuse_long(starts, ends, line + first, limits)
     if not final and len(text) - used > limits.record:
-        raise _too_long(line + lines, limits)
+        raise too_long(line + lines, limits)
     readable, unreadable = _mark(text[:used], codes, starts, ends, stop, kind, dialect.newline)
     fingerprints = _fingerprints(text, starts, ends, stop, used, dialect.newline, lines)
     numbers = (line + first).astype(np.int32)
@@ -223,7 +224,7 @@ def _join(
             if not final and len(text) - start < limits.record:
                 whole = index  # what closes it may come with the next block
                 break
-            raise _unclosed(line + text.count(dialect.newline, 0, max(opening, start)))
+            raise unclosed(line + text.count(dialect.newline, 0, max(opening, start)))
         if last > index and _swallows(text, starts, ends, index, last, dialect):
             kind[index] = Kind.UNCLOSED
             consumed = int(ends[index]) + 1
@@ -379,28 +380,4 @@ def _siphash(column: NDArray[Any]) -> Any:
 def _refuse_long(starts: Ints, ends: Ints, lines: Ints, limits: Limits) -> None:
     long = np.flatnonzero(ends - starts > limits.record)
     if len(long):
-        raise _too_long(int(lines[long[0]]), limits)
-
-
-def _too_many(limits: Limits) -> IngestError:
-    return IngestError(
-        "too_many_rows",
-        f"The file has more than {limits.records:,} lines.",
-        "Look at the export; if they are all meant, send the file in parts.",
-    )
-
-
-def _too_long(line: int, limits: Limits) -> IngestError:
-    return IngestError(
-        "line_too_long",
-        f"Line {line:,} is longer than {limits.record:,} bytes.",
-        "Each row must be on a line of its own.",
-    )
-
-
-def _unclosed(line: int) -> IngestError:
-    return IngestError(
-        "unclosed_quote",
-        f"A quote that opens on line {line:,} is never closed as it should be.",
-        "Close it, double a quote that is meant as such, or set quoting = false in the template if quotes are data.",
-    )
+        raise too_long(int(lines[long[0]]), limits)

@@ -1,0 +1,28 @@
+"""What is said of a file whose records cannot be told, or are too many or too long."""
+
+from ingest.errors import IngestError
+from ingest.limits import Limits
+
+
+def too_many(limits: Limits) -> IngestError:
+    return IngestError(
+        "too_many_rows",
+        f"The file has more than {limits.records:,} lines.",
+        "Look at the export; if they are all meant, send the file in parts.",
+    )
+
+
+def too_long(line: int, limits: Limits) -> IngestError:
+    return IngestError(
+        "line_too_long",
+        f"Line {line:,} is longer than {limits.record:,} bytes.",
+        "Each row must be on a line of its own.",
+    )
+
+
+def unclosed(line: int) -> IngestError:
+    return IngestError(
+        "unclosed_quote",
+        f"A quote that opens on line {line:,} is never closed as it should be.",
+        "Close it, double a quote that is meant as such, or set quoting = false in the template if quotes are data.",
+    )
