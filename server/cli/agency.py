@@ -74,7 +74,7 @@ def edit(
         str | None, typer.Option(help="How much its /upload may hold, such as 10GiB; none: as much as the disk.")
     ] = None,
     quota_files: Annotated[
-        str | None, typer.Option(help="How many files and folders its /upload may hold, such as 20000; none: any number.")
+        str | None, typer.Option(help="How many files and folders its /upload may hold, such as 20000; none: any.")
     ] = None,
     as_json: Json = False,
 ) -> None:
