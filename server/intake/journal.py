@@ -64,8 +64,8 @@ class Journal:
         paths in one call, so that two callers never wait for each other. Without `wait`, `BusyError` if another has it.
         """
         above = TREES | _number(agency, ""), EXCLUSIVE if tree else SHARED
-        numbers = {_number(agency, path) for path in paths}
-        return Locks(self._locks, [above, *((number, EXCLUSIVE) for number in sorted(numbers))], wait)
+        numbers = sorted({_number(agency, path) for path in paths})
+        return Locks(self._locks, [above, *((number, EXCLUSIVE) for number in numbers)], wait)
 
     def begin(self, entry: Entry) -> Entry:
         """Make `entry` durable before the first byte of its file is written; gives it back."""
@@ -86,13 +86,13 @@ class Journal:
 
     def prepare(self, count: int) -> bool:
         """Have up to `count` notes made ahead, for `begin_note`; False if there are no such here. Raises OSError."""
-        while self._spares and self._spares.ready < count:
-            if not self._spares.prepare():
-                return False
-        return self._spares is not None
+        while self._spares and self._spares.ready < count and self._spares.prepare():
+            pass
+        return self._spares is not None and self._spares.ready >= count
 
     def finish(self) -> None:
-        """Nobody needs what was made ahead."""
+        """Nobody needs what was made ahead, and kept open."""
+        self._locks.close()
         if self._spares:
             self._spares.drop()
 

@@ -68,6 +68,12 @@ class LockFile:
         else:
             self._kept.append(fd)
 
+    def close(self) -> None:
+        """Close the descriptors that are kept."""
+        with suppress(IndexError):
+            while True:
+                os.close(self._kept.pop())
+
 
 class Locks:
     """The block holds these locks of that file (see `LockFile.take`).
