@@ -86,9 +86,9 @@ class Journal:
 
     def prepare(self, count: int) -> bool:
         """Have up to `count` notes made ahead, for `begin_note`; False if there are no such here. Raises OSError."""
-        while self._spares and self._spares.ready < count and self._spares.prepare():
-            pass
-        return self._spares is not None and self._spares.ready >= count
+        if self._spares is None:
+            return False
+        return all(self._spares.prepare() for _ in range(count - self._spares.ready))
 
     def finish(self) -> None:
         """Nobody needs what was made ahead, and kept open."""
