@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import postgres
 from tests.acceptance.court import Court, Dropslot
 
 
@@ -66,3 +67,22 @@ def lone_court(dropslot: Dropslot, tmp_path: Path) -> Court:
     court = make_court(dropslot, tmp_path / "court", "gwinnett")
     dropslot.start()
     return court
+
+
+@pytest.fixture
+def database_server() -> Iterator[postgres.Server]:
+    """A database server that may be stopped."""
+    with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture
+def installation(database_server: postgres.Server, tmp_path: Path) -> Iterator[Dropslot]:
+    """An installation on it, not started, whose user needs a password."""
+    database_server.run("CREATE ROLE guarded LOGIN PASSWORD 'a/secret'")
+    database_server.run("CREATE DATABASE courts OWNER guarded")
+    made = Dropslot(tmp_path / "data")
+    made.environment["DROPSLOT_DATABASE"] = f"postgresql://guarded:a%2Fsecret@127.0.0.1:{database_server.port}/courts"
+    yield made
+    if made.process is not None:
+        made.kill()
