@@ -53,9 +53,8 @@ class Stage:
     """The temporary tables of one run, on a connection that is the run's own: they are gone when it is closed.
 
     `told` are the fields that the file may fill, further parties' with their number; `fields` are the same, whoever's
-    they are. If the `template` `clears`, a staged text may be `CLEARED`; if it
-    replaces, it may be `UNSAID` in the columns `unsaid`, by table. If the stage `wipes`, times of hearings may be
-    `CLEARED`.
+    they are. If the `template` `clears`, a staged text may be `CLEARED`; if it replaces, it may be `UNSAID` in the
+    columns `unsaid`, by table. If the stage `wipes`, times of hearings may be `CLEARED`.
     """
 
     def __init__(self, conn: Connection, told: Iterable[str], zone: str, template: Template) -> None:

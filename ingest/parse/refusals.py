@@ -5,6 +5,7 @@ from ingest.limits import Limits
 
 
 def too_many(limits: Limits) -> IngestError:
+    """A file of more lines than are taken."""
     return IngestError(
         "too_many_rows",
         f"The file has more than {limits.records:,} lines.",
@@ -13,6 +14,7 @@ def too_many(limits: Limits) -> IngestError:
 
 
 def too_long(line: int, limits: Limits) -> IngestError:
+    """A file with a record of more bytes than are taken, that begins on this line (from 1)."""
     return IngestError(
         "line_too_long",
         f"Line {line:,} is longer than {limits.record:,} bytes.",
@@ -21,6 +23,7 @@ def too_long(line: int, limits: Limits) -> IngestError:
 
 
 def unclosed(line: int) -> IngestError:
+    """A file with a quote that opens on this line (from 1) and is never closed."""
     return IngestError(
         "unclosed_quote",
         f"A quote that opens on line {line:,} is never closed as it should be.",
