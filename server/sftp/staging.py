@@ -35,7 +35,7 @@ class Staged:
 
 
 class Stock:
-    """Files without a name, made ahead and locked: looking for a free inode is most of what making one takes."""
+    """Files without a name, made ahead: looking for a free inode is most of what making one takes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
