@@ -11,12 +11,15 @@ from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import DBAPIError
 
 from ingest.databases.port import Backend, Fill, Merge, Rehearsal, UnfitDatabaseError
+from ingest.databases.taking import Laying, Taking
 
 __all__ = [
     "Backend",
     "Fill",
+    "Laying",
     "Merge",
     "Rehearsal",
+    "Taking",
     "UnfitDatabaseError",
     "backend_of",
     "insert_missing",

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, Executable, Table
 
+from ingest.databases.taking import Laying, Taking
+
 
 class UnfitDatabaseError(Exception):
     """There is a database, but dropslot cannot keep its tables in it; `hint` says what to do."""
@@ -51,19 +53,14 @@ class Merge:
 
     `source` is a SELECT whose columns are `into`, in that order, `order` what its rows are sorted by. `match` are the
     expressions over columns of `into` that make a record itself; the table has a unique index of them. A record that
-    is there takes over the `kept` columns that are not NULL and all `moved` ones, and, if one of them differs,
-    `updated_upload`. In texts, NULL stands for nothing, '' never does. Those of the `kept` ones that are no texts are
-    `numbers` too. `laid` columns hold a JSON object of texts (see `Backend.pack`), which is laid over the one that is
-    there, key by key. With a `mark`, that staged text (among `numbers`, `number_mark`) empties what is there: in `kept`
-    columns, and among the texts of `laid` ones. Each record that is changed leaves a row in the table `changes`.
-    `taken_out` names a parameter of the source: a JSON object of the keys that are taken out of `laid` ones before.
-    In `moved` columns that are `left`, and in texts of `laid` ones that are, the mark leaves what is there instead. The
-    `held` ones stay as they are where the condition `unless` holds, of columns of rows `{new}` and `{old}`, and those
-    that are `wiped` may hold the text `wipe`, which stands for NULL. No record ever holds a mark.
-    Where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of parameters, no record can be
-    there yet; nor can any be there at all, unless the condition `known` holds, of parameters alone. All rows of the
-    temporary table `found`, if it is named, are given the ids of their records; the source selects some of them, and
-    the second of `match` is the column that they share. Where they are `many`, it may pay to read the table as a whole.
+    is there takes over the `columns` and what is `laid` over its own, each in its way, and, if one of them differs,
+    `updated_upload`; then it leaves a row in the table `changes`.
+
+    What spares looking: where the condition `fresh` holds, of columns of `s`, which are those of `into`, and of
+    parameters, no record can be there yet; nor can any be there at all, unless the condition `known` holds, of
+    parameters alone. All rows of the temporary table `found`, if it is named, are given the ids of their records; the
+    source selects some of them, and the second of `match` is the column that they share. Where they are `many`, it may
+    pay to read the table as a whole.
     """
 
     table: str
@@ -71,55 +68,18 @@ class Merge:
     source: str
     order: str
     match: tuple[str, ...]
-    kept: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
-    numbers: frozenset[str] = frozenset()
-    laid: tuple[str, ...] = ()
-    mark: str = ""
-    number_mark: int = 0
-    taken_out: str = ""
+    columns: tuple[Taking, ...]
+    laid: tuple[Laying, ...] = ()
     fresh: str = ""
     known: str = ""
     found: str = ""
     many: bool = False
-    left: frozenset[str] = frozenset()
-    held: tuple[str, ...] = ()
-    unless: str = ""
-    wiped: tuple[str, ...] = ()
-    wipe: str = ""
-
-    def emptied(self, column: str, value: str) -> str:
-        """The expression `value` of a `kept` column, but NULL where it is the mark."""
-        return f"nullif({value}, {self._mark(column)})" if self.mark else value
-
-    def moving(self, column: str, new: str, old: str) -> str:
-        """What a `moved` column becomes of the rows of these names."""
-        value, there = f"{new}.{column}", f"{old}.{column}"
-        if column in self.left:
-            return f"CASE WHEN {value} = {self._mark(column)} THEN {there} ELSE {value} END"
-        value = f"nullif({value}, '{self.wipe}')" if column in self.wiped else value
-        held = self.unless.format(new=new, old=old) if column in self.held else ""
-        return f"CASE WHEN {held} THEN {there} ELSE {value} END" if held else value
-
-    @property
-    def marked(self) -> Mapping[str, str]:
-        """The columns, but `laid` ones, that may be staged as a mark, each with what it is in a new record."""
-        able = (*self.kept, *(c for c in self.moved if c in self.left)) if self.mark else ()
-        marked = {c: self.emptied(c, c) for c in able}
-        return marked | {c: f"nullif({c}, '{self.wipe}')" for c in self.wiped}
-
-    @property
-    def marked_texts(self) -> tuple[str, ...]:
-        """The `laid` columns of which texts may be marks."""
-        return tuple(c for c in self.laid if self.mark and (c in self.left or not self.taken_out))
-
-    def _mark(self, column: str) -> str:
-        return str(self.number_mark) if column in self.numbers else f"'{self.mark}'"
 
     @property
     def watched(self) -> tuple[str, ...]:
         """The columns whose old and new values are kept when a record is changed."""
-        return (*self.kept, *self.moved, *self.laid, "updated_upload", "withdrawn_upload")
+        taken, laid = (column.name for column in self.columns), (column.name for column in self.laid)
+        return (*taken, *laid, "updated_upload", "withdrawn_upload")
 
 
 class Backend(Protocol):

@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest.databases.port import Fill, Merge, UnfitDatabaseError
 from ingest.databases.refusals import explain
+from ingest.databases.taking import Laying
 
 OLDEST = 15
 STAGE_MEMORY = 64
@@ -164,8 +165,8 @@ class PostgreSQL:
         """See `Backend`."""
         if merge.found:
             conn.execute(text(_find_known(merge)), dict(names))
-        changes = merge.kept or merge.moved or merge.laid
-        updated = conn.execute(text(_update(merge)), dict(names)).rowcount if changes else 0
+        takes = merge.columns or merge.laid
+        updated = conn.execute(text(_update(merge)), dict(names)).rowcount if takes else 0
         created = conn.execute(text(_insert(merge)), dict(names)).rowcount
         return created, updated
 
@@ -188,16 +189,10 @@ def _find_known(merge: Merge) -> str:
 
 
 def _update(merge: Merge) -> str:
-    values = {c: merge.emptied(c, f"coalesce(s.{c}, t.{c})") for c in merge.kept}
-    moving = {c: merge.moving(c, "s", "t") for c in merge.moved}
-    changes = [f"{c} = {value}" for c, value in {**values, **moving}.items()]
-    changes += [f"{c} = {_laid_over(merge, c)}" for c in merge.laid]
-    if merge.mark:
-        differs = [f"{value} IS DISTINCT FROM t.{c}" for c, value in values.items()]
-    else:
-        differs = [_differs(c, c in merge.numbers) for c in merge.kept]
-    differs += [f"{value} IS DISTINCT FROM t.{c}" for c, value in moving.items()]
-    differs += [f"coalesce({_laid_over(merge, c)}, '') <> coalesce(t.{c}, '')" for c in merge.laid]
+    values = {column.name: column.becomes("s", "t") for column in merge.columns}
+    values |= {laid.name: _laid_over(laid, f"s.{laid.name}", f"t.{laid.name}") for laid in merge.laid}
+    changes = [f"{name} = {value}" for name, value in values.items()]
+    differs = [f"{value} IS DISTINCT FROM t.{name}" for name, value in values.items()]
     old = "".join(f", t.{c} AS old_{c}" for c in merge.watched)
     told = "".join(f", s.old_{c}, t.{c} AS new_{c}" for c in merge.watched)
     pairs = [f"('{c}', to_jsonb(u.old_{c}), to_jsonb(u.new_{c}))" for c in merge.watched]
@@ -238,40 +233,33 @@ def _looked_for(merge: Merge) -> str:
     return f"({merge.fresh}) IS NOT TRUE AND " if merge.fresh else ""
 
 
-def _differs(column: str, is_number: bool) -> str:
-    if is_number:
-        return f"(s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM t.{column})"
-    return f"s.{column} <> coalesce(t.{column}, '')"
+def _laid_over(laid: Laying, new: str, old: str) -> str:
+    new, there = (f"CAST(coalesce({text}, '{{}}') AS jsonb)" for text in (new, old))
+    left = f"{there} || CAST(CAST(:{laid.taken_out} AS TEXT) AS jsonb)" if laid.taken_out else there
+    both = f"{left} || {_with_old(laid, new, there) if laid.leaves else new}"
+    if laid.empties:
+        return _without(laid, both)
+    return f"nullif(CAST(jsonb_strip_nulls({both}) AS TEXT), '{{}}')"
 
 
-def _laid_over(merge: Merge, column: str) -> str:
-    old, new = (f"CAST(coalesce({name}.{column}, '{{}}') AS jsonb)" for name in ("t", "s"))
-    if merge.taken_out:
-        new = _with_old(merge.mark, new, old) if column in merge.left else new
-        both = f"jsonb_strip_nulls({old} || CAST(CAST(:{merge.taken_out} AS TEXT) AS jsonb) || {new})"
-        return f"nullif(CAST({both} AS TEXT), '{{}}')"
-    if merge.mark:
-        return _without(merge.mark, f"{old} || {new}")
-    both = f"{old} || CAST(s.{column} AS jsonb)"
-    return f"coalesce(CAST({both} AS TEXT), t.{column})"
-
-
-def _with_old(mark: str, fields: str, old: str) -> str:
-    """The JSON object, but with the old texts (null, if there are none) in place of marks."""
-    each = f"CASE WHEN value = '{mark}' THEN {old} -> key ELSE to_jsonb(value) END"
+def _with_old(laid: Laying, fields: str, old: str) -> str:
+    """The JSON object, but with the old texts (null, if there are none) where nothing is said."""
+    each = f"CASE WHEN value = {laid.leaves} THEN {old} -> key ELSE to_jsonb(value) END"
     return f"coalesce((SELECT jsonb_object_agg(key, {each}) FROM jsonb_each_text({fields})), '{{}}')"
 
 
-def _without(mark: str, fields: str) -> str:
-    """The JSON object without the texts that are marks; NULL if it is empty."""
-    left = f"SELECT jsonb_object_agg(key, value) FROM jsonb_each_text({fields}) WHERE value <> '{mark}'"
+def _without(laid: Laying, fields: str) -> str:
+    """The JSON object without the texts that stand for something else; NULL if it is empty."""
+    marks = ", ".join(filter(None, (laid.empties, laid.leaves)))
+    left = f"SELECT jsonb_object_agg(key, value) FROM jsonb_each_text({fields}) WHERE value NOT IN ({marks})"
     return f"CAST(({left}) AS TEXT)"
 
 
 def _insert(merge: Merge) -> str:
     into = ", ".join(merge.into)
-    values = {**merge.marked, **{c: _without(merge.mark, f"CAST({c} AS jsonb)") for c in merge.marked_texts}}
-    taken = ", ".join(values.get(c, f"s.{c}") for c in merge.into)
+    values = {column.name: column.begins() for column in merge.columns if not column.is_plain}
+    values |= {laid.name: _without(laid, f"CAST({laid.name} AS jsonb)") for laid in merge.laid if not laid.is_plain}
+    taken = ", ".join(values.get(name, f"s.{name}") for name in merge.into)
     insert = f"INSERT INTO {merge.table} ({into}) SELECT {taken} FROM"
     if merge.found:
         shared = merge.match[1]

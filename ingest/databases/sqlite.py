@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from ingest.databases.port import NO_OPTIONS, Fill, Merge
+from ingest.databases.taking import Laying
 
 BUSY_SECONDS = 60
 PAGE = 8192
@@ -151,8 +152,8 @@ class SQLite:
         conn.exec_driver_sql(f"DROP TRIGGER temp.watch_{table}")
         count = text(f"SELECT count(*) FROM {table} WHERE id > :before")
         created = conn.execute(count, {"before": before}).scalar_one()
-        if created and (merge.marked or merge.marked_texts):
-            conn.execute(text(_unmark(merge)), {"before": before})
+        if created and (unmark := _unmark(merge)):
+            conn.execute(text(unmark), {"before": before})
         if merge.found:
             conn.execute(text(self.find(merge.found, table, merge.match[1])), dict(names))
         return created, touched - created
@@ -186,11 +187,12 @@ def _await_checkpoints(engine: Engine) -> None:
 
 
 def _unmark(merge: Merge) -> str:
-    """New records took over the marks."""
-    values = {**merge.marked, **{c: _without(merge.mark, c) for c in merge.marked_texts}}
-    changes = ", ".join(f"{c} = {value}" for c, value in values.items())
-    differs = " OR ".join(f"{value} IS NOT {c}" for c, value in values.items())
-    return f"UPDATE {merge.table} SET {changes} WHERE id > :before AND ({differs})"
+    """New records took over what was staged as it was; empty if that is what they hold."""
+    values = {column.name: column.begins() for column in merge.columns if not column.is_plain}
+    values |= {laid.name: _without(laid, laid.name) for laid in merge.laid if not laid.is_plain}
+    changes = ", ".join(f"{name} = {value}" for name, value in values.items())
+    differs = " OR ".join(f"{value} IS NOT {name}" for name, value in values.items())
+    return f"UPDATE {merge.table} SET {changes} WHERE id > :before AND ({differs})" if values else ""
 
 
 def _watch(merge: Merge) -> str:
@@ -206,55 +208,35 @@ def _watch(merge: Merge) -> str:
 
 def _upsert(merge: Merge) -> str:
     table = merge.table
-    values = {c: merge.emptied(c, f"coalesce(excluded.{c}, {table}.{c})") for c in merge.kept}
-    changes = [f"{c} = {value}" for c, value in values.items()]
-    moving = {c: merge.moving(c, "excluded", table) for c in merge.moved}
-    changes += [f"{c} = {value}" for c, value in moving.items()]
-    changes += [f"{c} = {_laid_over(merge, c)}" for c in merge.laid]
-    if merge.mark:
-        differs = [f"{value} IS NOT {table}.{c}" for c, value in values.items()]
-    else:
-        differs = [_differs(table, c, c in merge.numbers) for c in merge.kept]
-    differs += [f"{value} IS NOT {table}.{c}" for c, value in moving.items()]
-    differs += [f"coalesce({_laid_over(merge, c)}, '') <> coalesce({table}.{c}, '')" for c in merge.laid]
-    then = (
-        f"UPDATE SET {', '.join(changes)}, updated_upload = excluded.updated_upload WHERE {' OR '.join(differs)}"
-        if changes
-        else "NOTHING"
-    )
+    values = {column.name: column.becomes("excluded", table) for column in merge.columns}
+    values |= {laid.name: _laid_over(laid, f"excluded.{laid.name}", f"{table}.{laid.name}") for laid in merge.laid}
+    changes = ", ".join(f"{name} = {value}" for name, value in values.items())
+    differs = " OR ".join(f"{value} IS NOT {table}.{name}" for name, value in values.items())
+    then = f"UPDATE SET {changes}, updated_upload = excluded.updated_upload WHERE {differs}" if values else "NOTHING"
     return (
         f"INSERT INTO {table} ({', '.join(merge.into)}) {merge.source} ORDER BY {merge.order} "
         f"ON CONFLICT ({', '.join(merge.match)}) DO {then}"
     )
 
 
-def _differs(table: str, column: str, is_number: bool) -> str:
-    if is_number:
-        return f"(excluded.{column} IS NOT NULL AND excluded.{column} IS NOT {table}.{column})"
-    return f"excluded.{column} <> coalesce({table}.{column}, '')"
+def _laid_over(laid: Laying, new: str, old: str) -> str:
+    new, there = f"coalesce({new}, '{{}}')", f"coalesce({old}, '{{}}')"
+    left = f"json_patch({there}, :{laid.taken_out})" if laid.taken_out else there
+    both = f"json_patch({left}, {_with_old(laid, new, there) if laid.leaves else new})"
+    return _without(laid, both) if laid.empties else f"nullif({both}, '{{}}')"
 
 
-def _laid_over(merge: Merge, column: str) -> str:
-    old, new = f"{merge.table}.{column}", f"coalesce(excluded.{column}, '{{}}')"
-    if merge.taken_out:
-        left = f"json_patch(coalesce({old}, '{{}}'), :{merge.taken_out})"
-        new = _with_old(merge.mark, new, old) if column in merge.left else new
-        return f"nullif(json_patch({left}, {new}), '{{}}')"
-    if merge.mark:
-        return _without(merge.mark, f"json_patch(coalesce({old}, '{{}}'), {new})")
-    return f"coalesce(json_patch(coalesce({old}, '{{}}'), excluded.{column}), {old})"
-
-
-def _with_old(mark: str, fields: str, old: str) -> str:
-    """The JSON object, but with the old texts (null, if there are none) in place of marks."""
+def _with_old(laid: Laying, fields: str, old: str) -> str:
+    """The JSON object, but with the old texts (null, if there are none) where nothing is said."""
     there = f"SELECT o.value FROM json_each({old}) o WHERE o.key = n.key"
-    each = f"CASE WHEN n.value = '{mark}' THEN ({there}) ELSE n.value END"
+    each = f"CASE WHEN n.value = {laid.leaves} THEN ({there}) ELSE n.value END"
     return f"(SELECT json_group_object(n.key, {each}) FROM json_each({fields}) n)"
 
 
-def _without(mark: str, fields: str) -> str:
-    """The JSON object without the texts that are marks; NULL if it is empty."""
-    left = f"SELECT json_group_object(key, value) FROM json_each({fields}) WHERE value <> '{mark}'"
+def _without(laid: Laying, fields: str) -> str:
+    """The JSON object without the texts that stand for something else; NULL if it is empty."""
+    marks = ", ".join(filter(None, (laid.empties, laid.leaves)))
+    left = f"SELECT json_group_object(key, value) FROM json_each({fields}) WHERE value NOT IN ({marks})"
     return f"nullif(({left}), '{{}}')"
 
 

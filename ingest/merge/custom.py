@@ -33,9 +33,9 @@ class Custom:
         """The parameter that holds the fields to be taken out, if any are."""
         return f"{self.table}_emptied" if self.columns and self.whole else ""
 
-    def packed(self, backend: Backend, prefix: str = "") -> str:
-        """The staged columns as one object, and a comma; NULL if all of them are empty."""
+    def packed(self, backend: Backend) -> str:
+        """The columns of a stage `s` as one object, and a comma; NULL if all of them are empty."""
         if not self.columns:
             return ""
-        pairs = ", ".join(f"CAST(:{self.table}_{column} AS TEXT), {prefix}{column}" for column in self.columns)
+        pairs = ", ".join(f"CAST(:{self.table}_{column} AS TEXT), s.{column}" for column in self.columns)
         return f"{backend.pack(pairs)}, "

@@ -14,7 +14,7 @@ from ingest.merge.custom import Custom
 from ingest.merge.snapshot import Snapshot, Withdrawn
 from ingest.merge.stage import Stage
 from ingest.merge.withdrawal import count_live, has_withdrawn, restore, withdraw
-from ingest.record import CASES, CLEARED, CLEARED_NUMBER, CLIENTS, EVENTS, PARTIES, PAYMENTS
+from ingest.record import CASES, CLIENTS, EVENTS, PARTIES, PAYMENTS
 from ingest.tables import uploads
 
 SHARED = "*"
@@ -53,14 +53,6 @@ class _Run:
     def merge(self, merge: Merge) -> Merged:
         if not self.stage.holds(merge.table):
             return Merged(0, 0)
-        if self.stage.wipes and merge.table == EVENTS.table:
-            merge = statements.wipe(merge)
-        if self.whole:
-            merge = statements.overwrite(
-                merge, self.stage.unsaid.get(merge.table, ()), "event.time" in self.stage.fields
-            )
-        elif self.stage.clears:
-            merge = replace(merge, mark=CLEARED, number_mark=CLEARED_NUMBER)
         merge = replace(merge, many=self.stage.holds_many(merge.table))
         return Merged(*backend_of(self.conn).merge(self.conn, merge, self.names))
 
@@ -110,15 +102,16 @@ def _merge_all(run: _Run) -> dict[str, Merged]:
     for each in custom.values():
         run.names.update(each.names)
     merged = {}
+    manner = stage.manner(run.whole)
     for entity in (CLIENTS, CASES):
         table = entity.table
-        merged[table] = run.merge(statements.merge_parents(backend, entity, columns[table], custom[table]))
+        merged[table] = run.merge(statements.merge_parents(backend, entity, columns[table], custom[table], manner))
     events, payments = EVENTS.table, PAYMENTS.table
     for merge in (
-        statements.merge_parties(columns[PARTIES.table]),
-        statements.merge_contacts(stage.about),
-        statements.merge_events(backend, columns[events], custom[events]),
-        statements.merge_payments(backend, columns[payments], custom[payments]),
+        statements.merge_parties(columns[PARTIES.table], manner),
+        statements.merge_contacts(stage.about, manner),
+        statements.merge_events(backend, columns[events], custom[events], manner),
+        statements.merge_payments(backend, columns[payments], custom[payments], manner),
     ):
         merged[merge.table] = run.merge(merge)
     return merged

@@ -23,6 +23,7 @@ from ingest.identity import natural_fields
 from ingest.keys import Keys
 from ingest.merge import statements
 from ingest.merge.carrier import Carrier
+from ingest.merge.manner import Manner
 from ingest.natural import natural_texts
 from ingest.parse import Column
 from ingest.record import (
@@ -128,6 +129,10 @@ class Stage:
     def holds(self, table: str) -> bool:
         """Whether any record of `table` is staged."""
         return f"stage_{table}" in self._filled
+
+    def manner(self, whole: bool) -> Manner:
+        """How what is staged is to be taken, by a snapshot if it is `whole`."""
+        return Manner(whole, self.clears, "event.time" in self.fields, self.wipes, self.unsaid)
 
     def close(self) -> None:
         """Nobody uses the connection any more when this returns, so that it can be closed."""

@@ -1,37 +1,31 @@
 """The SQL of staging and merging, in words that every database takes; `ingest.databases` has the rest.
 
-Absent texts are NULL, never '', so `excluded.c <> coalesce(t.c, '')` reads: there is a value, and it is another one.
-LEFT JOINs keep SQLite from turning the loops around.
+How a column goes over what is there is not here (`ingest.merge.manner`). LEFT JOINs keep SQLite from turning the
+loops around.
 
 Only names of our own tables and columns are put into the text; values are bound.
 """
 # ruff: noqa: S608
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from ingest.databases import Backend, Fill, Merge
 from ingest.merge.custom import Custom
+from ingest.merge.manner import MOVED, TIMELESS, Manner, staged
 from ingest.record import (
     CASES,
     CLEARED,
-    CLEARED_NUMBER,
     CLIENTS,
     EVENTS,
     PARTIES,
     PAYMENTS,
-    UNSAID,
-    UNSAID_NUMBER,
     Entity,
 )
 
 NATURAL = {CLIENTS.table: "identity", CASES.table: "identity"}
-_MOVED = ("starts_at", "local_date", "local_time", "zone")
-_NO_TIME = "{new}.local_time IS NULL AND {new}.local_date = {old}.local_date"
-"""Of an event: the same date, and no word of a time."""
 _SLOT = ("coalesce(client_id, 0)", "coalesce(case_id, 0)", "slot")
-_NUMBERS = frozenset({"amount"})
 _NONE = Custom("")
 _FRESH_CLIENT = "s.client_id > :last_client"
 _FRESH = f"{_FRESH_CLIENT} OR s.case_id > :last_case"
@@ -76,7 +70,7 @@ def create_stage(columns: Mapping[str, Sequence[str]], key: str, whole: bool) ->
         "cases": ["dirty INTEGER", "identity TEXT", "id BIGINT"],
         "case_parties": ["client BIGINT", "kase BIGINT", "id BIGINT"],
         "contacts": ["dirty INTEGER", "client BIGINT", "id BIGINT", "kind TEXT", "value TEXT"],
-        "events": ["client BIGINT", "kase BIGINT", "id BIGINT", "slot TEXT", *(f"{name} TEXT" for name in _MOVED)],
+        "events": ["client BIGINT", "kase BIGINT", "id BIGINT", "slot TEXT", *(f"{name} TEXT" for name in MOVED)],
         "payments": ["client BIGINT", "kase BIGINT", "id BIGINT", "slot TEXT"],
     }
     full = {
@@ -109,9 +103,9 @@ def stage_contact(columns: Sequence[str]) -> Fill:
 def stage_event(columns: Sequence[str]) -> Fill:
     """An event: key, keys of client and case, slot, instant, local date and time (`CLEARED`: none, whatever was told
     before), zone, columns."""
-    own, same = ("key", "client", "kase", "slot", *_MOVED), _NO_TIME.format(new="excluded", old="stage_events")
-    new = {name: f"excluded.{name}" for name in _MOVED} | {"local_time": f"coalesce(excluded.local_time, '{CLEARED}')"}
-    replaced = {name: f"CASE WHEN {same} THEN stage_events.{name} ELSE {new[name]} END" for name in _MOVED}
+    own, same = ("key", "client", "kase", "slot", *MOVED), TIMELESS.format(new="excluded", old="stage_events")
+    new = {name: f"excluded.{name}" for name in MOVED} | {"local_time": f"coalesce(excluded.local_time, '{CLEARED}')"}
+    replaced = {name: f"CASE WHEN {same} THEN stage_events.{name} ELSE {new[name]} END" for name in MOVED}
     return Fill("stage_events", (*own, *columns), kept=tuple(columns), replaced=replaced)
 
 
@@ -135,65 +129,60 @@ def stage_unread() -> Fill:
     return Fill("stage_unread", ("raw",), key=None)
 
 
-def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], custom: Custom) -> Merge:
+def merge_parents(backend: Backend, entity: Entity, columns: Sequence[str], custom: Custom, manner: Manner) -> Merge:
     """Clients or cases that are dirty; :agency, :template, :upload, names of custom fields."""
     natural = NATURAL[entity.table]
     source = (
         f"SELECT :agency, {natural}, {_list(columns)}{custom.packed(backend)}:template, :upload, :upload "
-        f"FROM stage_{entity.table} WHERE dirty = 1"
+        f"FROM stage_{entity.table} s WHERE dirty = 1"
     )
     match = ("agency_id", natural)
-    merge = _merge(entity.table, (natural,), columns, source, natural, match, custom=custom)
+    merge = _merge(entity.table, (natural,), columns, source, natural, match, manner, custom)
     return replace(merge, found=f"stage_{entity.table}")
 
 
-def merge_parties(columns: Sequence[str]) -> Merge:
+def merge_parties(columns: Sequence[str], manner: Manner) -> Merge:
     """Parties, all of them dirty."""
     source = (
-        f"SELECT :agency, k.id, c.id, {_list(columns, 's.')}:template, :upload, :upload FROM stage_case_parties s "
+        f"SELECT :agency, k.id, c.id, {_list(columns)}:template, :upload, :upload FROM stage_case_parties s "
         "LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase WHERE true"
     )
     own = ("case_id", "client_id")
-    return _merge("case_parties", own, columns, source, "k.id", own, fresh=_FRESH)
+    return replace(_merge("case_parties", own, columns, source, "k.id", own, manner), fresh=_FRESH, known=_KNOWN)
 
 
-def merge_contacts(columns: Sequence[str]) -> Merge:
+def merge_contacts(columns: Sequence[str], manner: Manner) -> Merge:
     """Contacts; those that are not dirty are only there if they are new. Without columns nothing in them changes."""
     source = (
-        f"SELECT :agency, c.id, s.kind, s.value, {_list(columns, 's.')}:template, :upload, :upload "
+        f"SELECT :agency, c.id, s.kind, s.value, {_list(columns)}:template, :upload, :upload "
         "FROM stage_contacts s LEFT JOIN stage_clients c ON c.key = s.client "
         f"WHERE {'s.dirty = 1' if columns else 'true'}"
     )
     own = ("client_id", "kind", "value")
-    return _merge("contacts", own, columns, source, "c.id", own, fresh=_FRESH_CLIENT)
+    return replace(_merge("contacts", own, columns, source, "c.id", own, manner), fresh=_FRESH_CLIENT, known=_KNOWN)
 
 
-def merge_events(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
-    """Events, all of them dirty. Date, time, instant and zone go together: a hearing of the same date keeps its time
-    where none is told."""
-    source = (
-        f"SELECT :agency, c.id, k.id, s.slot, {_list(_MOVED, 's.')}{_list(columns, 's.')}"
-        f"{custom.packed(backend, 's.')}:template, :upload, :upload "
-        "FROM stage_events s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
-        "WHERE true"
-    )
-    own = ("client_id", "case_id", "slot")
-    merge = _merge("events", own, columns, source, "c.id, k.id", _SLOT, _MOVED, custom, _FRESH)
-    return replace(merge, held=_MOVED, unless=_NO_TIME)
+def merge_events(backend: Backend, columns: Sequence[str], custom: Custom, manner: Manner) -> Merge:
+    """Events, all of them dirty. Date, time, instant and zone go together."""
+    merge = _merge_slotted(EVENTS, [*MOVED, *columns], backend, custom, manner)
+    return replace(merge, columns=(*manner.moving(), *merge.columns[len(MOVED) :]))
 
 
-def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom) -> Merge:
+def merge_payments(backend: Backend, columns: Sequence[str], custom: Custom, manner: Manner) -> Merge:
     """Payments, all of them dirty."""
-    bare = f"replace(replace(s.{{}}, '{CLEARED}', '{CLEARED_NUMBER}'), '{UNSAID}', '{UNSAID_NUMBER}')"
-    number = f"CAST({bare} AS BIGINT), "
-    staged = "".join(number.format(c) if c in _NUMBERS else f"s.{c}, " for c in columns)
+    return _merge_slotted(PAYMENTS, columns, backend, custom, manner)
+
+
+def _merge_slotted(entity: Entity, columns: Sequence[str], backend: Backend, custom: Custom, manner: Manner) -> Merge:
+    """What a client, a case or both have many of, each with a slot of its own."""
     source = (
-        f"SELECT :agency, c.id, k.id, s.slot, {staged}{custom.packed(backend, 's.')}:template, :upload, :upload "
-        "FROM stage_payments s LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase "
-        "WHERE true"
+        f"SELECT :agency, c.id, k.id, s.slot, {_list(columns)}"
+        f"{custom.packed(backend)}:template, :upload, :upload FROM stage_{entity.table} s "
+        "LEFT JOIN stage_clients c ON c.key = s.client LEFT JOIN stage_cases k ON k.key = s.kase WHERE true"
     )
     own = ("client_id", "case_id", "slot")
-    return _merge("payments", own, columns, source, "c.id, k.id", _SLOT, custom=custom, fresh=_FRESH)
+    merge = _merge(entity.table, own, columns, source, "c.id, k.id", _SLOT, manner, custom)
+    return replace(merge, fresh=_FRESH, known=_KNOWN)
 
 
 def _merge(
@@ -203,42 +192,18 @@ def _merge(
     source: str,
     order: str,
     match: tuple[str, ...],
-    moved: tuple[str, ...] = (),
+    manner: Manner,
     custom: Custom = _NONE,
-    fresh: str = "",
 ) -> Merge:
-    laid = custom.column
-    into = ("agency_id", *own, *moved, *columns, *laid, "template", "created_upload", "updated_upload")
-    return Merge(
-        table,
-        into,
-        source,
-        order,
-        match,
-        tuple(columns),
-        moved,
-        _NUMBERS & set(columns),
-        laid,
-        taken_out=custom.emptied,
-        fresh=fresh,
-        known=_KNOWN if fresh else "",
-    )
+    into = ("agency_id", *own, *columns, *custom.column, "template", "created_upload", "updated_upload")
+    taken = tuple(manner.taking(table, column) for column in columns)
+    laid = (manner.laying(table, custom.emptied),) if custom.columns else ()
+    return Merge(table, into, source, order, match, taken, laid)
 
 
-def overwrite(merge: Merge, unsaid: Collection[str], timed: bool) -> Merge:
-    """The same for a snapshot: what it leaves empty is empty, as if nothing had been there before, but for what is
-    `UNSAID` in these columns; times of hearings too if it is `timed`."""
-    merge = replace(merge, kept=(), moved=(*merge.moved, *merge.kept), held=() if timed else merge.held)
-    return replace(merge, left=frozenset(unsaid), mark=UNSAID, number_mark=UNSAID_NUMBER) if unsaid else merge
-
-
-def wipe(merge: Merge) -> Merge:
-    """The same where times of hearings may be `CLEARED`."""
-    return replace(merge, wiped=("local_time",), wipe=CLEARED)
-
-
-def _list(columns: Iterable[str], prefix: str = "") -> str:
-    return "".join(f"{prefix}{column}, " for column in columns)
+def _list(columns: Iterable[str]) -> str:
+    """What is staged in these columns, and a comma after each."""
+    return "".join(f"{staged(column)}, " for column in columns)
 
 
 def find_children(tables: Iterable[str]) -> list[str]:
