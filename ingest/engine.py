@@ -310,11 +310,9 @@ class _HeldError(Exception):
 def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, index: SkipIndex | None) -> Upload:
     """In the transaction."""
     upload, tally = task.upload, reading.tally
-    left = tally.excluded + int((reading.known.mark < 0).sum())
-    good = len(reading.known) + tally.good + tally.excluded - left
     processing = task.template.processing
     # That a snapshot has no rows may be true; the guard sees to it that nobody loses all by it unasked.
-    used = good + left > 0 or (processing.replaces and not tally.error_rows)
+    used = reading.good + reading.left > 0 or (processing.replaces and not tally.error_rows)
     arrival = _find_waiting(conn, upload.arrival_id)
     if arrival.state in DONE:
         return _recorded(conn, arrival)
@@ -325,14 +323,14 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     upload = replace(
         upload,
         status=status_of(used, tally),
-        skipped=upload.rows - tally.good - tally.error_rows - left,
-        excluded=left,
+        skipped=upload.rows - tally.good - tally.error_rows - reading.left,
+        excluded=reading.left,
         error_rows=tally.error_rows,
         warning_rows=tally.warning_rows,
         counts=counts_of(reading.known, tally.rows, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
     )
-    doubt = judge(outcome.withdrawn, processing.guard, empty=not good) if outcome.withdrawn else None
+    doubt = judge(outcome.withdrawn, processing.guard, empty=not reading.good) if outcome.withdrawn else None
     if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):
         raise _HeldError(replace(upload, status=ArrivalState.AWAITING.value, error=doubt))
     if processing.replaces:

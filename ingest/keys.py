@@ -16,6 +16,7 @@ Capitals and spaces tell nothing apart but references and case numbers.
 """
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import cast
 
 import numpy as np
@@ -29,6 +30,20 @@ _HASH_KEY = "dropslot records"
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele, Lea, Flood 2014)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
+
+
+class Seed(IntEnum):
+    """What a key is of, so that keys of different things are apart. Skip indexes hold such keys: no number changes."""
+
+    CLIENT = 1
+    CASE = 3
+    EVENT_SLOT = 4
+    PARTY = 6
+    PHONE = 7
+    EMAIL = 8
+    EVENT = 9
+    PAYMENT_SLOT = 10
+    PAYMENT = 11
 
 
 def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
@@ -54,9 +69,9 @@ def hash_column(column: Column | None, rows: int, fold: bool = False) -> NDArray
     return hashes[column.codes]
 
 
-def combine(kind: int, *parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """One hash of several, in this order; `kind` keeps keys of different entities apart."""
-    mixed = np.full(len(parts[0]), kind, dtype=np.uint64)
+def combine(seed: int, *parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One hash of several, in this order; another one with another `seed` (`Seed`)."""
+    mixed = np.full(len(parts[0]), seed, dtype=np.uint64)
     for part in parts:
         mixed = mix(mixed * _FIRST + part + _GOLDEN)
     return np.where(mixed == 0, _GOLDEN, mixed)

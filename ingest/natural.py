@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.identity import NAME_PIECES, NUMBER, Combination, Piece, pieces_of
-from ingest.keys import combine, folded, hash_column
+from ingest.keys import Seed, combine, folded, hash_column
 from ingest.parse import Column
 
 LONGEST_KEY = 500
@@ -25,13 +25,16 @@ Unread = Mapping[str, NDArray[np.bool_]]
 NOTHING_UNREAD: Unread = MappingProxyType({})
 
 _FILLED = np.uint64(1)
+_SEEDS = MappingProxyType(
+    {"client": Seed.CLIENT, "case": Seed.CASE, "event": Seed.EVENT_SLOT, "payment": Seed.PAYMENT_SLOT}
+)
+_MOST = 16  # combinations of a kind, so that each has a seed of its own
 _UNIT, _MARK = "\x1f", "\x1e"  # no tidied text holds them, so no two natural keys are written alike
 _SLOT = ("date", "time", "type")
 
 
 def natural_keys(
     kind: str,
-    seed: int,
     combinations: Sequence[Combination],
     values: Mapping[str, Column],
     rows: int,
@@ -56,7 +59,7 @@ def natural_keys(
         present &= keys == 0
         for field in {piece.field for piece in pieces} & unread.keys():
             spoiled[field] = spoiled.get(field, False) | (present & unread[field])
-        keys = np.where(present, combine(seed * 16 + number, *hashes), keys)
+        keys = np.where(present, combine(_SEEDS[kind] * _MOST + number, *hashes), keys)
     return keys, spoiled
 
 

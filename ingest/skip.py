@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, update
 
 from ingest.index import forget
-from ingest.keys import Keys, combine, where
+from ingest.keys import Keys, Seed, combine, where
 from ingest.tables import skip_index
 
 PART = 100_000  # rows in one database value, so that saving needs no second copy of everything
@@ -60,7 +60,7 @@ class Known:
         parties = []
         for client in self.of("client"):
             both = (client != 0) & (case != 0)
-            parties.append(where(both, combine(6, client.view(np.uint64), case.view(np.uint64))))
+            parties.append(where(both, combine(Seed.PARTY, client.view(np.uint64), case.view(np.uint64))))
         return parties
 
     @property

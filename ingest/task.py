@@ -49,3 +49,13 @@ class Reading:
     known: Known
     places: Ints
     tally: Tally
+
+    @property
+    def left(self) -> int:
+        """How many rows filters leave out."""
+        return self.tally.excluded + int((self.known.mark < 0).sum())
+
+    @property
+    def good(self) -> int:
+        """How many rows were taken, with those that had been so from the last file."""
+        return len(self.known) + self.tally.good + self.tally.excluded - self.left

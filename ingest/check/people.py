@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.check.faults import Rules
-from ingest.keys import Keys, combine, hash_column, where
+from ingest.keys import Keys, Seed, combine, hash_column, where
 from ingest.natural import Hashes, Unread, natural_keys
 from ingest.parse import Column
 from ingest.parse.records import Ints
@@ -24,7 +24,7 @@ _NONE = np.uint64(0)
 _OWN = ("client.", "contact.")
 _OWED_BY = ("amount", "due_date", "reference")
 """There is a payment where one of these is."""
-_CONTACT_SEEDS = {"phone": 7, "email": 8}
+_CONTACT_SEEDS = {"phone": Seed.PHONE, "email": Seed.EMAIL}
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _contact_names(template: Template, party: int) -> list[str]:
 def find_keys(values: Mapping[str, Column], rules: Rules, rows: int, unread: Unread) -> Keyring:
     """The keys of every record that the rows speak of; `unread` are cells that are filled and cannot be read."""
     template = rules.template
-    case, lost = natural_keys("case", 3, [template.match.case], values, rows, unread=unread)
+    case, lost = natural_keys("case", [template.match.case], values, rows, unread=unread)
     people = [_person(party, values, case, rules, rows, unread) for party in (None, *template.parties)]
     if not template.maps_payment:
         return Keyring(case.view(np.int64), None, np.zeros(rows, dtype=bool), tuple(people), lost, {})
@@ -125,12 +125,12 @@ def _payment(
         if f"payment.{name}" in values:
             owed |= values[f"payment.{name}"].filled
         owed |= unread.get(f"payment.{name}", False)
-    slot, spoiled = natural_keys("payment", 10, rules.template.match.payment, values, rows, unread=unread)
+    slot, spoiled = natural_keys("payment", rules.template.match.payment, values, rows, unread=unread)
     known = np.ones(rows, dtype=bool)
     for lost in spoiled.values():
         known &= ~lost
     owing = owed & known & (slot != _NONE) & ((client != _NONE) | (case != _NONE))
-    return where(owing, combine(11, client, case, slot)), owed & (slot == _NONE), spoiled
+    return where(owing, combine(Seed.PAYMENT, client, case, slot)), owed & (slot == _NONE), spoiled
 
 
 def _person(
@@ -139,10 +139,10 @@ def _person(
     match = rules.template.match
     own = values if party is None else personal(values, party.number)
     not_read = unread if party is None else personal(unread, party.number)
-    client, lost = natural_keys("client", 1, match.client, own, rows, match.case, not_read)
+    client, lost = natural_keys("client", match.client, own, rows, match.case, not_read)
     known = client != _NONE
     dated = hash_column(values.get("event.date"), rows) != _NONE
-    slot, unknown = natural_keys("event", 4, match.event, values, rows, unread=unread)
+    slot, unknown = natural_keys("event", match.event, values, rows, unread=unread)
     undated = ~dated & (slot != _NONE) & ("event.date" in values)
     for places in unknown.values():
         undated &= ~places
@@ -151,8 +151,8 @@ def _person(
     return Person(
         party,
         client.view(np.int64),
-        where(known & (case != _NONE), combine(6, client, case)),
-        where(hearing, combine(9, client, case, slot)),
+        where(known & (case != _NONE), combine(Seed.PARTY, client, case)),
+        where(hearing, combine(Seed.EVENT, client, case, slot)),
         tuple(_contacts(party.number if party else 0, own, client, rules, rows)),
         dated & (slot == _NONE),
         undated,
