@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -31,13 +31,13 @@ def read_dates(texts: Sequence[str], formats: Sequence[str], pivot: int | None =
     With `pivot`, a two-digit year up to it is one of this century and a later one of the last; without, POSIX's rule
     is taken (68 is 2068, 69 is 1969). A number of `excel` must be a whole one.
     """
-    return [None if at is None else f"{at:%Y-%m-%d}" for at in _read_days(texts, formats, pivot)]
+    return [None if at is None else _day(at) for at in _read_days(texts, formats, pivot)]
 
 
 def read_days(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[str | None]:
     """The same, but a date with another time than midnight is none, though a format has a place for it."""
     read = _read_days(texts, formats, pivot)
-    return [None if at is None or _hour(at) else f"{at:%Y-%m-%d}" for at in read]
+    return [None if at is None or _hour(at) else _day(at) for at in read]
 
 
 def _read_days(texts: Sequence[str], formats: Sequence[str], pivot: int | None) -> list[datetime | None]:
@@ -98,7 +98,7 @@ def read_moments(
     alone = dict(zip(left, _read_days(left, dates, pivot), strict=True))
     low, high = YEARS
     whole = [alone[text] if at is None else at for text, at in zip(texts, read, strict=True)]
-    days = [f"{at:%Y-%m-%d}" if at is not None and low <= at.year <= high else None for at in whole]
+    days = [_day(at) if at is not None and low <= at.year <= high else None for at in whole]
     return days, [_hour(alone[text]) if at is None else _time(at) for text, at in zip(texts, read, strict=True)]
 
 
@@ -120,8 +120,12 @@ def _serial(match: re.Match[str]) -> datetime:
     return _EPOCH + timedelta(days=int(match[1]), seconds=round(fraction * _DAY))
 
 
+def _day(at: datetime) -> str:
+    return at.date().isoformat()
+
+
 def _time(at: datetime) -> str:
-    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+    return at.time().isoformat("seconds" if at.second else "minutes")
 
 
 def _read(texts: Sequence[str], formats: Sequence[str], pivot: int | None = None) -> list[datetime | None]:
@@ -192,7 +196,8 @@ def instants(days: Sequence[str], times: Sequence[str | None], zone: str, fold: 
     forward) is moved on by the gap: PEP 495.
     """
     where = ZoneInfo(zone)
-    return [f"{_utc(at, where, fold):%Y-%m-%dT%H:%M:%S.%fZ}" for at in _locals(days, times)]
+    utc = (at - _offset(at, where, fold) for at in _locals(days, times))
+    return [f"{at.isoformat(timespec='microseconds')}Z" for at in utc]
 
 
 def clock_oddities(days: Sequence[str], times: Sequence[str | None], zone: str) -> list[str]:
@@ -200,8 +205,8 @@ def clock_oddities(days: Sequence[str], times: Sequence[str | None], zone: str) 
     where = ZoneInfo(zone)
     told = []
     for at, time in zip(_locals(days, times), times, strict=True):
-        early, late = (_utc(at, where, fold) for fold in (0, 1))
-        told.append("" if early == late or time is None else "twice" if early < late else "never")
+        first, second = (_offset(at, where, fold) for fold in (0, 1))
+        told.append("" if first == second or time is None else "twice" if first > second else "never")
     return told
 
 
@@ -209,8 +214,9 @@ def _locals(days: Sequence[str], times: Sequence[str | None]) -> list[datetime]:
     return [datetime.fromisoformat(f"{day}T{time or '00:00'}") for day, time in zip(days, times, strict=True)]
 
 
-def _utc(at: datetime, zone: ZoneInfo, fold: int) -> datetime:
-    return at.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+def _offset(at: datetime, zone: ZoneInfo, fold: int) -> timedelta:
+    """How much the clocks are ahead of UTC then."""
+    return at.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
 
 
 def ordinals(days: Sequence[str]) -> list[int]:
