@@ -79,7 +79,7 @@ def ingest(engine: Engine, work: Work) -> Upload:
             upload = task.upload
             earlier = find_duplicate(conn, arrival, task.profile, upload, task.template.processing)
             refuse_overtaken(conn, arrival, upload, task.template.processing)
-        if earlier is not None and (duplicate := _close_duplicate(engine, task, earlier)):
+        if earlier is not None and (duplicate := _close_duplicate(engine, task)):
             return duplicate
         return _process(engine, task)
     except ConfirmationNeeded as error:
@@ -373,15 +373,17 @@ def _snapshot(task: Task, stage: Stage) -> Snapshot | None:
     return Snapshot(own_alone, work.now, today, legible, unsaid(template, stage.told))
 
 
-def _close_duplicate(engine: Engine, task: Task, earlier: str) -> Upload | None:
+def _close_duplicate(engine: Engine, task: Task) -> Upload | None:
     """Record a duplicate; None if it is none any more, because the earlier file was undone meanwhile."""
-    upload = replace(task.upload, status="duplicate", notes=(earlier,))
+    upload, processing = replace(task.upload, status="duplicate"), task.template.processing
     with engine.connect() as conn, writing(conn, records_of(upload.agency_id)):
         arrival = _find_waiting(conn, upload.arrival_id)
         if arrival.state in DONE:
             return _recorded(conn, arrival)
-        again = find_duplicate(conn, arrival, task.profile, upload, task.template.processing)
-        return _record(conn, upload, earlier) if again else None
+        earlier = find_duplicate(conn, arrival, task.profile, upload, processing)
+        if earlier and earlier.holds and processing.replaces:  # it says what is: nothing older is to be confirmed
+            overtake(conn, upload, arrival)
+        return _record(conn, replace(upload, notes=(earlier.told,)), earlier.told) if earlier else None
 
 
 def _close(engine: Engine, upload: Upload, detail: str) -> Upload:

@@ -72,7 +72,8 @@ def is_confirmed(conn: Connection, arrival: Arrival, code: str, counts: Mapping[
 
 
 def overtake(conn: Connection, upload: Upload, arrival: Arrival) -> None:
-    """A newer snapshot was processed: older ones of its template that still wait can be confirmed no more.
+    """A newer snapshot was processed, or says what is there already: older ones of its template that still wait can be
+    confirmed no more.
 
     What is run again is no newer for that.
     """
@@ -80,7 +81,7 @@ def overtake(conn: Connection, upload: Upload, arrival: Arrival) -> None:
         return
     for older in awaiting_uploads(conn, upload.agency_id):
         if older.template == upload.template and older.arrival_id < upload.arrival_id:
-            told = f"A newer file of the same template, {upload.file}, was processed in the meantime."
+            told = f"A newer file of the same template, {upload.file}, has come in the meantime, and counts."
             _fail(conn, older, "overtaken", told, "There is nothing to do; send it again if it is the right one.")
 
 

@@ -1,5 +1,6 @@
 """Whether a file says nothing new, or comes too late to say anything."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, exists, select
@@ -18,19 +19,28 @@ _SLACK = timedelta(minutes=1)
 """By so much the clocks of two machines may differ."""
 
 
+@dataclass(frozen=True)
+class Duplicate:
+    """A file that is not taken: the sentence that says why, and whether all that it holds is there already."""
+
+    told: str
+    holds: bool
+
+
 def find_duplicate(
     conn: Connection, arrival: Arrival, profile: Profile, upload: Upload, processing: Processing
-) -> str | None:
-    """A sentence about the earlier file of which this one is a duplicate, or None. What is run again never is one."""
+) -> Duplicate | None:
+    """Whether the file is a duplicate of an earlier one. What is run again never is one."""
     earlier = latest_success(conn, arrival)
     if earlier is None or arrival.replay_of:
         return None
     when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
     made = find_upload(conn, earlier.upload_id or "")
     if made and _read_alike(made, upload) and _still_holds(conn, made, processing):
-        return f"The same content came under the same name on {when} and was processed then."
+        return Duplicate(f"The same content came under the same name on {when} and was processed then.", holds=True)
     if profile.skip_same_name:
-        return f"A file of the same name was processed on {when}, and this profile takes each name once."
+        told = f"A file of the same name was processed on {when}, and this profile takes each name once."
+        return Duplicate(told, holds=False)
     return None
 
 

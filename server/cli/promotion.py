@@ -53,6 +53,9 @@ def _shown(found: Promotion) -> Iterator[str]:
     for template in found.templates:
         yield from template.diff
         yield ""
+        for warning in template.warnings:
+            yield f"{template.name}: {warning}"
+            yield ""
     for change in found.profiles:
         yield f"Profile {change.profile.name}: {'new' if change.was is None else 'changed'}"
         yield from _differing(change)
@@ -74,6 +77,8 @@ def _document(found: Promotion) -> dict[str, object]:
         for change in found.profiles
     ]
     return {
-        "templates": [{"name": each.name, "diff": list(each.diff)} for each in found.templates],
+        "templates": [
+            {"name": each.name, "diff": list(each.diff), "warnings": list(each.warnings)} for each in found.templates
+        ],
         "profiles": profiles,
     }

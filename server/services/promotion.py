@@ -18,12 +18,16 @@ _OWN = ("id", "agency_id")
 
 @dataclass(frozen=True)
 class TemplateChange:
-    """A template of the one agency that the other lacks, or has in another text: the lines of the difference."""
+    """A template of the one agency that the other lacks, or has in another text: the lines of the difference.
+
+    `warnings` are sentences on what the other agency's next file would make a second time.
+    """
 
     name: str
     version: int
     text: str
     diff: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def compare(conn: Connection, staging: str, production: str) -> Promotion:
     source, target = _agencies(conn, staging, production)
     there = {each.name: each for each in inbox.list_templates(conn, target.id)}
     templates = [
-        _difference(each, there.get(each.name), staging, production)
+        _difference(each, there.get(each.name), staging, production, inbox.warnings(conn, target.id, each.text))
         for each in inbox.list_templates(conn, source.id)
         if each.agency_id and (each.name not in there or there[each.name].text != each.text)
     ]
@@ -106,8 +110,10 @@ def _agencies(conn: Connection, staging: str, production: str) -> tuple[Agency, 
     return source, target
 
 
-def _difference(new: TemplateVersion, old: TemplateVersion | None, staging: str, production: str) -> TemplateChange:
+def _difference(
+    new: TemplateVersion, old: TemplateVersion | None, staging: str, production: str, warnings: tuple[str, ...]
+) -> TemplateChange:
     before: Sequence[str] = old.text.splitlines() if old else ()
     names = (f"{production}/{new.name}" if old else "/dev/null", f"{staging}/{new.name}")
     diff = unified_diff(before, new.text.splitlines(), *names, lineterm="")
-    return TemplateChange(new.name, new.version, new.text, tuple(diff))
+    return TemplateChange(new.name, new.version, new.text, tuple(diff), warnings)

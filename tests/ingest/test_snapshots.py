@@ -1,6 +1,7 @@
 """Files that hold all there is: what they no longer name is withdrawn, what comes back is restored; a guard asks."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,30 @@ def test_a_confirmed_file_runs_as_a_new_upload_and_only_once(nightly: Court) -> 
         assert [waiting.id for waiting in inbox.unanswered(conn)] != []
     with pytest.raises(Exception, match="waits for nobody"), nightly.database.writing() as conn:
         inbox.reject_upload(conn, held.id, "")
+
+
+def test_the_right_file_sent_again_takes_the_place_of_the_one_that_waits(nightly: Court) -> None:
+    right = ecr(row(), row("2", "CR-2"))
+    nightly.push(right, "/upload/cal.txt")
+    held = nightly.push(ecr(), "/upload/cal.txt")
+    assert held.status == "awaiting_confirmation"
+    assert nightly.push(right, "/upload/cal.txt").status == "duplicate", "it says what is there"
+    with nightly.database.writing() as conn:
+        assert inbox.awaiting_uploads(conn) == []
+        with pytest.raises(IngestError, match=r"A newer file of the same template, cal\.txt, has come"):
+            inbox.confirm_upload(conn, held.id, nightly.at)
+    assert len(hearings(nightly)) == 2
+
+
+def test_a_file_that_is_not_taken_for_its_name_alone_says_nothing_of_one_that_waits(nightly: Court) -> None:
+    nightly.push(ecr(row(), row("2", "CR-2")), "/upload/cal.txt")
+    held = nightly.push(ecr(), "/upload/empty.txt")
+    with nightly.database.writing() as conn:
+        profile = inbox.list_profiles(conn, "agency")[0]
+        inbox.keep_profile(conn, replace(profile, skip_same_name=True))
+    assert nightly.push(ecr(row()), "/upload/cal.txt").status == "duplicate"
+    with nightly.database.reading() as conn:
+        assert [waiting.id for waiting in inbox.awaiting_uploads(conn)] == [held.id]
 
 
 def test_a_job_that_runs_once_more_leaves_a_waiting_file_waiting(nightly: Court) -> None:
