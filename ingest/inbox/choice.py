@@ -1,11 +1,15 @@
 """Which profile takes a file: of those that fit, exactly one, the most specific."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ingest.arrival import ArrivalState, Profile, plain_directory
 from ingest.inbox.rules import Word, collide, fold, read_rule
+
+_ANSWER = re.compile(r"(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.errors\.csv", re.IGNORECASE | re.DOTALL)
+"""The name of an error file (`ingest.answer.answer_name`), and in it that of the file that it answers."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,15 @@ def choose(name: str, directory: str, profiles: Iterable[Profile]) -> Choice:
     ties were refused go by their names. A profile whose Auto-Sync is off keeps its files from those that are less
     specific, but not from its equal. What the most specific one blocks may be another profile's of its agency, but no
     other agency's: its keyword says whose file it is.
+
+    Corrected rows that come back in an error file go the way of the file that they are from, whose name is in theirs.
     """
+    profiles, answered = list(profiles), _ANSWER.fullmatch(name)
+    original = _choose(answered[1], directory, profiles) if answered else None
+    return original if original and original.profile else _choose(name, directory, profiles)
+
+
+def _choose(name: str, directory: str, profiles: Sequence[Profile]) -> Choice:
     folded, folder = fold(name), plain_directory(directory)
     here = [profile for profile in profiles if profile.directory == folder]
     fitting = sorted(

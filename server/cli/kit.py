@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+from ingest import inbox
 from keys.sshkey import PublicKey, as_ppk
 from keys.store import ensure_host_keys
 from server.agencies import find_agency
@@ -39,6 +40,9 @@ def connect_kit(
     new_key: Annotated[
         bool, typer.Option("--with-new-key", help="Make a key pair too; its private half is in the folder only.")
     ] = False,
+    directory: Annotated[
+        str | None, typer.Option(help="Where the court sends its files.", show_default="its profiles'")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a folder with which a court can connect: scripts, host keys, and what to do in plain words."""
@@ -48,7 +52,8 @@ def connect_kit(
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)
-            court = Court(slug, agency.name, host or _own_name(), port or _door_port(settings), known, new_key)
+            address = host or _own_name(), port or _door_port(settings)
+            court = Court(slug, agency.name, *address, known, new_key, directory or _directory(conn, agency.id))
             kit = write_kit(court)
             _make_folder(place)
             pair = _make_pair(conn, slug) if new_key else {}
@@ -62,6 +67,20 @@ def _sentence(place: Path, court: Court) -> str:
     if court.with_key:
         told += f" It has a private key ({court.slug}_key and .ppk): hand the folder over safely, and delete it here."
     return told
+
+
+def _directory(conn: Connection, agency_id: str) -> str:
+    """Where the agency's profiles look for its files. Raises `AppError` invalid if there are several such places."""
+    profiles = inbox.list_profiles(conn, agency_id)
+    directories = sorted({profile.directory for profile in profiles if profile.server_id is None})
+    if len(directories) > 1:
+        told = ", ".join(directories)
+        raise AppError(
+            Code.INVALID,
+            f"Its profiles look into several directories: {told}.",
+            "Say into which the court sends, and make one kit for each: --directory DIRECTORY --out FOLDER",
+        )
+    return directories[0] if directories else Court.directory
 
 
 def _own_name() -> str:

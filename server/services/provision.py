@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from ingest.arrival import Profile
 from ingest.inbox import add_template
 from ingest.template import TemplateVersion
 from keys.secret import Secret
@@ -49,12 +50,25 @@ def create_agency(conn: Connection, agencies: Path, slug: str, name: str, timezo
 
 def make_home(home: Path) -> None:
     """Create what an agency sees as `/`; what is there stays. Raises `AppError` unavailable."""
+    for folder in HOME_FOLDERS:
+        _make(home / folder, f"The agency's home {home}")
+
+
+def make_directory(home: Path, profile: Profile) -> None:
+    """Create the directory that a profile reads, so that the court finds it; what is there stays.
+
+    Raises `AppError` unavailable.
+    """
+    if profile.server_id is None and profile.directory.startswith("/upload/"):
+        _make(home / profile.directory.lstrip("/"), f"The directory {profile.directory}")
+
+
+def _make(folder: Path, what: str) -> None:
     try:
-        for folder in HOME_FOLDERS:
-            (home / folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AppError(
-            Code.UNAVAILABLE, f"The agency's home {home} cannot be made ({error.strerror}).", "Check owner and space."
+            Code.UNAVAILABLE, f"{what} cannot be made ({error.strerror}).", "Check owner and space."
         ) from error
 
 

@@ -50,6 +50,8 @@ class Files(Tree):
         if self._open_handles >= MOST_HANDLES:
             raise SFTPFailure(f"This session has {MOST_HANDLES} files open. Close one first.")
         writing = bool(pflags & (FXF_WRITE | FXF_APPEND))
+        if writing and path.endswith(b"/"):  # that is what comes if somebody sends into a directory that is not there
+            raise SFTPFailure("That is the name of a directory, not of a file. If it is not there, make it first.")
         handle = await (self._open_upload(where, pflags, attrs) if writing else self._open_reading(where))
         self._open_handles += 1
         self._log.info("OPEN", path=str(where), mode=describe_mode(pflags))

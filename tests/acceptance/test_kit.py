@@ -49,6 +49,24 @@ def test_the_sftp_batch_sends_the_file_it_names(court: Court, kit: Path) -> None
     assert send(kit, cwd=court.folder).returncode == 1
 
 
+def test_it_sends_where_the_profile_looks(court: Court) -> None:
+    run = court.dropslot.run
+    run("profile", "remove", court.slug, court.dropslot.json("profile", "list", court.slug)[0]["name"])
+    run("profile", "add", court.slug, "night", "--template", "odyssey-ecr", "--directory", "/upload/night files")
+    folder = court.folder / "kit"
+    flags = ("--host", "127.0.0.1", "--with-new-key")
+    run("agency", "connect-kit", court.slug, "--out", folder, *flags)
+    done = send(folder, court.write("ecr.txt", CONTENT))
+    assert done.returncode == 0, done.stderr
+    [upload] = court.settled()
+    assert upload["status"] == "processed"
+    run("profile", "add", court.slug, "day", "--template", "odyssey-ecr", "--directory", "/upload/day")
+    asked = run("agency", "connect-kit", court.slug, "--out", court.folder / "other", *flags, check=False)
+    assert (asked.returncode, "--directory" in asked.stderr) == (1, True)
+    run("agency", "connect-kit", court.slug, "--out", court.folder / "other", "--directory", "/upload/day", *flags)
+    assert 'put ecr.txt "/upload/day/"' in (court.folder / "other" / "sftp-batch.txt").read_text()
+
+
 def test_the_command_of_the_readme(court: Court, kit: Path) -> None:
     """For Windows' own sftp, which has no sh."""
     court.write("ecr.txt", CONTENT)

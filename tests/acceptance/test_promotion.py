@@ -40,6 +40,18 @@ def test_templates_and_profiles_are_copied_after_a_yes(pair: Dropslot, tmp_path:
     assert "has all templates and profiles" in pair.run("agency", "promote", "trial", "real").stdout
 
 
+def test_it_is_told_what_the_next_file_would_make_a_second_time(pair: Dropslot, tmp_path: Path) -> None:
+    pair.run("agency", "promote", "trial", "real", "--yes")
+    newer = tmp_path / "idaho.toml"
+    newer.write_text((SAMPLES / "idaho" / "template.toml").read_text() + 'event = "date"\n')
+    pair.run("template", "add", "trial", newer)
+    said = pair.run("agency", "promote", "trial", "real", stdin=b"n\n", check=False).stdout
+    assert "idaho: Hearings were matched by" in said
+    assert "may make those that are there a second time" in said
+    [template] = pair.json("agency", "promote", "trial", "real", "--yes")["templates"]
+    assert len(template["warnings"]) == 1
+
+
 def test_only_what_differs_is_shown_and_nothing_is_removed(pair: Dropslot, tmp_path: Path) -> None:
     pair.run("agency", "promote", "trial", "real", "--yes")
     text = (SAMPLES / "idaho" / "template.toml").read_text()

@@ -14,6 +14,23 @@ from ingest.inbox.choice import choose, find_tie
 from ingest.inbox.profiles import settle_profile
 from ingest.inbox.rules import Glob, collide, fold, read_rule
 
+ANSWER = "019cb24d-e500-7c7c-84f4-a45c80d56f00.errors.csv"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "blockword"), [("glob:*.txt", None), (r"re:\.txt$", None), ("ecr", "error"), (None, "glob:*.csv")]
+)
+def test_an_error_file_goes_the_way_of_the_file_that_it_answers(keyword: str | None, blockword: str | None) -> None:
+    profile = settle_profile(Profile("1", "a", "nightly", "t", keyword=keyword, blockword=blockword))
+    assert choose(f"ecr_1.txt.{ANSWER}", "/upload", [profile]).profile is profile
+    assert choose(f"ecr_1.txt.{ANSWER.upper()}", "/upload", [profile]).profile is profile
+
+
+def test_an_error_file_may_have_a_profile_of_its_own() -> None:
+    profile = settle_profile(Profile("1", "a", "corrections", "t", keyword="glob:*.errors.csv"))
+    assert choose(f"ecr_1.txt.{ANSWER}", "/upload", [profile]).profile is profile
+    assert choose("ecr_1.txt", "/upload", [profile]).profile is None
+
 
 @pytest.mark.parametrize(
     ("rule", "name", "fits"),

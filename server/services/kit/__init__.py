@@ -29,12 +29,16 @@ the server. WinSCP and PuTTY want it as {{slug}}_key.ppk: open {{slug}}_key in
 PuTTYgen (Load), and press "Save private key"."""
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_DIRECTORY = re.compile(r"(?:/[A-Za-z0-9._ -]+)+")  # what needs no escape in any of the scripts
 _MARK = re.compile(r"\{\{([a-z]+)\}\}")
 
 
 @dataclass(frozen=True)
 class Court:
-    """Who is to connect where. `host` is a name or an address; `with_key`: its private key lies in the folder."""
+    """Who is to connect where. `host` is a name or an address; `with_key`: its private key lies in the folder.
+
+    `directory` is where its files go.
+    """
 
     slug: str
     name: str
@@ -42,6 +46,7 @@ class Court:
     port: int
     host_keys: Sequence[PublicKey]
     with_key: bool = False
+    directory: str = "/upload"
 
 
 def write_kit(court: Court) -> Mapping[str, bytes]:
@@ -65,6 +70,12 @@ def _check(court: Court) -> None:
         raise AppError(Code.INVALID, "That is no name of a host.", "For example: --host sftp.example.gov")
     if not 0 < court.port < 65536:
         raise AppError(Code.INVALID, "That is no port.", "Name the one that courts connect to: --port 2022")
+    if not _DIRECTORY.fullmatch(court.directory):
+        raise AppError(
+            Code.INVALID,
+            f"The scripts cannot name the directory {court.directory!r}.",
+            "Give the profile one of letters, digits, spaces and ._- alone.",
+        )
     if not court.host_keys:
         raise AppError(Code.UNAVAILABLE, "The server has no host key yet.", "Run: dropslot doctor")
 
@@ -81,6 +92,7 @@ def _fill_in(court: Court) -> dict[str, str]:
         "winscp": ";".join(map(winscp_fingerprint, court.host_keys)),
         "psftp": " ".join(f"-hostkey {key.fingerprint}" for key in court.host_keys),
         "openssh": "\n".join(f"  {key.algorithm:<20} {key.fingerprint}" for key in court.host_keys),
+        "directory": court.directory,
         "key": (KEY_IS_THERE if court.with_key else KEY_IS_ELSEWHERE).replace("{{slug}}", court.slug),
     }
 

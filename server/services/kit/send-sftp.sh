@@ -36,4 +36,4 @@ case $1 in
 esac
 # sftp takes a name in double quotes as it is, but for quotes and backslashes.
 quoted=$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')
-printf 'put "%s" /upload/\n' "$quoted" | send -
+printf 'put "%s" "{{directory}}/"\n' "$quoted" | send -

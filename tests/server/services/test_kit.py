@@ -56,6 +56,21 @@ def test_the_winscp_script_says_what_winscp_understands(court: Court) -> None:
     assert commands[3][-2:] == ["%1%", "/upload/"]
 
 
+def test_the_scripts_send_where_the_files_are_looked_for(court: Court) -> None:
+    there = replace(court, directory="/upload/night files")
+    kit = write_kit(there)
+    assert script(there)[3][-2:] == ["%1%", "/upload/night files/"]
+    for name in ("sftp-batch.txt", "psftp-batch.txt", "send-sftp.sh"):
+        assert b'"/upload/night files/' in kit[name]
+    assert b"Send into       /upload/night files\r\n" in kit["README.txt"]
+
+
+@pytest.mark.parametrize("directory", ['/upload/"x"', "/upload/$(x)", "/upload/100%", "/upload/a'b", "upload", "/"])
+def test_a_directory_that_no_script_can_name_is_refused(court: Court, directory: str) -> None:
+    with pytest.raises(AppError, match="cannot name the directory"):
+        write_kit(replace(court, directory=directory))
+
+
 def test_the_winscp_script_trusts_each_host_key(court: Court, host_keys: Sequence[PublicKey]) -> None:
     [switch] = [word for word in script(court)[2] if word.startswith("-hostkey=")]
     shown = switch.removeprefix("-hostkey=").split(";")

@@ -431,6 +431,16 @@ def test_a_shorter_file_over_a_longer_one_as_scp_does_it(door: RunningDoor) -> N
         assert door.content(door.arrival(2)) == b"2nd"
 
 
+def test_what_is_sent_into_a_directory_that_is_not_there_is_no_file_of_its_name(door: RunningDoor) -> None:
+    with door.raw() as client:
+        with pytest.raises(Refused, match="make it first"):
+            client.put("/upload/civil/", b"rows")
+        assert client.names("/upload") == []
+        client.mkdir("/upload/civil")
+        with pytest.raises(Refused, match="name of a directory"):
+            client.put("/upload/civil/", b"rows")
+
+
 def test_an_overwrite_that_tears_does_not_count_the_old_version(door: RunningDoor) -> None:
     with door.raw() as client:
         client.put("/upload/ecr.csv", b"first version")
