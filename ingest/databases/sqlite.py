@@ -10,6 +10,7 @@ with a million rows that is worth a third of the time.
 """
 # ruff: noqa: S608
 
+import os
 import sqlite3
 import threading
 import time
@@ -58,6 +59,7 @@ class SQLite:
         # Parameters are cells of courts' files; they must not reach a log in the text of an exception.
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}, "hide_parameters": True}
         engine = create_engine(url, poolclass=QueuePool, pool_size=4, **options)
+        event.listen(engine, "do_connect", _begin_file)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "engine_disposed", _await_checkpoints)
@@ -238,6 +240,12 @@ def _without(laid: Laying, fields: str) -> str:
     marks = ", ".join(filter(None, (laid.empties, laid.leaves)))
     left = f"SELECT json_group_object(key, value) FROM json_each({fields}) WHERE value NOT IN ({marks})"
     return f"nullif(({left}), '{{}}')"
+
+
+def _begin_file(_dialect: Any, _record: Any, arguments: Any, _options: Any) -> None:
+    """A new database is its owner's alone to read, wherever it is copied to; its log takes over its permissions."""
+    with suppress(OSError):  # it is there, or SQLite says what is wrong
+        os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

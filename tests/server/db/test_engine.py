@@ -237,3 +237,12 @@ def test_who_fails_while_rows_are_fetched_can_write_afterwards(state: State, set
         other.close()
     with state.database.reading() as conn:
         assert conn.execute(text("SELECT count(*) FROM many")).scalar_one() == 302
+
+
+def test_a_new_file_and_its_log_are_their_owners_alone(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'dropslot.db'}")
+    with database.writing() as conn:
+        conn.execute(text("CREATE TABLE t (a INTEGER)"))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    database.close()
+    assert modes == dict.fromkeys(("dropslot.db", "dropslot.db-wal", "dropslot.db-shm"), 0o600)
