@@ -6,6 +6,7 @@ Every function takes the connection first; the transaction belongs to the caller
 from ingest.inbox.arrivals import (
     find_arrival,
     find_arrivals,
+    find_refused,
     list_arrivals,
     mark_removed,
     match_again,
@@ -65,6 +66,7 @@ __all__ = [
     "find_arrival",
     "find_arrivals",
     "find_profile",
+    "find_refused",
     "find_shape",
     "find_template",
     "find_tie",

@@ -5,12 +5,15 @@ changed for the quiet time; no session writes it, has torn it, or holds it under
 before. The order of those looks matters. An upload through the door is first in the journal, then in the spool, then
 among the taken files, and leaves each only after it has entered the next; looking in that order misses none. (Most
 files were taken long ago, so that is looked at first as well: that a file was taken stays true.)
+
+A file that was taken, and then refused because of its name, is told by the name that it has now.
 """
 
 import fcntl
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +89,9 @@ def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) ->
         with state.database.reading() as conn:
             taken = find_all_taken(conn, agency.id, [found.inode for found in batch])
         known += len(taken)
-        fresh += [found for found in batch if taken.get(found.inode) != Footprint.of(found.status)]
+        same = {id_: found for found in batch if (id_ := _same(found, taken.get(found.inode)))}
+        fresh += [found for found in batch if not _same(found, taken.get(found.inode))]
+        _tell_renamed(state, registrar, agency, same)
         if len(fresh) >= BATCH or (fresh and len(batch) < BATCH):
             swept += _take_all(state, registrar, agency, fresh, trouble, log)
             fresh = []
@@ -94,6 +99,32 @@ def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) ->
         _miss(state, agency, seen, known)
     swept += _take_all(state, registrar, agency, fresh, trouble, log)
     return swept + Swept([], 0, tuple(trouble.unread))
+
+
+def _same(found: Found, known: tuple[Footprint, str] | None) -> str | None:
+    """The arrival of a file that is just as it was taken."""
+    return known[1] if known and known[0] == Footprint.of(found.status) else None
+
+
+def _tell_renamed(state: State, registrar: Registrar, agency: Agency, same: dict[str, Found]) -> None:
+    """Nobody took it, and it has another name now of which nobody has told: its sender need not rename it again.
+
+    The database was away just then, say, or somebody renamed it past the door.
+    """
+    home = state.settings.home(agency.slug)
+    with state.database.reading() as conn:
+        refused = inbox.find_refused(conn, same)
+    moved = [same[id_] for id_, path in refused.items() if path != same[id_].path and not _is_at(home, path, same[id_])]
+    if moved:
+        registrar.renamed(agency.slug, {found.path: Footprint.of(found.status) for found in moved})
+
+
+def _is_at(home: Path, path: str, found: Found) -> bool:
+    """Whether it has that name as well: then it was not renamed."""
+    with suppress(OSError):
+        status = os.lstat(f"{home}{path}")
+        return (status.st_dev, status.st_ino) == found.inode
+    return False
 
 
 def _take_all(
