@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest import inbox
-from ingest.arrival import Arrival
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
 from server.inbound.homes import BATCH, Found, Seen, Unread, walk
-from server.intake.archive import hash_file
+from server.inbound.recognition import Likeness, recognise
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
-from server.intake.taken import Footprint, count_known, find_all_taken, find_taken, known_files, miss, take
+from server.intake.taken import Footprint, count_known, find_all_taken, known_files, miss
 from server.logs import Log
 from server.state import State
 
@@ -132,7 +131,7 @@ def _take_all(
 ) -> Swept:
     """Of files that are not known as they are: take those that nobody announced and that are quiet, by name."""
     taken, restless = [], 0
-    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), trouble):
+    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), trouble, log):
         if not _is_quiet(found, state.settings.quiet_time):
             restless += 1
         elif manifest := _copy(state, agency, found, log):
@@ -141,11 +140,11 @@ def _take_all(
     return Swept(taken, restless)
 
 
-def _unannounced(state: State, agency: Agency, fresh: list[Found], trouble: _Trouble) -> list[Found]:
+def _unannounced(state: State, agency: Agency, fresh: list[Found], trouble: _Trouble, log: Log) -> list[Found]:
     """Those that nobody receives, has torn, has spooled or has taken (see the order in the text above)."""
 
     def is_new(found: Found) -> bool:
-        return not _was_taken(state, agency, found)
+        return recognise(state, agency, found, log) is Likeness.NEW
 
     def is_unclaimed(found: Found) -> bool:
         claims = state.journal.claims
@@ -183,36 +182,6 @@ def _is_open(place: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _was_taken(state: State, agency: Agency, found: Found) -> bool:
-    """Whether it is a file that was taken before. Raises OSError if that cannot be told, since it cannot be read."""
-    present = Footprint.of(found.status)
-    with state.database.reading() as conn:
-        row = find_taken(conn, agency.id, present)
-        if row is not None and row[0] == present:
-            return True
-        arrival = inbox.find_arrival(conn, row[1]) if row else inbox.newest_at(conn, agency.id, found.path)
-    if arrival is None or arrival.size != present.size:
-        return False
-    if row is None and not _is_moved(found, arrival):
-        return False
-    if arrival.sha256 is None:
-        return row is not None  # not read yet, so nothing to compare with: the next sweep will tell
-    if arrival.sha256 != hash_file(found.place):
-        return False
-    with state.database.writing() as conn:  # touched, renamed or restored, but the same file
-        take(conn, agency.id, present, arrival.id)
-    return True
-
-
-def _is_moved(found: Found, arrival: Arrival) -> bool:
-    """Whether an unknown inode may be a file that was taken on another disk: the homes were restored, or moved.
-
-    Then it lies where it lay, and was last written before it was taken. The same content written anew is a new arrival
-    (and will be called a duplicate).
-    """
-    return found.status.st_mtime <= arrival.received_at.timestamp()
 
 
 def _copy(state: State, agency: Agency, found: Found, log: Log) -> Manifest | None:
