@@ -32,15 +32,18 @@ from server.state import State
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep took, how many files it left because they were not quiet yet, and what it may not read."""
+    """What a sweep took, how many files it left because they were not quiet yet, and what it may not read; and how many
+    it could not copy, or that changed meanwhile."""
 
     taken: list[Manifest]
     restless: int
     unread: tuple[Unread, ...] = ()
+    missed: int = 0
 
     def __add__(self, other: "Swept") -> "Swept":
         unread = (*self.unread, *other.unread)
-        return Swept([*self.taken, *other.taken], self.restless + other.restless, unread)
+        missed = self.missed + other.missed
+        return Swept([*self.taken, *other.taken], self.restless + other.restless, unread, missed)
 
 
 def sweep(state: State, registrar: Registrar, log: Log) -> Swept:
@@ -130,14 +133,16 @@ def _take_all(
     state: State, registrar: Registrar, agency: Agency, fresh: list[Found], trouble: _Trouble, log: Log
 ) -> Swept:
     """Of files that are not known as they are: take those that nobody announced and that are quiet, by name."""
-    taken, restless = [], 0
+    taken, restless, missed = [], 0, 0
     for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), trouble, log):
         if not _is_quiet(found, state.settings.quiet_time):
             restless += 1
         elif manifest := _copy(state, agency, found, log):
             registrar.register(manifest)
             taken.append(manifest)
-    return Swept(taken, restless)
+        else:
+            missed += 1
+    return Swept(taken, restless, missed=missed)
 
 
 def _unannounced(state: State, agency: Agency, fresh: list[Found], trouble: _Trouble, log: Log) -> list[Found]:
