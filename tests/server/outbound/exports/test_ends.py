@@ -125,6 +125,25 @@ def test_a_file_that_was_moved_before_anybody_knew_that_it_was_there_stays_the_o
     assert office.files() == [f"done/{name}"]
 
 
+@pytest.mark.sqlite_only
+def test_a_clock_that_was_ahead_once_deletes_nothing(office: Office) -> None:
+    export = office.export()
+    for _ in range(3):
+        office.go(days=1)
+    delivered = office.files()
+    office.set_clock(days=147)
+    office.go(minutes=1)
+    office.go(minutes=30)
+    office.set_clock()
+    office.go(hours=1)
+    assert set(office.files()) > set(delivered)
+    assert not any(run.removed_at for run in office.runs(export))
+    office.set_clock(days=147)  # for good
+    office.go(minutes=1)
+    office.go(hours=1)
+    assert not set(office.files()) & set(delivered)
+
+
 def test_a_clock_that_was_ahead_once_stops_nothing(office: Office) -> None:
     office.push(ecr(row("1")))
     export = office.export()
