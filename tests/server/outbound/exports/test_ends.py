@@ -144,6 +144,21 @@ def test_a_clock_that_was_ahead_once_deletes_nothing(office: Office) -> None:
     assert not set(office.files()) & set(delivered)
 
 
+@pytest.mark.both_databases
+def test_a_slot_that_ran_while_the_clock_was_ahead_runs_when_it_comes(office: Office) -> None:
+    export = office.export()
+    office.set_clock(days=5)
+    office.go(minutes=1)
+    office.set_clock()
+    office.go(minutes=1)
+    for _ in range(6):
+        office.go(days=1)
+    early, *later = office.runs(export)
+    assert early.slot == f"early {early.id}"
+    assert early.due_at == later[0].started_at - timedelta(days=1)
+    assert len({run.slot for run in later}) == 6, "none is left out"
+
+
 def test_a_clock_that_was_ahead_once_stops_nothing(office: Office) -> None:
     office.push(ecr(row("1")))
     export = office.export()
