@@ -63,9 +63,10 @@ class _Trouble:
 @dataclass(frozen=True)
 class _Visit:
     """What is to be looked at for an agency: its exports, by id; their runs that wait for delivery, their newest ones,
-    and those whose time is over."""
+    and those whose time is over. One that is disabled gets nothing, but what is old is deleted."""
 
     slug: str
+    is_enabled: bool
     own: Mapping[str, Export]
     waiting: Sequence[Run]
     last: Sequence[Run]
@@ -121,7 +122,7 @@ class ExportRounds:
         self._settle_clock(at)
         with self._state.database.reading() as conn:
             exports = {export.id: export for export in list_exports(conn, cancelled=True)}
-            slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+            agencies = {agency.id: agency for agency in list_agencies(conn)}
             waiting, last = undelivered(conn), last_runs(conn)
             tidying = not self._tidied <= at < self._tidied + TIDY_EVERY
             steady = tidying and self._is_steady(at)
@@ -129,7 +130,8 @@ class ExportRounds:
         for agency_id in dict.fromkeys(export.agency_id for export in exports.values()):
             own = {id_: export for id_, export in exports.items() if export.agency_id == agency_id}
             mine = [[run for run in runs if run.export_id in own] for runs in (waiting, list(last.values()), old)]
-            self._desks.serve(agency_id, partial(self._serve, _Visit(slugs[agency_id], own, *mine), at))
+            agency = agencies[agency_id]
+            self._desks.serve(agency_id, partial(self._serve, _Visit(agency.slug, agency.enabled, own, *mine), at))
         if tidying:
             self._tidied, self._offset = at, self._offset_of(at)
             self._tidy(exports)
@@ -139,17 +141,22 @@ class ExportRounds:
     def _serve(self, visit: _Visit, at: datetime) -> None:
         """Do what is due for one agency."""
         with self._told():
-            fresh = [self._run(each, visit.slug, at) for each in visit.own.values() if each.state == ExportState.ACTIVE]
-            made = [run for run in fresh if run]
-            for run in (*visit.waiting, *made):
-                self._deliver(visit.own[run.export_id], visit.slug, run, at)
-            followed = {run.export_id for run in made}
-            for run in visit.last:
-                export = visit.own[run.export_id]
-                if run.delivered_at and export.state != ExportState.CANCELLED and export.id not in followed:
-                    self._look_after(export, visit.slug, run, at)
+            if visit.is_enabled:
+                self._provide(visit, at)
             if visit.old:
                 self._remove(visit.slug, visit.old, at)
+
+    def _provide(self, visit: _Visit, at: datetime) -> None:
+        """Make the files that are due, deliver what waits, and look after the newest ones."""
+        fresh = [self._run(each, visit.slug, at) for each in visit.own.values() if each.state == ExportState.ACTIVE]
+        made = [run for run in fresh if run]
+        for run in (*visit.waiting, *made):
+            self._deliver(visit.own[run.export_id], visit.slug, run, at)
+        followed = {run.export_id for run in made}
+        for run in visit.last:
+            export = visit.own[run.export_id]
+            if run.delivered_at and export.state != ExportState.CANCELLED and export.id not in followed:
+                self._look_after(export, visit.slug, run, at)
 
     def _settle_clock(self, at: datetime) -> None:
         if self._settled <= at < self._settled + TIDY_EVERY:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from server.agencies import set_enabled
+from server.checkup import examine
 from server.outbound.exports import run as running
 from server.outbound.exports.plan import cancel_export
 from server.outbound.exports.run import Task, run_export
@@ -177,3 +179,31 @@ def test_a_clock_that_was_ahead_once_stops_nothing(office: Office) -> None:
     assert second.file in office.files()
     office.go(days=90, hours=2)
     assert not {first.file, second.file} & set(office.files())
+
+
+@pytest.mark.sqlite_only
+def test_an_agency_that_is_disabled_gets_nothing_until_it_is_enabled(office: Office) -> None:
+    export = office.export()
+    office.go(days=1)
+    (first,) = office.files()
+    switch(office, enabled=False)
+    (office.folder / first).unlink()
+    office.push(ecr(row("1")))
+    office.go(days=2)
+    assert office.files() == []
+    assert not office.again(export).error
+    assert not [found for found in examine(office.state) if found.subject == "export"], "and doctor misses none"
+    switch(office, enabled=True)
+    office.go(minutes=1)
+    (late,) = office.files()
+    assert told(office, late) == [("1", "active")]
+    assert "1 earlier slot was missed" in office.runs(export)[-1].note
+    switch(office, enabled=False)
+    office.go(days=91)
+    office.go(hours=1)
+    assert office.files() == [], "old ones are deleted all the same"
+
+
+def switch(office: Office, enabled: bool) -> None:
+    with office.state.database.writing() as conn:
+        set_enabled(conn, office.agency.slug, enabled)
