@@ -62,6 +62,51 @@ _KNOWN_BY = {
     "payments": "reference",
 }
 
+# What stands in the way of undoing an upload: each finds upload, kind and record of what another one has done since.
+
+_CHANGED_AGAIN = (
+    "SELECT l.upload_id AS upload, l.kind AS kind, l.record_id AS record FROM changes c JOIN changes l "
+    "ON l.kind = c.kind AND l.record_id = c.record_id AND l.id > c.id AND l.upload_id <> c.upload_id "
+    "WHERE c.upload_id = :upload"
+)
+"""It has changed once more what this one has changed: the older values would undo both."""
+_CREATED = "FROM {kind} t WHERE t.agency_id = :agency AND t.created_upload = :upload"
+_CHANGED_A_CREATED_ONE = (
+    "SELECT c.upload_id, '{kind}', c.record_id FROM changes c WHERE c.kind = '{kind}' "
+    f"AND c.record_id IN (SELECT t.id {_CREATED})"
+)
+"""It has changed what this one has created, and what would be deleted."""
+_WROTE_A_CREATED_ONE = f"SELECT t.updated_upload, '{{kind}}', t.id {_CREATED} AND t.updated_upload <> :upload"
+"""As before, told by the record itself."""
+_WITHDREW_A_CREATED_ONE = f"SELECT t.withdrawn_upload, '{{kind}}', t.id {_CREATED} AND t.withdrawn_upload <> :upload"
+"""It has withdrawn what this one has created: undoing that one would find nothing to restore."""
+_WITHDREW_A_CHANGED_ONE = (
+    "SELECT t.withdrawn_upload, '{kind}', t.id FROM changes c JOIN {kind} t ON t.id = c.record_id "
+    "JOIN uploads w ON w.id = t.withdrawn_upload JOIN uploads o ON o.id = c.upload_id "
+    "WHERE c.upload_id = :upload AND c.kind = '{kind}' AND w.finished_at > o.finished_at"
+)
+"""It has withdrawn what this one has changed."""
+_WROTE_BELOW_A_RESTORED_ONE = (
+    "SELECT t.updated_upload, '{kind}', t.id FROM changes c "
+    "JOIN {kind} t ON t.{reference} = c.record_id WHERE c.upload_id = :upload AND c.kind = '{parent}' "
+    "AND c.after LIKE '%withdrawn_upload__null%' "
+    "AND t.withdrawn_upload IS NULL AND t.updated_upload <> :upload"
+)
+"""It has written a record, which counts, of a client or case that this one has restored and that would be withdrawn
+again. Not asked of contacts."""
+_WITHDREW_THE_PARENT = (
+    "SELECT p.withdrawn_upload, '{parent}', p.id FROM changes c JOIN {kind} t ON t.id = c.record_id "
+    "JOIN {parent} p ON p.id = t.{reference} WHERE c.upload_id = :upload AND c.kind = '{kind}' "
+    "AND c.after LIKE '%withdrawn_upload__\"%' AND p.withdrawn_upload <> :upload"
+)
+"""It has withdrawn the client or case of a record that this one has withdrawn and that would count again without it."""
+_ADDED_TO_A_CREATED_ONE = (
+    "SELECT t.created_upload, '{kind}', t.id FROM {kind} t "
+    "WHERE t.agency_id = :agency AND t.created_upload <> :upload AND t.{reference} IN "
+    "(SELECT id FROM {parent} WHERE agency_id = :agency AND created_upload = :upload)"
+)
+"""It has added a record to a client or case that this one has created, and that would be deleted."""
+
 
 @dataclass(frozen=True)
 class Undone:
@@ -158,45 +203,15 @@ def _refuse_changed_since(conn: Connection, names: Mapping[str, str]) -> None:
 
 def _later() -> str:
     """Later uploads that stand in the way, the newest first, with the file and how many records it is about."""
-    again = (
-        "SELECT l.upload_id AS upload, l.kind AS kind, l.record_id AS record FROM changes c JOIN changes l "
-        "ON l.kind = c.kind AND l.record_id = c.record_id AND l.id > c.id AND l.upload_id <> c.upload_id "
-        "WHERE c.upload_id = :upload"
-    )
-    found = [again]
+    found = [_CHANGED_AGAIN]
     for kind in _KINDS:
-        made = f"FROM {kind} t WHERE t.agency_id = :agency AND t.created_upload = :upload"
-        found.append(
-            f"SELECT c.upload_id, '{kind}', c.record_id FROM changes c WHERE c.kind = '{kind}' "
-            f"AND c.record_id IN (SELECT t.id {made})"
-        )
-        found.append(f"SELECT t.updated_upload, '{kind}', t.id {made} AND t.updated_upload <> :upload")
-        found.append(f"SELECT t.withdrawn_upload, '{kind}', t.id {made} AND t.withdrawn_upload <> :upload")
-        found.append(
-            f"SELECT t.withdrawn_upload, '{kind}', t.id FROM changes c JOIN {kind} t ON t.id = c.record_id "
-            f"JOIN uploads w ON w.id = t.withdrawn_upload JOIN uploads o ON o.id = c.upload_id "
-            f"WHERE c.upload_id = :upload AND c.kind = '{kind}' AND w.finished_at > o.finished_at"
-        )
+        of_kind = (_CHANGED_A_CREATED_ONE, _WROTE_A_CREATED_ONE, _WITHDREW_A_CREATED_ONE, _WITHDREW_A_CHANGED_ONE)
+        found += [query.format(kind=kind) for query in of_kind]
     for kind, references in _CHILDREN.items():
         for reference in references:
-            parent = _PARENTS[reference]
-            if kind != "contacts":
-                found.append(
-                    f"SELECT t.updated_upload, '{kind}', t.id FROM changes c "
-                    f"JOIN {kind} t ON t.{reference} = c.record_id WHERE c.upload_id = :upload AND c.kind = '{parent}' "
-                    "AND c.after LIKE '%withdrawn_upload__null%' "
-                    "AND t.withdrawn_upload IS NULL AND t.updated_upload <> :upload"
-                )
-            found.append(
-                f"SELECT p.withdrawn_upload, '{parent}', p.id FROM changes c JOIN {kind} t ON t.id = c.record_id "
-                f"JOIN {parent} p ON p.id = t.{reference} WHERE c.upload_id = :upload AND c.kind = '{kind}' "
-                "AND c.after LIKE '%withdrawn_upload__\"%' AND p.withdrawn_upload <> :upload"
-            )
-            made = f"SELECT id FROM {_PARENTS[reference]} WHERE agency_id = :agency AND created_upload = :upload"
-            found.append(
-                f"SELECT t.created_upload, '{kind}', t.id FROM {kind} t "
-                f"WHERE t.agency_id = :agency AND t.created_upload <> :upload AND t.{reference} IN ({made})"
-            )
+            wrote = () if kind == "contacts" else (_WROTE_BELOW_A_RESTORED_ONE,)
+            of_pair = (*wrote, _WITHDREW_THE_PARENT, _ADDED_TO_A_CREATED_ONE)
+            found += [query.format(kind=kind, reference=reference, parent=_PARENTS[reference]) for query in of_pair]
     return (
         f"SELECT u.id, u.file, count(*) FROM ({' UNION '.join(found)}) f JOIN uploads u ON u.id = f.upload "
         "WHERE u.undone_at IS NULL GROUP BY u.id, u.file, u.finished_at ORDER BY u.finished_at DESC"

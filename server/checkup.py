@@ -208,9 +208,11 @@ def _jobs(state: State) -> Iterator[Finding]:
 def _exports(state: State) -> Iterator[Finding]:
     with state.database.reading() as conn:
         slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        enabled = {agency.id for agency in list_agencies(conn) if agency.enabled}
         exports = list_exports(conn)
     failing = [export for export in exports if export.error]
-    waiting = [export for export in exports if not export.error and overdue(export, now())]
+    idle = [export for export in exports if not export.error and overdue(export, now())]
+    waiting = [export for export in idle if export.agency_id in enabled]  # the others get none
     if exports and not failing and not waiting:
         yield Finding("exports", True, f"{len(exports)}, none has failed")
     for export in waiting:

@@ -1,6 +1,6 @@
 """Files that came: registered once, matched with a profile, and settled by the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,8 @@ from ingest.inbox.choice import choose
 from ingest.inbox.profiles import list_profiles
 from ingest.record import new_id
 from ingest.tables import arrivals
+
+REFUSED = (ArrivalState.UNMATCHED, ArrivalState.BLOCKED)
 
 
 def register(conn: Connection, received: Received, chosen: Profile | None = None) -> Arrival:
@@ -85,23 +87,26 @@ def match_again(conn: Connection, arrival_id: str) -> Arrival:
     known = find_arrival(conn, arrival_id)
     if known is None:
         raise IngestError("not_found", f"There is no arrival {arrival_id}.")
-    if known.state not in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
+    if known.state not in REFUSED:
         return known
     came = {field.name: getattr(known, field.name) for field in fields(Received)}
     return _enter(conn, _values(Received(**came), *match(Received(**came), list_profiles(conn, known.agency_id))))
 
 
-def rename_refused(conn: Connection, agency_id: str, old: str, new: str) -> list[Arrival]:
-    """Their sender renamed files that nobody took (`old` is a file's path, or a folder's): match them anew."""
-    refused = (ArrivalState.UNMATCHED, ArrivalState.BLOCKED)
-    query = select(arrivals).where(arrivals.c.agency_id == agency_id, arrivals.c.state.in_(refused))
+def find_refused(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Those of the ids whose files nobody took, the oldest first, with the path by which each is known."""
+    query = select(arrivals.c.id, arrivals.c.path).where(arrivals.c.id.in_(ids), arrivals.c.state.in_(REFUSED))
+    return {row.id: row.path for row in conn.execute(query.order_by(arrivals.c.id))}
+
+
+def rename_refused(conn: Connection, paths: Mapping[str, str]) -> list[Arrival]:
+    """Their sender renamed files (`paths` by the ids of their arrivals): match those anew that nobody took."""
     moved = []
-    for row in conn.execute(query).all():
-        if row.path == old or row.path.startswith(old + "/"):
-            path = new + row.path[len(old) :]
+    for id_, known in find_refused(conn, paths).items():
+        if (path := paths[id_]) != known:
             name = path.rsplit("/", 1)[-1]
-            conn.execute(update(arrivals).where(arrivals.c.id == row.id).values(path=path, name=name))
-            moved.append(match_again(conn, row.id))
+            conn.execute(update(arrivals).where(arrivals.c.id == id_).values(path=path, name=name))
+            moved.append(match_again(conn, id_))
     return moved
 
 

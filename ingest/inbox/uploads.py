@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, sel
 
 from ingest import tables
 from ingest.answer import RECEIPT_MOVED, Counts, Moved, RowError, Upload
-from ingest.arrival import SUCCEEDED, Arrival
+from ingest.arrival import SUCCEEDED, Arrival, ArrivalState
 from ingest.errors import IngestError
 from ingest.inbox.sequence import draw_number
 from ingest.tables import arrivals, cases, events, moved_events, uploads
@@ -97,6 +97,23 @@ def unanswered(conn: Connection, arrival_id: str | None = None) -> list[Upload]:
     if arrival_id is not None:
         query = query.where(uploads.c.arrival_id == arrival_id)
     return [_upload(row) for row in conn.execute(query)]
+
+
+def in_vain_since(conn: Connection, arrival: Arrival) -> datetime | None:
+    """Since when nothing of what the file says counts by its profile: all uploads of it have failed or are undone.
+
+    None while one counts, or may still. Duplicates say nothing of their own.
+    """
+    query = select(arrivals.c.state, uploads.c.finished_at, uploads.c.undone_at).where(
+        arrivals.c.agency_id == arrival.agency_id,
+        arrivals.c.profile_id == arrival.profile_id,
+        arrivals.c.sha256 == arrival.sha256,
+        arrivals.c.state != ArrivalState.DUPLICATE,
+    )
+    rows = conn.execute(query.join(uploads, uploads.c.id == arrivals.c.upload_id, isouter=True)).all()
+    if any(row.state not in (ArrivalState.FAILED, ArrivalState.UNDONE) for row in rows):
+        return None
+    return max((row.undone_at or row.finished_at for row in rows if row.finished_at), default=None)
 
 
 def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:

@@ -213,8 +213,9 @@ def show(
 
 
 def _document(export: Export, owner: Agency) -> dict[str, object]:
-    following = next_slot(export.schedule, max(export.since, now())) if export.state == ExportState.ACTIVE else None
-    late = overdue(export, now())
+    runs = export.state == ExportState.ACTIVE and owner.enabled
+    following = next_slot(export.schedule, max(export.since, now())) if runs else None
+    late = overdue(export, now()) if runs else None
     return {
         "agency": owner.slug,
         "name": export.name,

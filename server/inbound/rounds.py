@@ -68,7 +68,8 @@ class Rounds:
             delete_processed(self._state, self._log)
         if at >= self._sweep_at:
             swept = sweep(self._state, self._registrar, self._log)
-            wait = settings.quiet_time + LOOK_EVERY if swept.restless else settings.sweep_every
+            soon = settings.quiet_time + LOOK_EVERY
+            wait = max(soon, TRY_AGAIN) if swept.missed else soon if swept.restless else settings.sweep_every
             self._sweep_at = at + min(wait, settings.sweep_every)
             self._recount_at, self._uncounted = at, None
         if at >= self._recount_at:

@@ -5,40 +5,45 @@ changed for the quiet time; no session writes it, has torn it, or holds it under
 before. The order of those looks matters. An upload through the door is first in the journal, then in the spool, then
 among the taken files, and leaves each only after it has entered the next; looking in that order misses none. (Most
 files were taken long ago, so that is looked at first as well: that a file was taken stays true.)
+
+A file that was taken, and then refused because of its name, is told by the name that it has now.
 """
 
 import fcntl
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest import inbox
-from ingest.arrival import Arrival
 from server.agencies import Agency, list_agencies
 from server.clock import new_id, now
 from server.errors import AppError
 from server.inbound.homes import BATCH, Found, Seen, Unread, walk
-from server.intake.archive import hash_file
+from server.inbound.recognition import Likeness, recognise
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
-from server.intake.taken import Footprint, count_known, find_all_taken, find_taken, known_files, miss, take
+from server.intake.taken import Footprint, count_known, find_all_taken, known_files, miss
 from server.logs import Log
 from server.state import State
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep took, how many files it left because they were not quiet yet, and what it may not read."""
+    """What a sweep took, how many files it left because they were not quiet yet, and what it may not read; and how many
+    it could not copy, or that changed meanwhile."""
 
     taken: list[Manifest]
     restless: int
     unread: tuple[Unread, ...] = ()
+    missed: int = 0
 
     def __add__(self, other: "Swept") -> "Swept":
         unread = (*self.unread, *other.unread)
-        return Swept([*self.taken, *other.taken], self.restless + other.restless, unread)
+        missed = self.missed + other.missed
+        return Swept([*self.taken, *other.taken], self.restless + other.restless, unread, missed)
 
 
 def sweep(state: State, registrar: Registrar, log: Log) -> Swept:
@@ -86,7 +91,9 @@ def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) ->
         with state.database.reading() as conn:
             taken = find_all_taken(conn, agency.id, [found.inode for found in batch])
         known += len(taken)
-        fresh += [found for found in batch if taken.get(found.inode) != Footprint.of(found.status)]
+        same = {id_: found for found in batch if (id_ := _same(found, taken.get(found.inode)))}
+        fresh += [found for found in batch if not _same(found, taken.get(found.inode))]
+        _tell_renamed(state, registrar, agency, same)
         if len(fresh) >= BATCH or (fresh and len(batch) < BATCH):
             swept += _take_all(state, registrar, agency, fresh, trouble, log)
             fresh = []
@@ -96,25 +103,53 @@ def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) ->
     return swept + Swept([], 0, tuple(trouble.unread))
 
 
+def _same(found: Found, known: tuple[Footprint, str] | None) -> str | None:
+    """The arrival of a file that is just as it was taken."""
+    return known[1] if known and known[0] == Footprint.of(found.status) else None
+
+
+def _tell_renamed(state: State, registrar: Registrar, agency: Agency, same: dict[str, Found]) -> None:
+    """Nobody took it, and it has another name now of which nobody has told: its sender need not rename it again.
+
+    The database was away just then, say, or somebody renamed it past the door.
+    """
+    home = state.settings.home(agency.slug)
+    with state.database.reading() as conn:
+        refused = inbox.find_refused(conn, same)
+    moved = [same[id_] for id_, path in refused.items() if path != same[id_].path and not _is_at(home, path, same[id_])]
+    if moved:
+        registrar.renamed(agency.slug, {found.path: Footprint.of(found.status) for found in moved})
+
+
+def _is_at(home: Path, path: str, found: Found) -> bool:
+    """Whether it has that name as well: then it was not renamed."""
+    with suppress(OSError):
+        status = os.lstat(f"{home}{path}")
+        return (status.st_dev, status.st_ino) == found.inode
+    return False
+
+
 def _take_all(
     state: State, registrar: Registrar, agency: Agency, fresh: list[Found], trouble: _Trouble, log: Log
 ) -> Swept:
     """Of files that are not known as they are: take those that nobody announced and that are quiet, by name."""
-    taken, restless = [], 0
-    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), trouble):
+    taken, restless, missed = [], 0, 0
+    for found in _unannounced(state, agency, sorted(fresh, key=lambda found: found.path), trouble, log):
         if not _is_quiet(found, state.settings.quiet_time):
             restless += 1
         elif manifest := _copy(state, agency, found, log):
             registrar.register(manifest)
             taken.append(manifest)
-    return Swept(taken, restless)
+        else:
+            missed += 1
+    return Swept(taken, restless, missed=missed)
 
 
-def _unannounced(state: State, agency: Agency, fresh: list[Found], trouble: _Trouble) -> list[Found]:
+def _unannounced(state: State, agency: Agency, fresh: list[Found], trouble: _Trouble, log: Log) -> list[Found]:
     """Those that nobody receives, has torn, has spooled or has taken (see the order in the text above)."""
 
     def is_new(found: Found) -> bool:
-        return not _was_taken(state, agency, found)
+        return recognise(state, agency, found, log) is Likeness.NEW
 
     def is_unclaimed(found: Found) -> bool:
         claims = state.journal.claims
@@ -152,36 +187,6 @@ def _is_open(place: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _was_taken(state: State, agency: Agency, found: Found) -> bool:
-    """Whether it is a file that was taken before. Raises OSError if that cannot be told, since it cannot be read."""
-    present = Footprint.of(found.status)
-    with state.database.reading() as conn:
-        row = find_taken(conn, agency.id, present)
-        if row is not None and row[0] == present:
-            return True
-        arrival = inbox.find_arrival(conn, row[1]) if row else inbox.newest_at(conn, agency.id, found.path)
-    if arrival is None or arrival.size != present.size:
-        return False
-    if row is None and not _is_moved(found, arrival):
-        return False
-    if arrival.sha256 is None:
-        return row is not None  # not read yet, so nothing to compare with: the next sweep will tell
-    if arrival.sha256 != hash_file(found.place):
-        return False
-    with state.database.writing() as conn:  # touched, renamed or restored, but the same file
-        take(conn, agency.id, present, arrival.id)
-    return True
-
-
-def _is_moved(found: Found, arrival: Arrival) -> bool:
-    """Whether an unknown inode may be a file that was taken on another disk: the homes were restored, or moved.
-
-    Then it lies where it lay, and was last written before it was taken. The same content written anew is a new arrival
-    (and will be called a duplicate).
-    """
-    return found.status.st_mtime <= arrival.received_at.timestamp()
 
 
 def _copy(state: State, agency: Agency, found: Found, log: Log) -> Manifest | None:

@@ -3,7 +3,7 @@
 Idempotent on the file's id, so it may be tried by the door, again by the scheduler, and again after any crash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ingest import inbox
 from ingest.arrival import Arrival, Profile, Received
@@ -12,7 +12,7 @@ from server.db import Database
 from server.errors import AppError
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
-from server.intake.taken import take, take_all
+from server.intake.taken import Footprint, find_renamed, take, take_all
 from server.logs import Log
 from server.queue import JobQueue
 
@@ -62,12 +62,12 @@ class Registrar:
         except AppError as error:
             self._log.warning("registration put off", arrival=entry.id, code=error.code, reason=error.message)
 
-    def renamed(self, agency: str, old: str, new: str) -> None:
-        """The sender renamed a file, or a folder: what nobody took by its old name may have a taker now."""
+    def renamed(self, agency: str, files: Mapping[str, Footprint]) -> None:
+        """Files have other names: what nobody took by its old name may have a taker now. The sweep tells it again."""
         try:
             with self._database.writing() as conn:
                 owner = look_up(conn, agency)
-                moved = inbox.rename_refused(conn, owner.id, old, new) if owner else []
+                moved = inbox.rename_refused(conn, find_renamed(conn, owner.id, files)) if owner else []
             for arrival in moved:
                 self._queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
         except AppError as error:

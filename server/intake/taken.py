@@ -87,17 +87,27 @@ def forget(conn: Connection, agency_id: str, dev: int, ino: int) -> None:
 
 def find_all_taken(
     conn: Connection, agency_id: str, inodes: Iterable[tuple[int, int]]
-) -> dict[tuple[int, int], Footprint]:
-    """What is known of those inodes, by (dev, ino): the footprint each was taken with."""
-    found: dict[tuple[int, int], Footprint] = {}
+) -> dict[tuple[int, int], tuple[Footprint, str]]:
+    """What is known of those inodes, by (dev, ino): as `find_taken` says it of each."""
+    found: dict[tuple[int, int], tuple[Footprint, str]] = {}
     devices: dict[int, list[int]] = {}
     for dev, ino in inodes:
         devices.setdefault(dev, []).append(ino)
     for dev, own in devices.items():
-        query = select(taken_files.c.ino, taken_files.c.size, taken_files.c.mtime_ns)
+        query = select(taken_files)
         query = query.where(taken_files.c.agency_id == agency_id, taken_files.c.dev == dev, taken_files.c.ino.in_(own))
-        found |= {(dev, ino): Footprint(dev, ino, size, mtime) for ino, size, mtime in conn.execute(query)}
+        found |= {(dev, row.ino): (_footprint(row), row.arrival_id) for row in conn.execute(query)}
     return found
+
+
+def find_renamed(conn: Connection, agency_id: str, lie: Mapping[str, Footprint]) -> dict[str, str]:
+    """Of files that `lie` at paths now, those that were taken: the path of each by the id of its arrival.
+
+    Setting its time makes it no other file; another size does, whose inode was another file's before.
+    """
+    known = find_all_taken(conn, agency_id, [(present.dev, present.ino) for present in lie.values()])
+    taken = {path: known.get((present.dev, present.ino)) for path, present in lie.items()}
+    return {row[1]: path for path, row in taken.items() if row and row[0].size == lie[path].size}
 
 
 def count_known(conn: Connection, agency_id: str) -> int:

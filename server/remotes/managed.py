@@ -53,10 +53,8 @@ class ManagedRemote:
 
     async def fetch(self, file: RemoteFile, target: Path, progress: Progress) -> None:
         """See `Remote`."""
-        with self._parent(file.path) as (folder, name):
-            handle = os.open(name, _FILE, dir_fd=folder)
+        handle = await _handed_over(asyncio.ensure_future(asyncio.to_thread(self._open, file)))
         try:
-            check_same(file, _described(file.path, os.fstat(handle)))
             await land(file, target, progress, lambda at: _blocks(handle, file.path, at))
         finally:
             os.close(handle)
@@ -72,6 +70,19 @@ class ManagedRemote:
 
     async def has_directory(self, directory: str) -> bool:
         """See `Remote`."""
+        return await asyncio.to_thread(self._has_directory, directory)
+
+    def _open(self, file: RemoteFile) -> int:
+        with self._parent(file.path) as (folder, name):
+            handle = os.open(name, _FILE, dir_fd=folder)
+        try:
+            check_same(file, _described(file.path, os.fstat(handle)))
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _has_directory(self, directory: str) -> bool:
         try:
             with self._directory(directory):
                 return True
@@ -148,6 +159,20 @@ class ManagedRemote:
                 os.close(folder)
         except OSError as error:
             raise _refusal(what, error) from error
+
+
+async def _handed_over(opening: asyncio.Future[int]) -> int:
+    """What a thread opens. Who is cancelled meanwhile leaves it to be closed, however long the opening takes."""
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opened: asyncio.Future[int]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        os.close(opened.result())
 
 
 async def _blocks(handle: int, path: str, at: int) -> AsyncGenerator[bytes, None]:

@@ -9,7 +9,7 @@ them, takes time from whoever sends.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -19,6 +19,7 @@ from typing import cast
 from server.clock import now
 from server.intake.entry import Entry
 from server.intake.spool import Manifest, Spool
+from server.intake.taken import Footprint
 from server.logs import Log
 from server.sftp.gate import Intake
 
@@ -32,7 +33,8 @@ Notice = Manifest | Callable[[], None]
 
 
 class Announcer:
-    """Belongs to one event loop. What it has not told when the process dies is found again in the spool and journal."""
+    """Belongs to one event loop. What it has not told when the process dies is found again: in the spool, the journal
+    and, by the sweep, in the homes."""
 
     def __init__(self, intake: Intake, spool: Spool, log: Log) -> None:
         self._intake = intake
@@ -70,9 +72,9 @@ class Announcer:
         """Tell that a torn or held upload was deleted by its sender."""
         self._tell(partial(self._intake.removed, entry))
 
-    def renamed(self, agency: str, old: str, new: str) -> None:
-        """Tell that a file which was taken already has another final name."""
-        self._tell(partial(self._intake.renamed, agency, old, new))
+    def renamed(self, agency: str, files: Mapping[str, Footprint]) -> None:
+        """Tell that files which were taken already have other final names, their new paths."""
+        self._tell(partial(self._intake.renamed, agency, files))
 
     async def finish(self) -> None:
         """Tell at once of all that is settling (nobody is left who could remove it), and wait until it is told."""
@@ -153,8 +155,9 @@ class Announcer:
             for told in current:
                 if self._spool.stamp(told.id) == stamps[told.id]:
                     continue
-                if (later := self._spool.find(told.id)) and later.path != told.path:
-                    self._intake.renamed(later.agency, told.path, later.path)
+                later = self._spool.find(told.id)
+                if later and later.path != told.path and later.footprint:
+                    self._intake.renamed(later.agency, {later.path: later.footprint})
 
 
 def _wait(manifest: Manifest) -> float:

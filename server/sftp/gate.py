@@ -1,6 +1,6 @@
 """What the door asks of the rest of the house: who may come in, and who is told of what came in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Protocol
 from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.spool import Manifest
+from server.intake.taken import Footprint
 from server.intake.usage import UNLIMITED, Quota
 from server.networks import Network
 from server.services.credential import Credential, PasswordProof
@@ -90,9 +91,10 @@ class Intake(Protocol):
         """The sender deleted a torn or held file."""
         ...
 
-    def renamed(self, agency: str, old: str, new: str) -> None:
-        """The sender gave another final name to a file, or directory, that was noted or taken under its old one.
+    def renamed(self, agency: str, files: Mapping[str, Footprint]) -> None:
+        """The sender gave other final names to files that were noted or taken under their old ones.
 
-        `agency` is the slug. It is no new arrival; but one that was unmatched or blocked may fit its new name.
+        `agency` is the slug, `files` are by their new paths. They are no new arrivals; but one that was unmatched or
+        blocked may fit its new name.
         """
         ...

@@ -120,6 +120,17 @@ class Jail:
             found = ((name, _stat_if_shown(fd, name)) for name in names)
             return [(name, status) for name, status in found if status]
 
+    def files(self, path: AgencyPath) -> Iterator[tuple[str, os.stat_result]]:
+        """The plain file at `path`, or those below that directory, as far as they are still there: path and stat."""
+        found = self.find(path)
+        if found and stat.S_ISREG(found.st_mode):
+            yield str(path), found
+        elif found:
+            with suppress(OSError), self.listing(path) as top:
+                for folder, _, names, fd in os.fwalk(".", dir_fd=top):
+                    shown = ((name, _stat_if_shown(fd, name)) for name in names if _is_utf8(folder + name))
+                    yield from ((f"{path}{folder[1:]}/{name}", status) for name, status in shown if status)
+
     def mkdir(self, path: AgencyPath) -> None:
         """Make the directory `path`."""
         with self.parent(path) as (fd, name):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
 from asyncssh import (
@@ -15,6 +16,7 @@ from asyncssh import (
 )
 
 from server.intake.names import is_temporary
+from server.intake.taken import Footprint
 from server.intake.usage import Meter
 from server.logs import Log
 from server.sftp.desk import Desk
@@ -38,6 +40,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MOST_REMEMBERED = 10_000
+MOST_TOLD = 1000
 
 
 class Tree(SFTPServer):
@@ -150,14 +153,21 @@ class Tree(SFTPServer):
         finally:
             if settling:
                 announcer.received(settling)
-        if not settling and not outcome and old.area == UPLOAD and not is_temporary(new.name):
-            announcer.renamed(self._sender.agency, str(old), str(new))
+        is_known = not settling and not outcome and old.area == UPLOAD and not is_temporary(new.name)
+        if is_known and (files := await self._work("RENAME", self._footprints, new)):
+            announcer.renamed(self._sender.agency, files)
         self._log.info("RENAME", path=str(old), new_path=str(new))
         self._remember(new)
         if outcome:
             self._announce(new, outcome, outcome.size)
             if outcome.error:
                 raise refusal(outcome.error) from outcome.error
+
+    def _footprints(self, where: AgencyPath) -> dict[str, Footprint]:
+        """Of the file at that path, or of those below it, by their paths. Of many more, the sweep tells."""
+        files = self._jail.files(where)
+        final = ((path, status) for path, status in files if not is_temporary(path.rsplit("/", 1)[-1]))
+        return {path: Footprint.of(status) for path, status in islice(final, MOST_TOLD)}
 
     def realpath(self, path: bytes) -> bytes:
         """The path in its normal form; `/` is where everybody starts."""

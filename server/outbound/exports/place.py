@@ -65,9 +65,9 @@ def put(home: Path, folder: Parts, known: Known, source: Path) -> Sight:
         seen = _look(directory, known)
         if seen != Sight.GONE:
             return seen
-        taken = not _copy(directory, known.name, source)
+        given = _copy(directory, known.name, source)
         os.fsync(directory)
-        return Sight.ALTERED if taken else Sight.THERE
+        return Sight.THERE if given else _look(directory, known)  # somebody else may have put it there just now
 
 
 def look(home: Path, folder: Parts, known: Known) -> Sight:

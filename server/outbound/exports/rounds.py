@@ -7,6 +7,7 @@ or a very large file, keeps one place for a while.
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from server.state import State
 
 LOOK_EVERY = 5.0
 TIDY_EVERY = timedelta(hours=1)
+STEADY = 600.0
+"""Seconds by which a clock that nobody sets may wander off in the hour between two tidyings."""
 PLACES = 4
 """Agencies that are served at once."""
 LAST_WORDS = 8.0
@@ -60,9 +63,10 @@ class _Trouble:
 @dataclass(frozen=True)
 class _Visit:
     """What is to be looked at for an agency: its exports, by id; their runs that wait for delivery, their newest ones,
-    and those whose time is over."""
+    and those whose time is over. One that is disabled gets nothing, but what is old is deleted."""
 
     slug: str
+    is_enabled: bool
     own: Mapping[str, Export]
     waiting: Sequence[Run]
     last: Sequence[Run]
@@ -72,16 +76,24 @@ class _Visit:
 class ExportRounds:
     """Walks the rounds. What it remembers saves work; nothing is lost with it."""
 
-    def __init__(self, state: State, log: Log, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self,
+        state: State,
+        log: Log,
+        clock: Callable[[], datetime] = now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._state = state
         self._log = log
         self._clock = clock
+        self._monotonic = monotonic
         self._desks = Desks(PLACES)
         self._owner = f"{socket.gethostname()}-scheduler"
         self._troubled: dict[str, _Trouble] = {}
         self._looked: dict[str, datetime] = {}
         self._seen: dict[str, Parts] = {}
         self._unseen: set[str] = set()
+        self._offset: float | None = None
         self._tidied = self._settled = datetime.min.replace(tzinfo=UTC)
 
     def walk(self, stopping: threading.Event) -> None:
@@ -110,32 +122,41 @@ class ExportRounds:
         self._settle_clock(at)
         with self._state.database.reading() as conn:
             exports = {export.id: export for export in list_exports(conn, cancelled=True)}
-            slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+            agencies = {agency.id: agency for agency in list_agencies(conn)}
             waiting, last = undelivered(conn), last_runs(conn)
             tidying = not self._tidied <= at < self._tidied + TIDY_EVERY
-            old = outdated(conn, at - timedelta(days=self._state.settings.export_days)) if tidying else []
+            steady = tidying and self._is_steady(at)
+            old = outdated(conn, at - timedelta(days=self._state.settings.export_days)) if steady else []
         for agency_id in dict.fromkeys(export.agency_id for export in exports.values()):
             own = {id_: export for id_, export in exports.items() if export.agency_id == agency_id}
             mine = [[run for run in runs if run.export_id in own] for runs in (waiting, list(last.values()), old)]
-            self._desks.serve(agency_id, partial(self._serve, _Visit(slugs[agency_id], own, *mine), at))
+            agency = agencies[agency_id]
+            self._desks.serve(agency_id, partial(self._serve, _Visit(agency.slug, agency.enabled, own, *mine), at))
         if tidying:
-            self._tidied = at
-            self._tidy(exports, at)
+            self._tidied, self._offset = at, self._offset_of(at)
+            self._tidy(exports)
+            if steady:
+                self._forget(at)
 
     def _serve(self, visit: _Visit, at: datetime) -> None:
         """Do what is due for one agency."""
         with self._told():
-            fresh = [self._run(each, visit.slug, at) for each in visit.own.values() if each.state == ExportState.ACTIVE]
-            made = [run for run in fresh if run]
-            for run in (*visit.waiting, *made):
-                self._deliver(visit.own[run.export_id], visit.slug, run, at)
-            followed = {run.export_id for run in made}
-            for run in visit.last:
-                export = visit.own[run.export_id]
-                if run.delivered_at and export.state != ExportState.CANCELLED and export.id not in followed:
-                    self._look_after(export, visit.slug, run, at)
+            if visit.is_enabled:
+                self._provide(visit, at)
             if visit.old:
                 self._remove(visit.slug, visit.old, at)
+
+    def _provide(self, visit: _Visit, at: datetime) -> None:
+        """Make the files that are due, deliver what waits, and look after the newest ones."""
+        fresh = [self._run(each, visit.slug, at) for each in visit.own.values() if each.state == ExportState.ACTIVE]
+        made = [run for run in fresh if run]
+        for run in (*visit.waiting, *made):
+            self._deliver(visit.own[run.export_id], visit.slug, run, at)
+        followed = {run.export_id for run in made}
+        for run in visit.last:
+            export = visit.own[run.export_id]
+            if run.delivered_at and export.state != ExportState.CANCELLED and export.id not in followed:
+                self._look_after(export, visit.slug, run, at)
 
     def _settle_clock(self, at: datetime) -> None:
         if self._settled <= at < self._settled + TIDY_EVERY:
@@ -207,13 +228,27 @@ class ExportRounds:
         with self._state.database.writing() as conn:
             note_error(conn, export.id, None, at)
 
-    def _tidy(self, exports: Mapping[str, Export], at: datetime) -> None:
-        """Delete staged copies that nobody needs, and what nobody needs to know any more."""
+    def _offset_of(self, at: datetime) -> float:
+        """How far the clock is from the kernel's own, which nobody sets, in seconds."""
+        return at.timestamp() - self._monotonic()
+
+    def _is_steady(self, at: datetime) -> bool:
+        """Whether the clock has not been set since the last tidying, an hour ago.
+
+        If it has, nothing is too old: what is deleted does not come back when a clock that was ahead is right again.
+        """
+        return self._offset is not None and abs(self._offset_of(at) - self._offset) < STEADY
+
+    def _tidy(self, exports: Mapping[str, Export]) -> None:
+        """Delete staged copies that nobody needs."""
         with self._state.database.reading() as conn:
             alive = {export.id for export in exports.values() if export.state != ExportState.CANCELLED}
             needed = [run.id for run in last_runs(conn).values() if run.export_id in alive]
             needed += [run.id for run in undelivered(conn)]
             staging_of(self._state).tidy(needed, lambda ids: runs_by_id(conn, ids))
+
+    def _forget(self, at: datetime) -> None:
+        """Forget what nobody needs to know any more."""
         with self._state.database.writing() as conn:
             forget(conn, at - SLOTS_KEPT)
             prune(conn, at)

@@ -20,9 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    delete,
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     tuple_,
@@ -31,6 +33,7 @@ from sqlalchemy import (
 
 from server.db.metadata import Instant, metadata
 from server.errors import AppError, Code
+from server.schedule.claims import slots
 from server.schedule.slots import Schedule, parse_schedule
 
 exports = Table(
@@ -252,13 +255,17 @@ def _followed_by_all() -> ColumnElement[bool]:
 def settle_clock(conn: Connection, at: datetime) -> list[str]:
     """Have what a clock that was ahead has left count as of `at`, in a write transaction; the exports concerned, by id.
 
-    Else nothing would be due until that clock was right.
+    Else nothing would be due until that clock was right. Their slots are still to come, so the runs let go of them.
     """
     ahead = at + AHEAD
     found = set(conn.execute(select(exports.c.id).where(exports.c.since > ahead)).scalars())
     found |= set(conn.execute(select(export_runs.c.export_id).where(export_runs.c.started_at > ahead)).scalars())
+    conn.execute(delete(slots).where(func.coalesce(slots.c.done_at, slots.c.lease_until) > ahead))
     if found:
-        for column in (exports.c.since, exports.c.error_at, export_runs.c.started_at, export_runs.c.delivered_at):
+        run = export_runs.c
+        early = update(export_runs).where(run.started_at > ahead, run.due_at > ahead)
+        conn.execute(early.values(slot=literal("early ") + run.id, due_at=at))
+        for column in (exports.c.since, exports.c.error_at, run.started_at, run.delivered_at):
             conn.execute(update(column.table).where(column > ahead).values({column: at}))
     return sorted(found)
 

@@ -183,20 +183,35 @@ class SftpRemote:
         return at
 
     async def _rename(self, draft: str, final: str) -> None:
-        """In one step where the server can; else what is there must go first."""
+        """In one step where the server can; else what is there must go first.
+
+        But only if the server has refused: a rename that is answered late was done, and what is there is ours.
+        """
         old, new = self._place(draft), self._place(final)
         async with self._patience(final):
             with suppress(asyncssh.SFTPOpUnsupported):
                 await self._client.posix_rename(old, new)
                 return
-        with suppress(AppError):
+        try:
             async with self._patience(final):
                 await self._client.rename(old, new)
                 return
+        except AppError as refused:
+            if refused.code is Code.UNAVAILABLE or not await self._is_there(draft):
+                raise
         with suppress(AppError):  # something of that name is there, most probably
             await self._unlink(final)
         async with self._patience(final):
             await self._client.rename(old, new)
+
+    async def _is_there(self, path: str) -> bool:
+        try:
+            await self.look(path)
+        except AppError as error:
+            if error.code is Code.NOT_FOUND:
+                return False
+            raise
+        return True
 
     async def _unlink(self, path: str) -> None:
         async with self._patience(path):

@@ -1,5 +1,6 @@
 """The scheduler goes on whatever fails, and does not fill the log with it."""
 
+import errno
 import io
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from server.errors import AppError, Code
 from server.inbound import rounds
 from server.inbound.rounds import Rounds
 from server.logs import open_log
+from server.services.provision import create_agency
 from server.state import State
 
 
@@ -39,3 +41,21 @@ def test_what_fails_again_and_again_is_told_now_and_then(
     assert not walker.is_alive(), "it stops at once"
     assert len(tries) == 1
     assert len(said.getvalue().splitlines()) == 1
+
+
+def test_what_could_not_be_copied_is_tried_again_soon(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    with state.database.writing() as conn:
+        create_agency(conn, state.settings.agencies, "gwinnett", "Gwinnett", "America/New_York", False)
+    (state.settings.home("gwinnett") / "upload" / "ecr.csv").write_text("a")
+    walked = Rounds(state, open_log("critical"))
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(state.spool), "accept_copy", full)
+        walked.round(1000.0)
+    walked.round(1000.0 + rounds.TRY_AGAIN - 1)
+    assert list(state.spool.all()) == []
+    walked.round(1000.0 + rounds.TRY_AGAIN)
+    assert [manifest.path for manifest in state.spool.all()] == ["/upload/ecr.csv"]

@@ -16,7 +16,7 @@ def test_a_taken_file_is_known_whatever_its_size_and_time_say_now(state: State) 
         assert find_taken(conn, "agency", FILE) == (touched, "arrival-2")
         assert list(known_files(conn, "agency", 10)) == [[(1, 2)]]
         assert count_known(conn, "agency") == 1
-        assert find_all_taken(conn, "agency", [(1, 2), (1, 3), (2, 2)]) == {(1, 2): touched}
+        assert find_all_taken(conn, "agency", [(1, 2), (1, 3), (2, 2)]) == {(1, 2): (touched, "arrival-2")}
 
 
 def test_a_file_is_forgotten_when_it_was_missed_twice(state: State) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import asyncssh
 import pytest
@@ -38,11 +38,13 @@ class Trick:
     told_size: int | None = None
     bare: bool = False
     no_posix_rename: bool = False
+    renaming: Literal["", "answered never", "refused, and the draft is gone"] = ""
     silent_after: float | None = None
     shorter: bool = False
     locked: bytes | None = None
     opened: list[bytes] = field(default_factory=list)
     written: dict[bytes, bytes] = field(default_factory=dict)
+    removed: list[bytes] = field(default_factory=list)
 
 
 class Files(asyncssh.SFTPServer):
@@ -70,6 +72,8 @@ class Files(asyncssh.SFTPServer):
     async def lstat(self, path: bytes) -> SFTPAttrs:
         if path in self._trick.written:
             return SFTPAttrs(size=len(self._trick.written[path]), permissions=REGULAR, mtime=1, atime=1)
+        if self._trick.renaming:
+            raise asyncssh.SFTPNoSuchFile("it is not there")
         if self._trick.silent_after is not None:
             await asyncio.sleep(60)
         return self._attrs()
@@ -102,7 +106,12 @@ class Files(asyncssh.SFTPServer):
     async def rename(self, old: bytes, new: bytes) -> None:
         if new in self._trick.written:
             raise asyncssh.SFTPFailure("there is one")
-        self._trick.written[new] = self._trick.written.pop(old)
+        content = self._trick.written.pop(old)
+        if self._trick.renaming.startswith("refused"):
+            raise asyncssh.SFTPNoSuchFile("moved on by a program of ours")
+        self._trick.written[new] = content
+        if self._trick.renaming:
+            await asyncio.Event().wait()
 
     async def posix_rename(self, old: bytes, new: bytes) -> None:
         if self._trick.no_posix_rename:
@@ -110,6 +119,7 @@ class Files(asyncssh.SFTPServer):
         self._trick.written[new] = self._trick.written.pop(old)
 
     async def remove(self, path: bytes) -> None:
+        self._trick.removed.append(path)
         self._trick.written.pop(path, None)
 
 
@@ -232,6 +242,24 @@ def test_without_posix_rename_a_file_is_still_replaced(harbour: Harbour, tmp_pat
     against(harbour, trick, lambda remote: remote.place(tmp_path / "source", "/out", "report.csv"))
     assert trick.written == {b"/out/report.csv": b"new"}
     assert trick.opened == [b"/out/.report.csv.part"]
+
+
+def test_what_a_rename_has_brought_is_not_deleted_for_want_of_an_answer(harbour: Harbour, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    trick = Trick(no_posix_rename=True, renaming="answered never")
+    with pytest.raises(AppError, match="fell silent") as late:
+        against(harbour, trick, lambda remote: remote.place(tmp_path / "source", "/out", "report.csv"), timeout=4.0)
+    assert late.value.code == "unavailable"
+    assert trick.written == {b"/out/report.csv": b"new"}
+
+
+def test_nothing_is_deleted_for_a_draft_that_is_gone(harbour: Harbour, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    trick = Trick(no_posix_rename=True, renaming="refused, and the draft is gone")
+    with pytest.raises(AppError) as refused:
+        against(harbour, trick, lambda remote: remote.place(tmp_path / "source", "/out", "report.csv"))
+    assert refused.value.code == "not_found"
+    assert b"/out/report.csv" not in trick.removed
 
 
 def test_a_server_that_falls_silent_is_given_up_in_time(harbour: Harbour) -> None:

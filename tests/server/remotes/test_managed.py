@@ -1,5 +1,6 @@
 """What an agency does in its home, or somebody put there, leads us nowhere else."""
 
+import asyncio
 import os
 import threading
 import time
@@ -135,3 +136,36 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(
         harbour.use(MANAGED, lambda remote: remote.place(tmp_path / "source", "/download", "a.csv"))
     assert refused.value.code == "unavailable"
     assert list((harbour.home / "download").iterdir()) == []
+
+
+def test_a_home_that_hangs_holds_up_nobody_else(
+    harbour: Harbour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (harbour.home / "upload" / "a.csv").write_bytes(b"abc")
+    remote = ManagedRemote(harbour.home, "/", harbour.log)
+    there = threading.Event()
+
+    def hang(*_: object) -> object:
+        assert there.wait(30)
+        return directory(*_)  # type: ignore[arg-type]
+
+    async def others() -> None:
+        file = await remote.look("/upload/a.csv")
+        monkeypatch.setattr(ManagedRemote, "_directory", hang)
+        asked = asyncio.ensure_future(remote.has_directory("/upload"))
+        fetched = asyncio.ensure_future(remote.fetch(file, tmp_path / "target", lambda _: None))
+        left = asyncio.ensure_future(remote.fetch(file, tmp_path / "other", lambda _: None))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        left.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        assert not asked.done()
+        assert not fetched.done()
+        there.set()
+        assert await asked
+        await fetched
+
+    directory = ManagedRemote._directory
+    asyncio.run(others())
+    assert (tmp_path / "target").read_bytes() == b"abc"

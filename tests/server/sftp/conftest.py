@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from keys.secret import Secret
 from server.intake.entry import Entry
 from server.intake.journal import Journal
 from server.intake.spool import Manifest, Spool
+from server.intake.taken import Footprint
 from server.networks import parse_networks
 from server.services.credential import Credential, PasswordProof
 from server.settings import Settings
@@ -73,7 +74,7 @@ class MemoryIntake:
         self.arrived: list[Manifest] = []
         self.partial: list[Entry] = []
         self.gone: list[Entry] = []
-        self.moves: list[tuple[str, str, str]] = []
+        self.moves: list[tuple[str, dict[str, Footprint]]] = []
 
     def received(self, manifests: Sequence[Manifest]) -> None:
         self.arrived.extend(manifests)
@@ -84,8 +85,8 @@ class MemoryIntake:
     def removed(self, entry: Entry) -> None:
         self.gone.append(entry)
 
-    def renamed(self, agency: str, old: str, new: str) -> None:
-        self.moves.append((agency, old, new))
+    def renamed(self, agency: str, files: Mapping[str, Footprint]) -> None:
+        self.moves.append((agency, dict(files)))
 
 
 class Events:

@@ -1,9 +1,10 @@
 """What came in is told in order, once, and what comes close together is told together."""
 
 import asyncio
+import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import uvloop
 from server.clock import new_id, now
 from server.intake.entry import Entry
 from server.intake.spool import Manifest, Spool
+from server.intake.taken import Footprint
 from server.sftp import announcer as announcers
 from server.sftp.announcer import AT_ONCE, LULL, MANY, Announcer
 
@@ -36,8 +38,8 @@ class Told:
     def removed(self, entry: Entry) -> None:
         self._note([f"removed {entry.path}"])
 
-    def renamed(self, agency: str, old: str, new: str) -> None:
-        self._note([f"{old} is {new}"])
+    def renamed(self, agency: str, files: Mapping[str, Footprint]) -> None:
+        self._note([f"inode {file.ino} is {path}" for path, file in files.items()])
 
     def _note(self, what: list[str]) -> None:
         self.calls.append(what)
@@ -63,9 +65,11 @@ def told() -> Told:
 def accept(spool: Spool, path: str, settle: float = 0) -> Manifest:
     at = now()
     until = at + timedelta(seconds=settle)
-    manifest = Manifest(new_id(), "court", path, 0, "sftp", "session", "client", at, at, until)
     file = spool.root / "file"
     with file.open("wb") as stream:
+        status = os.fstat(stream.fileno())
+        known = {"dev": status.st_dev, "ino": status.st_ino, "mtime_ns": status.st_mtime_ns}
+        manifest = Manifest(new_id(), "court", path, 0, "sftp", "session", "client", at, at, until, **known)
         spool.accept_link(manifest, stream.fileno())
     file.unlink()
     return manifest
@@ -91,12 +95,12 @@ def test_many_are_told_together_and_in_order(spool: Spool, told: Told) -> None:
         for manifest in manifests:
             announcer.received(manifest)
         announcer.torn(entry("/upload/x"))
-        announcer.renamed("court", "/upload/0", "/upload/y")
+        announcer.renamed("court", {"/upload/y": Footprint(1, 7, 0, 0)})
         announcer.removed(entry("/upload/x"))
         announcer.received(accept(spool, "/upload/last"))
 
     run(spool, told, burst)
-    after = ["torn /upload/x", "/upload/0 is /upload/y", "removed /upload/x", "/upload/last"]
+    after = ["torn /upload/x", "inode 7 is /upload/y", "removed /upload/x", "/upload/last"]
     assert told.all == [*(manifest.path for manifest in manifests), *after]
     assert max(len(call) for call in told.calls) == AT_ONCE
     assert len(told.calls) == 6
@@ -226,4 +230,4 @@ def test_a_file_that_is_renamed_just_while_it_is_told_of_is_told_by_both_names(s
             announcer.received(manifest)
 
     run(spool, told, both)
-    assert told.all == ["/upload/a", "/upload/b", "/upload/a is /upload/c"]
+    assert told.all == ["/upload/a", "/upload/b", f"inode {accepted[0].ino} is /upload/c"]

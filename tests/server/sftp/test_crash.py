@@ -44,7 +44,7 @@ class Nobody:
     def received(self, manifests): pass
     def torn(self, entry): pass
     def removed(self, entry): pass
-    def renamed(self, agency, old, new): pass
+    def renamed(self, agency, files): pass
 
 async def main():
     journal, spool = Journal(settings.spool / "receiving"), Spool(settings.spool)

@@ -14,6 +14,7 @@ import pytest
 from server.intake.entry import State, new_entry
 from server.intake.journal import HELD_BACK
 from server.intake.spool import Manifest, Spool
+from server.sftp import tree
 from tests.server.sftp.conftest import RunningDoor, wait_until
 from tests.server.sftp.rawclient import (
     BAD_MESSAGE,
@@ -219,9 +220,10 @@ def test_a_rename_while_its_arrival_is_told_is_told_too(door: RunningDoor) -> No
     door.intake.received = tell  # type: ignore[method-assign]
     with door.raw() as client:
         client.put("/upload/ecr.csv", b"12345")
-        assert door.arrival().path == "/upload/ecr.csv"
+        arrived = door.arrival()
+        assert arrived.path == "/upload/ecr.csv"
         wait_until(lambda: bool(door.intake.moves), "the rename to be told")
-    assert door.intake.moves == [("court", "/upload/ecr.csv", "/upload/nightly.csv")]
+    assert door.intake.moves == [("court", {"/upload/nightly.csv": arrived.footprint})]
 
 
 def test_removing_a_file_after_its_settle_time_takes_nothing_back(door: RunningDoor) -> None:
@@ -276,12 +278,34 @@ def test_another_final_name_is_told(open_door: Callable[..., RunningDoor]) -> No
     door = open_door(settle=0)
     with door.raw() as client:
         client.put("/upload/a.csv", b"12345")
-        door.arrival()
+        known = door.arrival().footprint
         client.rename("/upload/a.csv", "/upload/b.csv")
         client.rename("/upload/b.csv", "/upload/b.csv.tmp")
         wait_until(lambda: bool(door.intake.moves), "the new name to be told")
     door.drain()
-    assert door.intake.moves == [("court", "/upload/a.csv", "/upload/b.csv")]
+    assert door.intake.moves == [("court", {"/upload/b.csv": known})]
+
+
+def test_the_new_names_of_the_files_in_a_directory_are_told(
+    open_door: Callable[..., RunningDoor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(settle=0)
+    with door.raw() as client:
+        for name in ("/upload/a", "/upload/a/deep"):
+            client.mkdir(name)
+        for name in ("1.csv", "deep/2.csv", "3.csv.part"):
+            client.put(f"/upload/a/{name}", b"12345")
+        door.arrival(2)
+        (door.uploaded("a") / "link.csv").symlink_to("1.csv")
+        client.rename("/upload/a", "/upload/b")
+        wait_until(lambda: bool(door.intake.moves), "the new names to be told")
+        monkeypatch.setattr(tree, "MOST_TOLD", 1)
+        client.rename("/upload/b", "/upload/c")
+        wait_until(lambda: len(door.intake.moves) > 1, "the new name of one to be told")
+    known = {f"/upload/b{one.path.removeprefix('/upload/a')}": one.footprint for one in door.intake.arrived}
+    assert set(known) == {"/upload/b/1.csv", "/upload/b/deep/2.csv"}
+    assert door.intake.moves[0] == ("court", known)
+    assert len(door.intake.moves[1][1]) == 1, "the sweep finds the others"
 
 
 def test_renames_that_complete_nothing_are_no_arrivals(door: RunningDoor) -> None:

@@ -40,6 +40,8 @@ class Office:
     log: io.StringIO
     at: datetime = BEGIN
     rounds: ExportRounds = field(init=False)
+    ahead: timedelta = timedelta()
+    """By so much `at` is wrong."""
     _pushed: timedelta = timedelta()
 
     def __post_init__(self) -> None:
@@ -47,7 +49,8 @@ class Office:
 
     def restart(self) -> None:
         """A scheduler that remembers nothing."""
-        self.rounds = ExportRounds(self.state, open_log("debug", self.log), lambda: self.at)
+        log = open_log("debug", self.log)
+        self.rounds = ExportRounds(self.state, log, lambda: self.at, lambda: (self.at - self.ahead).timestamp())
 
     @property
     def home(self) -> Path:
@@ -80,6 +83,11 @@ class Office:
         """Let time pass, and the scheduler go round."""
         self.at += timedelta(**time)
         self.rounds.round(self.at)
+
+    def set_clock(self, **wrong: float) -> None:
+        """Have the clock be ahead by that, and no time pass; by nothing: it is right again."""
+        right, self.ahead = self.at - self.ahead, timedelta(**wrong)
+        self.at = right + self.ahead
 
     def files(self) -> list[str]:
         """What the agency sees in /exports."""

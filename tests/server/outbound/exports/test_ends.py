@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from server.agencies import set_enabled
+from server.checkup import examine
 from server.outbound.exports import run as running
 from server.outbound.exports.plan import cancel_export
 from server.outbound.exports.run import Task, run_export
@@ -125,6 +127,40 @@ def test_a_file_that_was_moved_before_anybody_knew_that_it_was_there_stays_the_o
     assert office.files() == [f"done/{name}"]
 
 
+@pytest.mark.sqlite_only
+def test_a_clock_that_was_ahead_once_deletes_nothing(office: Office) -> None:
+    export = office.export()
+    for _ in range(3):
+        office.go(days=1)
+    delivered = office.files()
+    office.set_clock(days=147)
+    office.go(minutes=1)
+    office.go(minutes=30)
+    office.set_clock()
+    office.go(hours=1)
+    assert set(office.files()) > set(delivered)
+    assert not any(run.removed_at for run in office.runs(export))
+    office.set_clock(days=147)  # for good
+    office.go(minutes=1)
+    office.go(hours=1)
+    assert not set(office.files()) & set(delivered)
+
+
+@pytest.mark.both_databases
+def test_a_slot_that_ran_while_the_clock_was_ahead_runs_when_it_comes(office: Office) -> None:
+    export = office.export()
+    office.set_clock(days=5)
+    office.go(minutes=1)
+    office.set_clock()
+    office.go(minutes=1)
+    for _ in range(6):
+        office.go(days=1)
+    early, *later = office.runs(export)
+    assert early.slot == f"early {early.id}"
+    assert early.due_at == later[0].started_at - timedelta(days=1)
+    assert len({run.slot for run in later}) == 6, "none is left out"
+
+
 def test_a_clock_that_was_ahead_once_stops_nothing(office: Office) -> None:
     office.push(ecr(row("1")))
     export = office.export()
@@ -143,3 +179,31 @@ def test_a_clock_that_was_ahead_once_stops_nothing(office: Office) -> None:
     assert second.file in office.files()
     office.go(days=90, hours=2)
     assert not {first.file, second.file} & set(office.files())
+
+
+@pytest.mark.sqlite_only
+def test_an_agency_that_is_disabled_gets_nothing_until_it_is_enabled(office: Office) -> None:
+    export = office.export()
+    office.go(days=1)
+    (first,) = office.files()
+    switch(office, enabled=False)
+    (office.folder / first).unlink()
+    office.push(ecr(row("1")))
+    office.go(days=2)
+    assert office.files() == []
+    assert not office.again(export).error
+    assert not [found for found in examine(office.state) if found.subject == "export"], "and doctor misses none"
+    switch(office, enabled=True)
+    office.go(minutes=1)
+    (late,) = office.files()
+    assert told(office, late) == [("1", "active")]
+    assert "1 earlier slot was missed" in office.runs(export)[-1].note
+    switch(office, enabled=False)
+    office.go(days=91)
+    office.go(hours=1)
+    assert office.files() == [], "old ones are deleted all the same"
+
+
+def switch(office: Office, enabled: bool) -> None:
+    with office.state.database.writing() as conn:
+        set_enabled(conn, office.agency.slug, enabled)

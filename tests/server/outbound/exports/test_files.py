@@ -206,6 +206,22 @@ def test_no_link_is_followed(home: Path, source: Path, tmp_path: Path) -> None:
     assert (outside / "x.csv").exists()
 
 
+@pytest.mark.parametrize(("content", "seen"), [(b"the same", Sight.THERE), (b"another!", Sight.ALTERED)])
+def test_what_somebody_else_puts_there_meanwhile_is_looked_at(
+    home: Path, source: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, seen: Sight
+) -> None:
+    source.write_bytes(b"the same")
+    begin = place._begin
+
+    def begin_late(directory: int) -> tuple[str, int]:
+        (home / "exports" / "x.csv").write_bytes(content)
+        return begin(directory)
+
+    monkeypatch.setattr(place, "_begin", begin_late)
+    assert put(home, ("exports",), known(source), source) == seen
+    assert (home / "exports" / "x.csv").read_bytes() == content
+
+
 def test_where_files_cannot_be_without_a_name(home: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFS, say."""
     monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_WRONLY)
