@@ -24,6 +24,7 @@ from server.agencies import Agency
 from server.clock import new_id, now
 from server.db import translated
 from server.errors import AppError, Code
+from server.intake.register import Registrar
 from server.logs import Log, trace
 from server.queue import Job
 from server.receipts import drop_notice, drop_receipt
@@ -66,6 +67,8 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
         return False
     with _held(state, log, job):
         try:
+            if _stands_back(state, log, job):
+                return True
             settle(state, log, job.subject)
         except AppError as error:
             _put_off(state, log, job, error.code, error.message)
@@ -74,6 +77,18 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
             _put_off(state, log, job, Code.INTERNAL, type(error).__name__)
         else:
             state.queue.finish(job)
+    return True
+
+
+def _stands_back(state: State, log: Log, job: Job) -> bool:
+    """Give the job back if files of its agency that came before are not in the queue yet: they go first."""
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, job.subject)
+    if arrival is None or arrival.state != ArrivalState.RECEIVED:
+        return False
+    if not Registrar(state.database, state.queue, log).queue_older(state.spool, arrival):
+        return False
+    state.queue.retry(job, 0, "files that came before it go first")
     return True
 
 

@@ -1,14 +1,98 @@
-"""What a worker does when the database goes away under it."""
+"""What a worker does when the database goes away under it, and which file it takes first."""
 
 import io
+import os
 import threading
+from datetime import timedelta
+from pathlib import Path
 from unittest.mock import patch
 
+import pytest
+import structlog
+
+from ingest import inbox
 from server import app
+from server.clock import new_id, now
 from server.errors import AppError, Code
+from server.intake.register import Registrar
+from server.intake.spool import Manifest
 from server.logs import open_log
+from server.services.provision import create_agency
 from server.state import State
-from server.worker import work
+from server.sync.profiles import create_profile
+from server.worker import work, work_once
+from tests.acceptance.court import ecr, ecr_row
+
+LOG = structlog.wrap_logger(structlog.ReturnLogger())
+
+
+@pytest.fixture
+def home(state: State) -> Path:
+    """That of an agency with a profile."""
+    with state.database.writing() as conn:
+        create_agency(conn, state.settings.agencies, "court", "court", "America/New_York", False)
+        create_profile(conn, "court", "nightly", "odyssey-ecr")
+    return state.settings.home("court")
+
+
+def send(state: State, home: Path, content: bytes, name: str = "ecr.txt", ago: int = 0) -> Manifest:
+    """The door has a whole file in the spool, since so many seconds, and has not told of it yet."""
+    file, at = home / "upload" / name, now() - timedelta(seconds=ago)
+    file.unlink(missing_ok=True)
+    file.write_bytes(content)
+    with file.open("rb") as opened:
+        status = os.fstat(opened.fileno())
+        place = {"dev": status.st_dev, "ino": status.st_ino, "mtime_ns": status.st_mtime_ns}
+        sent = Manifest(new_id(at), "court", f"/upload/{name}", status.st_size, "sftp", None, None, at, at, at, **place)
+        state.spool.accept_link(sent, opened.fileno())
+    return sent
+
+
+def registrar(state: State) -> Registrar:
+    return Registrar(state.database, state.queue, LOG)
+
+
+def processed(state: State) -> list[str]:
+    """The arrivals of which uploads were made, in the order of these."""
+    while work_once(state, LOG, "worker"):
+        pass
+    with state.database.reading() as conn:
+        return [upload.arrival_id for upload in reversed(inbox.list_uploads(conn))]
+
+
+def test_a_file_of_which_the_door_could_not_tell_goes_before_those_that_came_later(state: State, home: Path) -> None:
+    told_late = send(state, home, ecr(ecr_row(1, judge="Old, O.")), ago=1)
+    with patch.object(type(state.database), "writing", side_effect=AppError(Code.UNAVAILABLE, "It is away.")):
+        registrar(state).received([told_late])
+    new = send(state, home, ecr(ecr_row(1, judge="New, N.")))
+    registrar(state).received([new])
+    assert processed(state) == [told_late.id, new.id]
+
+
+def test_a_file_that_lost_its_job_goes_before_those_that_came_later(state: State, home: Path) -> None:
+    old = send(state, home, ecr(ecr_row(1, judge="Old, O.")), ago=1)
+    with patch.object(type(state.queue), "enqueue_all", side_effect=AppError(Code.UNAVAILABLE, "It is away.")):
+        registrar(state).received([old])
+    new = send(state, home, ecr(ecr_row(1, judge="New, N.")))
+    registrar(state).received([new])
+    assert processed(state) == [old.id, new.id]
+
+
+def test_a_file_that_another_process_registers_late_goes_first(state: State, home: Path) -> None:
+    old, new = (send(state, home, ecr(ecr_row(1, judge=f"J{ago}, J.")), ago=ago) for ago in (1, 0))
+    registrar(state).received([new])
+    registrar(state).received([old])
+    assert processed(state) == [old.id, new.id]
+
+
+def test_a_parked_file_holds_up_none_that_came_later(state: State, home: Path) -> None:
+    old, new = (send(state, home, ecr(ecr_row(1, judge=f"J{ago}, J.")), ago=ago) for ago in (1, 0))
+    registrar(state).received([old])
+    job = state.queue.claim("worker", 60)
+    assert job
+    state.queue.bury(job, "internal")
+    registrar(state).received([new])
+    assert processed(state) == [new.id]
 
 
 def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_is_there(state: State) -> None:
