@@ -45,12 +45,12 @@ def work(state: State, log: Log, name: str, stopping: threading.Event) -> None:
     `name` must be one worker's alone, over its restarts: what it held when it died, or when the database went away, is
     given back at once.
     """
-    holding = True
+    holding, died = True, True
     while not stopping.is_set():
         try:
             if holding:
-                state.queue.release(name)
-                holding = False
+                state.queue.release(name, died)
+                holding, died = False, False
             busy = work_once(state, log, name)
         except AppError as error:  # the database is away: nothing is lost, look again later
             log.error("worker waits", code=error.code, reason=error.message)
@@ -65,6 +65,9 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
     job = state.queue.claim(name, LEASE, subject)
     if job is None:
         return False
+    if job.deaths >= ATTEMPTS:
+        _park(state, log, job, Code.INTERNAL, f"{job.deaths} workers died over it")
+        return True
     with _held(state, log, job):
         try:
             if _stands_back(state, log, job):
@@ -221,6 +224,10 @@ def _put_off(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
         log.warning("job put off", task=job.task, arrival=job.subject, code=code, wait=wait)
         state.queue.retry(job, wait, f"{code}: {reason}")
         return
+    _park(state, log, job, code, reason)
+
+
+def _park(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
     log.error("job parked", task=job.task, arrival=job.subject, code=code)
     _say_stuck(state, log, job.subject)
     state.queue.bury(job, f"{code}: {reason}")

@@ -1,7 +1,8 @@
-"""What a worker does when the database goes away under it, and which file it takes first."""
+"""What a worker does when the database goes away under it or a file kills it, and which file it takes first."""
 
 import io
 import os
+import signal
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +12,14 @@ import pytest
 import structlog
 
 from ingest import inbox
-from server import app
+from server import app, worker
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
-from server.logs import open_log
+from server.logs import Log, open_log
 from server.services.provision import create_agency
-from server.state import State
+from server.state import State, open_state
 from server.sync.profiles import create_profile
 from server.worker import work, work_once
 from tests.acceptance.court import ecr, ecr_row
@@ -35,7 +36,9 @@ def home(state: State) -> Path:
     return state.settings.home("court")
 
 
-def send(state: State, home: Path, content: bytes, name: str = "ecr.txt", ago: int = 0) -> Manifest:
+def send(
+    state: State, home: Path, content: bytes, name: str = "ecr.txt", ago: int = 0, agency: str = "court"
+) -> Manifest:
     """The door has a whole file in the spool, since so many seconds, and has not told of it yet."""
     file, at = home / "upload" / name, now() - timedelta(seconds=ago)
     file.unlink(missing_ok=True)
@@ -43,7 +46,7 @@ def send(state: State, home: Path, content: bytes, name: str = "ecr.txt", ago: i
     with file.open("rb") as opened:
         status = os.fstat(opened.fileno())
         place = {"dev": status.st_dev, "ino": status.st_ino, "mtime_ns": status.st_mtime_ns}
-        sent = Manifest(new_id(at), "court", f"/upload/{name}", status.st_size, "sftp", None, None, at, at, at, **place)
+        sent = Manifest(new_id(at), agency, f"/upload/{name}", status.st_size, "sftp", None, None, at, at, at, **place)
         state.spool.accept_link(sent, opened.fileno())
     return sent
 
@@ -95,6 +98,45 @@ def test_a_parked_file_holds_up_none_that_came_later(state: State, home: Path) -
     assert processed(state) == [new.id]
 
 
+def die_over(state: State, doomed: str, name: str) -> int:
+    """Another process works under that name until the system kills it over a file, or nothing is left to do."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    settle = worker.settle
+
+    def settled(own: State, log: Log, arrival_id: str) -> None:
+        if arrival_id == doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        settle(own, log, arrival_id)
+
+    status = 1
+    try:
+        with patch.object(worker, "settle", settled), open_state(state.settings) as own:
+            own.queue.release(name)
+            while work_once(own, LOG, name):
+                pass
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def test_a_file_over_which_workers_die_is_parked_and_others_go_first(state: State, home: Path) -> None:
+    with state.database.writing() as conn:
+        create_agency(conn, state.settings.agencies, "other", "other", "America/New_York", False)
+        create_profile(conn, "other", "nightly", "odyssey-ecr")
+    doomed = send(state, home, ecr(ecr_row(1)), ago=3)
+    good = send(state, state.settings.home("other"), ecr(ecr_row(1)), ago=2, agency="other")
+    behind = send(state, home, ecr(ecr_row(2)), ago=1)
+    registrar(state).received([doomed, good, behind])
+    statuses = [die_over(state, doomed.id, "worker-0") for _ in range(worker.ATTEMPTS + 1)]
+    assert statuses == [signal.SIGKILL] * worker.ATTEMPTS + [0]
+    [(job, reason)] = state.queue.dead()
+    assert (job.subject, reason) == (doomed.id, "internal: 5 workers died over it")
+    assert processed(state) == [good.id, behind.id]
+    assert list((home / "download" / "receipts").glob(f"*{doomed.id}.receipt.txt")), "and the court is told"
+
+
 def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_is_there(state: State) -> None:
     state.queue.enqueue("ingest", "nothing of that name")
     stopping, away = threading.Event(), AppError(Code.UNAVAILABLE, "The database server does not answer.")
@@ -109,9 +151,9 @@ def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_
         stopping.set()
 
     with patch.object(type(state.queue), "finish", finished), patch("server.worker.FIRST_WAIT", 0.01):
-        worker = threading.Thread(target=work, args=(state, open_log("error", io.StringIO()), "worker-0", stopping))
-        worker.start()
-        worker.join(20)
+        thread = threading.Thread(target=work, args=(state, open_log("error", io.StringIO()), "worker-0", stopping))
+        thread.start()
+        thread.join(20)
     stopping.set()
     assert tries == [1, 1]
     assert state.queue.claim("another", 60) is None, "it is done"
