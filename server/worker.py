@@ -84,15 +84,23 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
 
 
 def _stands_back(state: State, log: Log, job: Job) -> bool:
-    """Give the job back if files of its agency that came before are not in the queue yet: they go first."""
-    with state.database.reading() as conn:
-        arrival = inbox.find_arrival(conn, job.subject)
-    if arrival is None or arrival.state != ArrivalState.RECEIVED:
+    """Give the job back if files of its agency go first: of some that came before, there are no jobs yet, or its own
+    had left the lane, as only an answer was due, and a person has had the file run again since."""
+    arrival = _waiting(state, job.subject)
+    if arrival is None:
         return False
-    if not Registrar(state.database, state.queue, log).queue_older(state.spool, arrival):
+    queue_older = Registrar(state.database, state.queue, log).queue_older
+    if job.lane and not queue_older(state.spool, arrival):
         return False
-    state.queue.retry(job, 0, "files that came before it go first")
+    state.queue.retry(job, 0, "files that came before it go first", lane=arrival.agency_id)
     return True
+
+
+def _waiting(state: State, arrival_id: str) -> Arrival | None:
+    """The arrival if it has not been processed yet."""
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, arrival_id)
+    return arrival if arrival and arrival.state == ArrivalState.RECEIVED else None
 
 
 def settle(state: State, log: Log, arrival_id: str) -> None:
@@ -218,11 +226,15 @@ def _held(state: State, log: Log, job: Job) -> Iterator[None]:
 
 
 def _put_off(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
-    """Try again with growing pauses; after the last try park the job, and tell the agency that its file is stuck."""
+    """Try again with growing pauses; after the last try park the job, and tell the agency that its file is stuck.
+
+    Where only the answer is due, the job leaves its lane: the agency's further files do not wait for that.
+    """
     if code in PASSING or job.attempts < ATTEMPTS:
         wait = min(FIRST_WAIT * 2 ** min(job.attempts, 8), LONGEST_WAIT)
         log.warning("job put off", task=job.task, arrival=job.subject, code=code, wait=wait)
-        state.queue.retry(job, wait, f"{code}: {reason}")
+        lane = None if _waiting(state, job.subject) else ""
+        state.queue.retry(job, wait, f"{code}: {reason}", lane)
         return
     _park(state, log, job, code, reason)
 

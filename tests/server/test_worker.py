@@ -10,17 +10,20 @@ from unittest.mock import patch
 
 import pytest
 import structlog
+from sqlalchemy import update
 
 from ingest import inbox
 from server import app, worker
+from server.checkup import examine
 from server.clock import new_id, now
 from server.errors import AppError, Code
-from server.intake.register import Registrar
+from server.intake.register import TASK, Registrar
 from server.intake.spool import Manifest
 from server.logs import Log, open_log
+from server.queue.local import jobs
 from server.services.provision import create_agency
 from server.state import State, open_state
-from server.sync.profiles import create_profile
+from server.sync.profiles import create_profile, edit_profile
 from server.worker import work, work_once
 from tests.acceptance.court import ecr, ecr_row
 
@@ -135,6 +138,54 @@ def test_a_file_over_which_workers_die_is_parked_and_others_go_first(state: Stat
     assert (job.subject, reason) == (doomed.id, "internal: 5 workers died over it")
     assert processed(state) == [good.id, behind.id]
     assert list((home / "download" / "receipts").glob(f"*{doomed.id}.receipt.txt")), "and the court is told"
+
+
+def make_due(state: State) -> None:
+    with state.database.writing() as conn:
+        conn.execute(update(jobs).where(jobs.c.state == "queued").values(due_at=now()))
+
+
+def receipts_in_the_way(home: Path) -> Path:
+    """The court has a file where its receipts belong."""
+    folder = home / "download" / "receipts"
+    if folder.exists():
+        folder.rmdir()
+    folder.write_text("mine")
+    return folder
+
+
+def test_an_answer_that_cannot_be_given_holds_up_no_file(state: State, home: Path) -> None:
+    folder = receipts_in_the_way(home)
+    sent = [send(state, home, ecr(ecr_row(1, f"03/1{ago}/2026")), ago=ago) for ago in (3, 2, 1)]
+    registrar(state).received(sent)
+    assert processed(state) == [one.id for one in sent]
+    for _ in range(6):
+        make_due(state)
+        processed(state)
+    told = [finding.sentence for finding in examine(state) if finding.subject == "job"]
+    assert len(told) == 3
+    assert all("tries (conflict: /download/receipts is not a folder.)" in sentence for sentence in told)
+    folder.unlink()
+    make_due(state)
+    processed(state)
+    assert len(list(folder.glob("*.receipt.json"))) == 3
+    assert not state.queue.struggling(0)
+
+
+def test_a_notice_that_cannot_be_given_holds_up_no_file(state: State, home: Path) -> None:
+    receipts_in_the_way(home)
+    with state.database.writing() as conn:
+        edit_profile(conn, "court", "nightly", {"keyword": "ecr"})
+    sent = [send(state, home, ecr(ecr_row(1)), name, ago) for name, ago in (("other.txt", 2), ("ecr.txt", 1))]
+    registrar(state).received(sent)
+    assert processed(state) == [sent[1].id]
+
+
+def test_a_job_that_has_left_its_lane_returns_to_it_to_process_a_file(state: State, home: Path) -> None:
+    sent = [send(state, home, ecr(ecr_row(1, judge=f"J{ago}, J.")), ago=ago) for ago in (2, 1)]
+    state.queue.enqueue(TASK, sent[1].id)
+    registrar(state).received(sent)
+    assert processed(state) == [one.id for one in sent]
 
 
 def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_is_there(state: State) -> None:
