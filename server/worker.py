@@ -185,16 +185,23 @@ def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
 
 
 def _answer(state: State, agency: Agency, upload: Upload) -> None:
-    """Deliver the receipt, and those of earlier uploads of the same file that have become other ones."""
+    """Deliver the receipt, and those of earlier uploads of the same file that have become other ones.
+
+    One that becomes another while its receipt is written, by a person's word, is answered once more.
+    """
+    while waiting := _unanswered(state, upload.arrival_id):
+        for each in waiting:
+            with state.database.reading() as conn:
+                moved = inbox.moved_hearings(conn, each.id)
+                drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
+            _keep(state, each.arrival_id, each.sha256)
+            with state.database.writing() as conn:
+                inbox.mark_answered(conn, each, now())
+
+
+def _unanswered(state: State, arrival_id: str) -> list[Upload]:
     with state.database.reading() as conn:
-        waiting = inbox.unanswered(conn, upload.arrival_id)
-    for each in waiting:
-        with state.database.reading() as conn:
-            moved = inbox.moved_hearings(conn, each.id)
-            drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
-        _keep(state, each.arrival_id, each.sha256)
-        with state.database.writing() as conn:
-            inbox.mark_answered(conn, each.id, now())
+        return inbox.unanswered(conn, arrival_id)
 
 
 def _keep(state: State, arrival_id: str, sha256: str | None) -> str:

@@ -99,9 +99,18 @@ def unanswered(conn: Connection, arrival_id: str | None = None) -> list[Upload]:
     return [_upload(row) for row in conn.execute(query)]
 
 
-def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:
-    """The receipt was delivered."""
-    conn.execute(update(uploads).where(uploads.c.id == upload_id).values(answered_at=at))
+def mark_answered(conn: Connection, upload: Upload, at: datetime) -> bool:
+    """The receipt of the upload, as it was read, was delivered.
+
+    False if it has been rejected, confirmed or undone meanwhile: it is to be answered anew, even if somebody has, since
+    theirs may have been written over.
+    """
+    mine = update(uploads).where(uploads.c.id == upload.id)
+    same = (uploads.c.status == upload.status, uploads.c.undone_at.is_not_distinct_from(upload.undone_at))
+    if conn.execute(mine.where(*same).values(answered_at=at)).rowcount:
+        return True
+    conn.execute(mine.values(answered_at=None))
+    return False
 
 
 def mark_undone(conn: Connection, upload: Upload, number: int) -> None:

@@ -1,6 +1,7 @@
 """What a worker does when the database goes away under it or a file kills it, and which file it takes first."""
 
 import io
+import json
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from ingest import inbox
 from server import app, worker
 from server.checkup import examine
 from server.clock import new_id, now
+from server.corrections import undo_upload
 from server.errors import AppError, Code
 from server.intake.register import TASK, Registrar
 from server.intake.spool import Manifest
@@ -186,6 +188,26 @@ def test_a_job_that_has_left_its_lane_returns_to_it_to_process_a_file(state: Sta
     state.queue.enqueue(TASK, sent[1].id)
     registrar(state).received(sent)
     assert processed(state) == [one.id for one in sent]
+
+
+def test_a_file_that_is_undone_while_it_is_answered_is_told_so(state: State, home: Path) -> None:
+    sent, keep, undone = send(state, home, ecr(ecr_row(1))), Archive.keep, list[str]()
+
+    def kept(archive: Archive, source: Path, sha256: str | None) -> str | None:
+        if not undone:
+            with state.database.reading() as conn:
+                undone.extend(upload.id for upload in inbox.list_uploads(conn))
+            undo_upload(state, undone[0])
+        return keep(archive, source, sha256)
+
+    registrar(state).received([sent])
+    busy = AppError(Code.UNAVAILABLE, "The receipts folder cannot be opened.")
+    with patch.object(Archive, "keep", kept), patch("server.corrections.drop_receipt", side_effect=busy):
+        processed(state)
+    [receipt] = (home / "download" / "receipts").glob("*.receipt.json")
+    assert json.loads(receipt.read_text())["status"] == "undone"
+    with state.database.reading() as conn:
+        assert not inbox.unanswered(conn)
 
 
 def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_is_there(state: State) -> None:
