@@ -145,9 +145,7 @@ def _settle_one(state: State, log: Log, arrival_id: str) -> None:
         return
     if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
         drop_notice(state.settings.home(agency.slug), arrival, now())
-        sha256 = _keep(state, arrival.id, arrival.sha256)
-        with state.database.writing() as conn:
-            inbox.note_content(conn, arrival.id, sha256)
+        _keep_unused(state, arrival)
         return
     _answer(state, agency, _ingest(state, log, agency, arrival))
 
@@ -194,7 +192,7 @@ def _answer(state: State, agency: Agency, upload: Upload) -> None:
             with state.database.reading() as conn:
                 moved = inbox.moved_hearings(conn, each.id)
                 drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
-            _keep(state, each.arrival_id, each.sha256)
+            _keep(state, each)
             with state.database.writing() as conn:
                 inbox.mark_answered(conn, each, now())
 
@@ -204,11 +202,20 @@ def _unanswered(state: State, arrival_id: str) -> list[Upload]:
         return inbox.unanswered(conn, arrival_id)
 
 
-def _keep(state: State, arrival_id: str, sha256: str | None) -> str:
-    """Move the original from the spool to the archive; its sha256. Done before, it is done."""
-    kept = state.archive.keep(state.spool.data_path(arrival_id), sha256)
-    state.spool.remove(arrival_id)
-    return kept or ""
+def _keep(state: State, upload: Upload) -> None:
+    """Move the original from the spool to the archive. Done before, it is done."""
+    state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256)
+    state.spool.remove(upload.arrival_id)
+
+
+def _keep_unused(state: State, arrival: Arrival) -> None:
+    """The same where there is no upload: the arrival alone tells by what name the original is found in the archive, so
+    that is noted before the spool lets go of it."""
+    kept = state.archive.keep(state.spool.data_path(arrival.id), arrival.sha256)
+    if kept:
+        with state.database.writing() as conn:
+            inbox.note_content(conn, arrival.id, kept)
+    state.spool.remove(arrival.id)
 
 
 @contextmanager

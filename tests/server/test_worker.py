@@ -210,6 +210,22 @@ def test_a_file_that_is_undone_while_it_is_answered_is_told_so(state: State, hom
         assert not inbox.unanswered(conn)
 
 
+def test_an_unmatched_file_is_found_again_whenever_its_worker_died(state: State, home: Path) -> None:
+    with state.database.writing() as conn:
+        edit_profile(conn, "court", "nightly", {"keyword": "other"})
+    sent = send(state, home, ecr(ecr_row(1)))
+    registrar(state).received([sent])
+    with patch.object(inbox, "note_content", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        work_once(state, LOG, "worker")
+    state.queue.release("worker")
+    assert processed(state) == []
+    with state.database.writing() as conn:
+        edit_profile(conn, "court", "nightly", {"keyword": "ecr"})
+        arrival = inbox.match_again(conn, sent.id)
+    state.queue.enqueue(TASK, sent.id, lane=arrival.agency_id)
+    assert processed(state) == [sent.id]
+
+
 def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_is_there(state: State) -> None:
     state.queue.enqueue("ingest", "nothing of that name")
     stopping, away = threading.Event(), AppError(Code.UNAVAILABLE, "The database server does not answer.")
