@@ -5,6 +5,7 @@ it is asked once more, receipts have the upload's id in their name, the archive 
 is killed at any moment loses nothing and doubles nothing: the job runs again.
 """
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ FIRST_WAIT = 2.0
 LONGEST_WAIT = 120.0
 LOOK_EVERY = 0.1
 PASSING = (Code.UNAVAILABLE, Code.CONFLICT)  # a full disk, an agency's file in the place of its receipts: they pass
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 STUCK = "The file is safe here but could not be processed. The operators of this server see it and will run it again."
 
 
@@ -136,6 +138,17 @@ def _earlier(state: State, arrival_id: str) -> list[str]:
 
 
 def _settle_one(state: State, log: Log, arrival_id: str) -> None:
+    try:
+        _carry_on(state, log, arrival_id)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise AppError(
+            Code.UNAVAILABLE, f"The disk takes nothing ({error.strerror}).", "Free some space; it is tried again."
+        ) from error
+
+
+def _carry_on(state: State, log: Log, arrival_id: str) -> None:
     with state.database.reading() as conn:
         arrival = inbox.find_arrival(conn, arrival_id)
         if arrival is None:  # its job outlived it
@@ -260,10 +273,10 @@ def _park(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
 
 
 def _say_stuck(state: State, log: Log, arrival_id: str) -> None:
+    arrival = _waiting(state, arrival_id)
+    if arrival is None:  # it was taken, or it was told that it is not; all that is missing is that answer
+        return
     with state.database.reading() as conn:
-        arrival = inbox.find_arrival(conn, arrival_id)
-        if arrival is None:
-            return
         agency = agencies.agency_by_id(conn, arrival.agency_id)
     try:
         drop_notice(state.settings.home(agency.slug), replace(arrival, detail=STUCK), now())

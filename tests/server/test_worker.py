@@ -1,5 +1,6 @@
 """What a worker does when the database goes away under it or a file kills it, and which file it takes first."""
 
+import errno
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from server.checkup import examine
 from server.clock import new_id, now
 from server.corrections import undo_upload
 from server.errors import AppError, Code
+from server.intake.archive import Archive
 from server.intake.register import TASK, Registrar
 from server.intake.spool import Manifest
 from server.logs import Log, open_log
@@ -224,6 +226,32 @@ def test_an_unmatched_file_is_found_again_whenever_its_worker_died(state: State,
         arrival = inbox.match_again(conn, sent.id)
     state.queue.enqueue(TASK, sent.id, lane=arrival.agency_id)
     assert processed(state) == [sent.id]
+
+
+@pytest.mark.parametrize("step", [(worker, "ingest"), (Archive, "keep")])
+def test_a_disk_that_is_full_parks_nothing_and_has_the_court_told_nothing(
+    state: State, home: Path, step: tuple[object, str]
+) -> None:
+    sent = send(state, home, ecr(ecr_row(1)))
+    registrar(state).received([sent])
+    with patch.object(*step, side_effect=OSError(errno.ENOSPC, "No space left on device")):
+        for _ in range(worker.ATTEMPTS + 1):
+            processed(state)
+            make_due(state)
+    assert state.queue.dead() == []
+    assert processed(state) == [sent.id]
+    assert not list((home / "download" / "receipts").glob(f"*.{sent.id}.*"))
+
+
+def test_a_file_whose_answer_fails_is_not_called_stuck(state: State, home: Path) -> None:
+    sent = send(state, home, ecr(ecr_row(1)))
+    registrar(state).received([sent])
+    with patch.object(Archive, "keep", side_effect=OSError(errno.EIO, "Input/output error")):
+        for _ in range(worker.ATTEMPTS):
+            processed(state)
+            make_due(state)
+    assert [job.subject for job, _ in state.queue.dead()] == [sent.id]
+    assert not list((home / "download" / "receipts").glob(f"*.{sent.id}.*"))
 
 
 def test_a_job_that_could_not_be_finished_is_given_back_as_soon_as_the_database_is_there(state: State) -> None:
