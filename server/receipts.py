@@ -6,6 +6,7 @@ link, and files are written under a dot-name and renamed.
 
 import json
 import os
+import secrets
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -83,14 +84,20 @@ def _folder(home: Path) -> Iterator[int]:
 
 
 def _write(folder: int, name: str, blocks: Iterable[bytes]) -> None:
-    beside = f".{name[-60:]}.tmp"  # the end holds the id; whole, a long name would not leave room for more
+    # The end of the name holds the id; whole, a long one would not leave room for more. Two may write at once.
+    beside = f".{name[-60:]}.{secrets.token_hex(4)}.tmp"
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(blocks)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(blocks)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(beside, dir_fd=folder)
+            raise
     except OSError as error:
         raise AppError(
             Code.UNAVAILABLE, f"A receipt cannot be written ({error.strerror}).", "Check free space; it is tried again."
