@@ -160,7 +160,7 @@ def _carry_on(state: State, log: Log, arrival_id: str) -> None:
         drop_notice(state.settings.home(agency.slug), arrival, now())
         _keep_unused(state, arrival)
         return
-    _answer(state, agency, _ingest(state, log, agency, arrival))
+    _answer(state, log, agency, _ingest(state, log, agency, arrival))
 
 
 def _ingest(state: State, log: Log, agency: Agency, arrival: Arrival) -> Upload:
@@ -195,7 +195,7 @@ def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
     )
 
 
-def _answer(state: State, agency: Agency, upload: Upload) -> None:
+def _answer(state: State, log: Log, agency: Agency, upload: Upload) -> None:
     """Deliver the receipt, and those of earlier uploads of the same file that have become other ones.
 
     One that becomes another while its receipt is written, by a person's word, is answered once more.
@@ -205,7 +205,7 @@ def _answer(state: State, agency: Agency, upload: Upload) -> None:
             with state.database.reading() as conn:
                 moved = inbox.moved_hearings(conn, each.id)
                 drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
-            _keep(state, each)
+            _keep(state, log, each)
             with state.database.writing() as conn:
                 inbox.mark_answered(conn, each, now())
 
@@ -215,9 +215,10 @@ def _unanswered(state: State, arrival_id: str) -> list[Upload]:
         return inbox.unanswered(conn, arrival_id)
 
 
-def _keep(state: State, upload: Upload) -> None:
+def _keep(state: State, log: Log, upload: Upload) -> None:
     """Move the original from the spool to the archive. Done before, it is done."""
-    state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256)
+    if not state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256):
+        log.error("original not kept, somebody has written over it", arrival=upload.arrival_id, upload=upload.id)
     state.spool.remove(upload.arrival_id)
 
 
