@@ -102,6 +102,17 @@ def test_two_that_write_one_answer_at_once_harm_neither(home: Path) -> None:
     assert {name: (home / "download" / "receipts" / name).read_bytes() for name in names(home)} == whole
 
 
+def test_a_receipt_takes_the_place_of_the_notice_that_nothing_was_taken(home: Path) -> None:
+    arrival = Arrival(
+        *("arrival", "agency", "/upload/ecr.txt", "ecr.txt", 300, None, "sftp"),
+        *(ArrivalState.UNMATCHED, None, None, AT, None, "No profile takes it."),
+    )
+    drop_notice(home, arrival, AT)
+    assert names(home) == ["ecr.txt.arrival.receipt.json", "ecr.txt.arrival.receipt.txt"]
+    drop_receipt(home, upload(), [])
+    assert names(home) == [f"ecr.txt.{ID}.receipt.json", f"ecr.txt.{ID}.receipt.txt"]
+
+
 def test_dropping_again_changes_nothing(home: Path) -> None:
     drop_receipt(home, upload(), [])
     before = names(home)
