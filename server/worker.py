@@ -217,7 +217,7 @@ def _unanswered(state: State, arrival_id: str) -> list[Upload]:
 
 def _keep(state: State, log: Log, upload: Upload) -> None:
     """Move the original from the spool to the archive. Done before, it is done."""
-    if not state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256):
+    if state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256) is None:
         log.error("original not kept, somebody has written over it", arrival=upload.arrival_id, upload=upload.id)
     state.spool.remove(upload.arrival_id)
 
