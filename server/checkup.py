@@ -28,6 +28,8 @@ LEAST_FREE = 1024**3
 SHOWN = 10
 STOPPED_TOLD = timedelta(days=14)
 """How long a stopped file is told; a court whose files do not fit sends another one by then."""
+STRUGGLING = 5
+"""Times that a job was begun; what passes by itself mostly has passed by then."""
 GIB = 1024**3
 
 
@@ -197,9 +199,12 @@ def _stopped(state: State) -> Iterator[Finding]:
 
 
 def _jobs(state: State) -> Iterator[Finding]:
-    dead = state.queue.dead()
-    if not dead:
+    dead, struggling = state.queue.dead(), state.queue.struggling(STRUGGLING)
+    if not dead and not struggling:
         yield Finding("jobs", True, "none is parked")
+    for job, reason in struggling:
+        sentence = f"arrival {job.subject} is not done after {job.attempts} tries ({reason})"
+        yield Finding("job", False, sentence, "Mend the cause; it is tried again by itself, every two minutes.")
     for job, reason in dead:
         hint = f"Mend the cause, then: dropslot arrival retry {job.subject}"
         yield Finding("job", False, f"arrival {job.subject} is parked after {job.attempts} tries ({reason})", hint)

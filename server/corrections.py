@@ -95,4 +95,6 @@ def _tell(state: State, upload: Upload) -> None:
         state.queue.enqueue(TASK, upload.arrival_id, lane=upload.agency_id)
         return
     with state.database.writing() as conn:
-        inbox.mark_answered(conn, upload.id, now())
+        answered = inbox.mark_answered(conn, upload, now())
+    if not answered:
+        state.queue.enqueue(TASK, upload.arrival_id, lane=upload.agency_id)

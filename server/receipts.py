@@ -6,6 +6,7 @@ link, and files are written under a dot-name and renamed.
 
 import json
 import os
+import secrets
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ FOLDER = "receipts"
 def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: Sequence[Moved] = ()) -> None:
     """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict.
 
+    A notice of before, that nothing was taken from the file, is deleted.
     `errors` are all of the upload's, in row order; they are read once and never held at the same time.
     """
     shown: list[RowError] = []
@@ -32,6 +34,9 @@ def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: 
         deque(passing, maxlen=0)  # what no error file has read
         _write(folder, upload.receipt_text_file, [receipt_text(upload, shown, moved).encode()])
         _write(folder, upload.receipt_file, [_json(receipt(upload, shown, moved))])
+        for name in _notices(upload.file, upload.arrival_id):  # that nothing was taken is true no more
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folder)
 
 
 def _keeping(errors: Iterable[RowError], shown: list[RowError]) -> Iterator[RowError]:
@@ -48,9 +53,14 @@ def drop_notice(home: Path, arrival: Arrival, at: datetime) -> None:
     """Tell the agency what became of a file that no upload was made of (nothing takes it, or its name is blocked)."""
     notice = {"file": arrival.path, "arrival": arrival.id, "status": arrival.state, "message": arrival.detail}
     text = f"File:      {arrival.path}\nResult:    Nothing was taken from this file.\n\n{arrival.detail}\n"
+    text_file, file = _notices(arrival.name, arrival.id)
     with _folder(home) as folder:
-        _write(folder, answer_name(arrival.name, arrival.id, "receipt.txt"), [text.encode()])
-        _write(folder, answer_name(arrival.name, arrival.id, "receipt.json"), [_json({**notice, "at": at.isoformat()})])
+        _write(folder, text_file, [text.encode()])
+        _write(folder, file, [_json({**notice, "at": at.isoformat()})])
+
+
+def _notices(file: str, arrival_id: str) -> tuple[str, str]:
+    return answer_name(file, arrival_id, "receipt.txt"), answer_name(file, arrival_id, "receipt.json")
 
 
 def _json(document: object) -> bytes:
@@ -83,14 +93,20 @@ def _folder(home: Path) -> Iterator[int]:
 
 
 def _write(folder: int, name: str, blocks: Iterable[bytes]) -> None:
-    beside = f".{name[-60:]}.tmp"  # the end holds the id; whole, a long name would not leave room for more
+    # The end of the name holds the id; whole, a long one would not leave room for more. Two may write at once.
+    beside = f".{name[-60:]}.{secrets.token_hex(4)}.tmp"
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(blocks)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(blocks)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(beside, dir_fd=folder)
+            raise
     except OSError as error:
         raise AppError(
             Code.UNAVAILABLE, f"A receipt cannot be written ({error.strerror}).", "Check free space; it is tried again."

@@ -77,7 +77,7 @@ def open_stores(settings: Settings) -> Iterator[State]:
             queue=LocalQueue(database),
             spool=Spool(settings.spool, durable=durable),
             journal=Journal(settings.spool / "receiving", durable=durable),
-            archive=Archive(settings.archive),
+            archive=Archive(settings.archive, durable=durable),
             masters=masters,
             standby=Standby(settings.run / "standby", masters.cipher),
         )

@@ -5,6 +5,7 @@ it is asked once more, receipts have the upload's id in their name, the archive 
 is killed at any moment loses nothing and doubles nothing: the job runs again.
 """
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from server.agencies import Agency
 from server.clock import new_id, now
 from server.db import translated
 from server.errors import AppError, Code
+from server.intake.register import Registrar
 from server.logs import Log, trace
 from server.queue import Job
 from server.receipts import drop_notice, drop_receipt
@@ -35,6 +37,7 @@ FIRST_WAIT = 2.0
 LONGEST_WAIT = 120.0
 LOOK_EVERY = 0.1
 PASSING = (Code.UNAVAILABLE, Code.CONFLICT)  # a full disk, an agency's file in the place of its receipts: they pass
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 STUCK = "The file is safe here but could not be processed. The operators of this server see it and will run it again."
 
 
@@ -44,12 +47,12 @@ def work(state: State, log: Log, name: str, stopping: threading.Event) -> None:
     `name` must be one worker's alone, over its restarts: what it held when it died, or when the database went away, is
     given back at once.
     """
-    holding = True
+    holding, died = True, True
     while not stopping.is_set():
         try:
             if holding:
-                state.queue.release(name)
-                holding = False
+                state.queue.release(name, died)
+                holding, died = False, False
             busy = work_once(state, log, name)
         except AppError as error:  # the database is away: nothing is lost, look again later
             log.error("worker waits", code=error.code, reason=error.message)
@@ -64,9 +67,14 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
     job = state.queue.claim(name, LEASE, subject)
     if job is None:
         return False
+    if job.deaths >= ATTEMPTS:
+        _park(state, log, job, Code.INTERNAL, f"{job.deaths} workers died over it")
+        return True
     with _held(state, log, job):
         try:
-            settle(state, log, job.subject)
+            if _stands_back(state, log, job):
+                return True
+            settle(state, log, job.subject, alone=job.deaths == ATTEMPTS - 1)
         except AppError as error:
             _put_off(state, log, job, error.code, error.message)
         except Exception as error:
@@ -77,13 +85,33 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
     return True
 
 
-def settle(state: State, log: Log, arrival_id: str) -> None:
+def _stands_back(state: State, log: Log, job: Job) -> bool:
+    """Give the job back if files of its agency go first: of some that came before, there are no jobs yet, or its own
+    had left the lane, as only an answer was due, and a person has had the file run again since."""
+    arrival = _waiting(state, job.subject)
+    if arrival is None:
+        return False
+    queue_older = Registrar(state.database, state.queue, log).queue_older
+    if job.lane and not queue_older(state.spool, arrival):
+        return False
+    state.queue.retry(job, 0, "files that came before it go first", lane=arrival.agency_id)
+    return True
+
+
+def _waiting(state: State, arrival_id: str) -> Arrival | None:
+    """The arrival if it has not been processed yet."""
+    with state.database.reading() as conn:
+        arrival = inbox.find_arrival(conn, arrival_id)
+    return arrival if arrival and arrival.state == ArrivalState.RECEIVED else None
+
+
+def settle(state: State, log: Log, arrival_id: str, alone: bool = False) -> None:
     """Carry one arrival to its end: ingest, answer, archive. Raises `AppError` unavailable if it must wait.
 
     What its template wants to be taken before it goes first, of the files that wait as well; nobody else works on
-    those, since they are of one lane.
+    those, since they are of one lane. But not if it goes `alone`, since workers may have died over one of those.
     """
-    for earlier in _earlier(state, arrival_id):
+    for earlier in [] if alone else _earlier(state, arrival_id):
         try:
             _settle_one(state, log, earlier)
         except AppError as error:
@@ -110,6 +138,17 @@ def _earlier(state: State, arrival_id: str) -> list[str]:
 
 
 def _settle_one(state: State, log: Log, arrival_id: str) -> None:
+    try:
+        _carry_on(state, log, arrival_id)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise AppError(
+            Code.UNAVAILABLE, f"The disk takes nothing ({error.strerror}).", "Free some space; it is tried again."
+        ) from error
+
+
+def _carry_on(state: State, log: Log, arrival_id: str) -> None:
     with state.database.reading() as conn:
         arrival = inbox.find_arrival(conn, arrival_id)
         if arrival is None:  # its job outlived it
@@ -119,11 +158,9 @@ def _settle_one(state: State, log: Log, arrival_id: str) -> None:
         return
     if arrival.state in (ArrivalState.UNMATCHED, ArrivalState.BLOCKED):
         drop_notice(state.settings.home(agency.slug), arrival, now())
-        sha256 = _keep(state, arrival.id, arrival.sha256)
-        with state.database.writing() as conn:
-            inbox.note_content(conn, arrival.id, sha256)
+        _keep_unused(state, arrival)
         return
-    _answer(state, agency, _ingest(state, log, agency, arrival))
+    _answer(state, log, agency, _ingest(state, log, agency, arrival))
 
 
 def _ingest(state: State, log: Log, agency: Agency, arrival: Arrival) -> Upload:
@@ -158,24 +195,41 @@ def _work(state: State, agency: Agency, arrival_id: str, source: Path) -> Work:
     )
 
 
-def _answer(state: State, agency: Agency, upload: Upload) -> None:
-    """Deliver the receipt, and those of earlier uploads of the same file that have become other ones."""
+def _answer(state: State, log: Log, agency: Agency, upload: Upload) -> None:
+    """Deliver the receipt, and those of earlier uploads of the same file that have become other ones.
+
+    One that becomes another while its receipt is written, by a person's word, is answered once more.
+    """
+    while waiting := _unanswered(state, upload.arrival_id):
+        for each in waiting:
+            with state.database.reading() as conn:
+                moved = inbox.moved_hearings(conn, each.id)
+                drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
+            _keep(state, log, each)
+            with state.database.writing() as conn:
+                inbox.mark_answered(conn, each, now())
+
+
+def _unanswered(state: State, arrival_id: str) -> list[Upload]:
     with state.database.reading() as conn:
-        waiting = inbox.unanswered(conn, upload.arrival_id)
-    for each in waiting:
-        with state.database.reading() as conn:
-            moved = inbox.moved_hearings(conn, each.id)
-            drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
-        _keep(state, each.arrival_id, each.sha256)
+        return inbox.unanswered(conn, arrival_id)
+
+
+def _keep(state: State, log: Log, upload: Upload) -> None:
+    """Move the original from the spool to the archive. Done before, it is done."""
+    if state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256) is None:
+        log.error("original not kept, somebody has written over it", arrival=upload.arrival_id, upload=upload.id)
+    state.spool.remove(upload.arrival_id)
+
+
+def _keep_unused(state: State, arrival: Arrival) -> None:
+    """The same where there is no upload: the arrival alone tells by what name the original is found in the archive, so
+    that is noted before the spool lets go of it."""
+    kept = state.archive.keep(state.spool.data_path(arrival.id), arrival.sha256)
+    if kept:
         with state.database.writing() as conn:
-            inbox.mark_answered(conn, each.id, now())
-
-
-def _keep(state: State, arrival_id: str, sha256: str | None) -> str:
-    """Move the original from the spool to the archive; its sha256. Done before, it is done."""
-    kept = state.archive.keep(state.spool.data_path(arrival_id), sha256)
-    state.spool.remove(arrival_id)
-    return kept or ""
+            inbox.note_content(conn, arrival.id, kept)
+    state.spool.remove(arrival.id)
 
 
 @contextmanager
@@ -200,22 +254,30 @@ def _held(state: State, log: Log, job: Job) -> Iterator[None]:
 
 
 def _put_off(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
-    """Try again with growing pauses; after the last try park the job, and tell the agency that its file is stuck."""
+    """Try again with growing pauses; after the last try park the job, and tell the agency that its file is stuck.
+
+    Where only the answer is due, the job leaves its lane: the agency's further files do not wait for that.
+    """
     if code in PASSING or job.attempts < ATTEMPTS:
         wait = min(FIRST_WAIT * 2 ** min(job.attempts, 8), LONGEST_WAIT)
         log.warning("job put off", task=job.task, arrival=job.subject, code=code, wait=wait)
-        state.queue.retry(job, wait, f"{code}: {reason}")
+        lane = None if _waiting(state, job.subject) else ""
+        state.queue.retry(job, wait, f"{code}: {reason}", lane)
         return
+    _park(state, log, job, code, reason)
+
+
+def _park(state: State, log: Log, job: Job, code: Code, reason: str) -> None:
     log.error("job parked", task=job.task, arrival=job.subject, code=code)
     _say_stuck(state, log, job.subject)
     state.queue.bury(job, f"{code}: {reason}")
 
 
 def _say_stuck(state: State, log: Log, arrival_id: str) -> None:
+    arrival = _waiting(state, arrival_id)
+    if arrival is None:  # it was taken, or it was told that it is not; all that is missing is that answer
+        return
     with state.database.reading() as conn:
-        arrival = inbox.find_arrival(conn, arrival_id)
-        if arrival is None:
-            return
         agency = agencies.agency_by_id(conn, arrival.agency_id)
     try:
         drop_notice(state.settings.home(agency.slug), replace(arrival, detail=STUCK), now())

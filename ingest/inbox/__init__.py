@@ -23,7 +23,7 @@ from ingest.inbox.choice import Choice, choose, find_tie, is_same_place
 from ingest.inbox.confirmation import awaiting_uploads, confirm_upload, reject_upload
 from ingest.inbox.history import Change, record_history
 from ingest.inbox.listing import COLUMNS, WITHDRAWN, records
-from ingest.inbox.order import taken_before
+from ingest.inbox.order import taken_before, waiting_before
 from ingest.inbox.profiles import (
     add_profile,
     find_profile,
@@ -106,5 +106,6 @@ __all__ = [
     "taken_before",
     "unanswered",
     "waiting",
+    "waiting_before",
     "warnings",
 ]

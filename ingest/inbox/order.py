@@ -33,3 +33,10 @@ def taken_before(conn: Connection, arrival: Arrival) -> list[str]:
     files.sort(key=lambda file: (file[0] if by_name else "", file[1]), reverse=processing.order == "descending")
     ids = [id_ for _, id_ in files]
     return ids[: ids.index(arrival.id)] if arrival.id in ids else []
+
+
+def waiting_before(conn: Connection, arrival: Arrival) -> list[str]:
+    """The ids of the agency's files that wait and came before this one, in their order."""
+    mine = (arrivals.c.agency_id == arrival.agency_id, arrivals.c.state == ArrivalState.RECEIVED)
+    query = select(arrivals.c.id).where(*mine, arrivals.c.id < arrival.id).order_by(arrivals.c.id)
+    return list(conn.execute(query).scalars())

@@ -116,9 +116,18 @@ def in_vain_since(conn: Connection, arrival: Arrival) -> datetime | None:
     return max((row.undone_at or row.finished_at for row in rows if row.finished_at), default=None)
 
 
-def mark_answered(conn: Connection, upload_id: str, at: datetime) -> None:
-    """The receipt was delivered."""
-    conn.execute(update(uploads).where(uploads.c.id == upload_id).values(answered_at=at))
+def mark_answered(conn: Connection, upload: Upload, at: datetime) -> bool:
+    """The receipt of the upload, as it was read, was delivered.
+
+    False if it has been rejected, confirmed or undone meanwhile: it is to be answered anew, even if somebody has, since
+    theirs may have been written over.
+    """
+    mine = update(uploads).where(uploads.c.id == upload.id)
+    same = (uploads.c.status == upload.status, uploads.c.undone_at.is_not_distinct_from(upload.undone_at))
+    if conn.execute(mine.where(*same).values(answered_at=at)).rowcount:
+        return True
+    conn.execute(mine.values(answered_at=None))
+    return False
 
 
 def mark_undone(conn: Connection, upload: Upload, number: int) -> None:

@@ -3,20 +3,22 @@
 Idempotent on the file's id, so it may be tried by the door, again by the scheduler, and again after any crash.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ingest import inbox
-from ingest.arrival import Arrival, Profile, Received
-from server.agencies import look_up
+from ingest.arrival import Arrival, ArrivalState, Profile, Received
+from server.agencies import agency_by_id, look_up
+from server.clock import now
 from server.db import Database
 from server.errors import AppError
 from server.intake.entry import Entry
-from server.intake.spool import Manifest
+from server.intake.spool import Manifest, Spool
 from server.intake.taken import Footprint, find_renamed, take, take_all
 from server.logs import Log
 from server.queue import JobQueue
 
 TASK = "ingest"
+AT_ONCE = 256
 
 
 class Registrar:
@@ -113,6 +115,31 @@ class Registrar:
         for id_ in self._queue.enqueue_all(TASK, [(id_, waiting[id_].agency_id) for id_ in waiting]):
             self._log.info("file registered", arrival=id_, path=waiting[id_].path, state=waiting[id_].state)
         return arrivals
+
+    def queue_older(self, spool: Spool, arrival: Arrival) -> bool:
+        """See that all files of the agency that came before this one are registered and have their jobs.
+
+        The door may not have told of one yet, or could not, since the database was away. False if there was nothing to
+        do. Raises `AppError` unavailable.
+        """
+        late = list(self._unregistered(spool, arrival))
+        for manifest in late:
+            self._register_alone(manifest)
+        with self._database.reading() as conn:
+            older = inbox.waiting_before(conn, arrival)
+        if older and self._queue.enqueue_all(TASK, [(id_, arrival.agency_id) for id_ in older]):
+            return True
+        return any(manifest.id in older for manifest in late)
+
+    def _unregistered(self, spool: Spool, arrival: Arrival) -> Iterator[Manifest]:
+        older = spool.ids_before(arrival.id)
+        for start in range(0, len(older), AT_ONCE):
+            ids = older[start : start + AT_ONCE]
+            with self._database.reading() as conn:
+                agency = agency_by_id(conn, arrival.agency_id)
+                known = {one.id for one in inbox.find_arrivals(conn, ids) if one.state != ArrivalState.PARTIAL}
+            found = (spool.find(id_) for id_ in ids if id_ not in known)
+            yield from (one for one in found if one and one.agency == agency.slug and one.not_before <= now())
 
     def record_torn(self, entry: Entry) -> None:
         """Make a torn upload visible. Raises `AppError` unavailable."""

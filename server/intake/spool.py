@@ -150,6 +150,12 @@ class Spool:
         """The manifest of that id, or None."""
         return _read(self._manifest(id_))
 
+    def ids_before(self, id_: str) -> list[str]:
+        """The ids of the accepted files that came before the one of that id, in their order."""
+        with os.scandir(self._folder) as files:
+            ids = [file.name.removesuffix(".json") for file in files if file.name < id_ and file.name.endswith(".json")]
+        return sorted(ids)
+
     def stamp(self, id_: str) -> tuple[int, int] | None:
         """What changes when the manifest of that id is renewed; None if there is none (any more)."""
         try:

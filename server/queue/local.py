@@ -12,15 +12,19 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
+    FromClause,
     Index,
     Integer,
     String,
     Table,
     UniqueConstraint,
     and_,
+    case,
     delete,
     exists,
+    func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -34,7 +38,9 @@ from server.db.metadata import Instant, metadata
 from server.queue.port import Job
 
 FARTHEST = 3600.0
-"""Seconds: no job is put off for longer, so one that is due later was queued by a clock that has been set back."""
+"""Seconds: no job is put off or held for longer, so what lies further ahead is of a clock that has been set back."""
+DIED = "a worker died over it; "
+"""Put before a job's reason for each worker that did, so that they can be counted. The next reason replaces it."""
 
 jobs = Table(
     "jobs",
@@ -64,7 +70,7 @@ class LocalQueue:
 
     def enqueue(self, task: str, subject: str, lane: str = "", delay: float = 0) -> bool:
         """See `JobQueue.enqueue`."""
-        row = _new(task, subject, lane, self._clock() + timedelta(seconds=delay), new_id())
+        row = _new(task, subject, lane, self._clock() + timedelta(seconds=delay), _job_id(subject, new_id()))
         known = select(jobs.c.id).where(jobs.c.task == task, jobs.c.subject == subject)
         with self._database.reading() as conn:  # asking again and again costs no write lock
             if conn.execute(known).first() is not None:
@@ -83,8 +89,8 @@ class LocalQueue:
         with self._database.reading() as conn:
             known = set(conn.execute(query).scalars())
         ids = sorted(new_id() for _ in wanted)  # of one millisecond, they would be in no order
-        rows = [_new(task, subject, wanted[subject], due, id_) for subject, id_ in zip(wanted, ids, strict=True)]
-        added = [row for row in rows if row["subject"] not in known]
+        named = [(subject, _job_id(subject, id_)) for subject, id_ in zip(wanted, ids, strict=True)]
+        added = [_new(task, subject, wanted[subject], due, id_) for subject, id_ in named if subject not in known]
         if added:
             with self._database.writing(JOBS) as conn:
                 insert_missing(conn, jobs, added)
@@ -93,19 +99,19 @@ class LocalQueue:
     def claim(self, worker: str, lease: float, subject: str | None = None) -> Job | None:
         """See `JobQueue.claim`."""
         at = self._clock()
-        late = at + timedelta(seconds=FARTHEST)
         due = or_(
-            and_(jobs.c.state == "queued", or_(jobs.c.due_at <= at, jobs.c.due_at > late)),
-            and_(jobs.c.state == "running", jobs.c.lease_until < at),
+            and_(jobs.c.state == "queued", or_(jobs.c.due_at <= at, jobs.c.due_at > _farthest(at))),
+            and_(jobs.c.state == "running", ~_is_held(at)),
         )
-        wanted = and_(due, _first_in_lane())
+        wanted = and_(due, _first_in_lane(at))
         if subject is not None:
             wanted = and_(wanted, jobs.c.subject == subject)
         oldest = select(jobs.c.id).where(wanted).order_by(jobs.c.due_at, jobs.c.id).limit(1)
         with self._database.reading() as conn:  # looking costs no write lock, and mostly there is nothing
             if conn.execute(oldest).first() is None:
                 return None
-        taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease)}
+        lost = case((jobs.c.state == "running", _another_death()), else_=jobs.c.reason)
+        taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease), "reason": lost}
         free = oldest.with_for_update(skip_locked=True, of=jobs)
         statement = update(jobs).where(jobs.c.id == free.scalar_subquery())
         with self._database.writing(JOBS) as conn:
@@ -121,21 +127,23 @@ class LocalQueue:
         with self._database.writing(JOBS) as conn:
             conn.execute(delete(jobs).where(*_mine(job)))
 
-    def retry(self, job: Job, delay: float, reason: str) -> None:
+    def retry(self, job: Job, delay: float, reason: str, lane: str | None = None) -> None:
         """See `JobQueue.retry`."""
-        due = self._clock() + timedelta(seconds=delay)
-        self._set(job, state="queued", due_at=due, worker=None, lease_until=None, reason=reason[:500])
+        due, moved = self._clock() + timedelta(seconds=delay), {} if lane is None else {"lane": lane}
+        self._set(job, state="queued", due_at=due, worker=None, lease_until=None, reason=reason[:500], **moved)
 
     def bury(self, job: Job, reason: str) -> None:
         """See `JobQueue.bury`."""
         self._set(job, state="dead", worker=None, lease_until=None, reason=reason[:500])
 
-    def release(self, worker: str) -> int:
+    def release(self, worker: str, died: bool = True) -> int:
         """See `JobQueue.release`."""
         held = and_(jobs.c.worker == worker, jobs.c.state == "running")
+        given: dict[str, Any] = {"state": "queued", "worker": None, "lease_until": None}
+        if died:
+            given |= {"due_at": self._clock(), "reason": _another_death()}
         with self._database.writing(JOBS) as conn:
-            given = update(jobs).where(held).values(state="queued", worker=None, lease_until=None)
-            return conn.execute(given).rowcount
+            return conn.execute(update(jobs).where(held).values(given)).rowcount
 
     def revive(self, subject: str) -> bool:
         """See `JobQueue.revive`."""
@@ -146,9 +154,15 @@ class LocalQueue:
 
     def dead(self) -> list[tuple[Job, str]]:
         """See `JobQueue.dead`."""
-        parked = select(*_JOB, jobs.c.reason).where(jobs.c.state == "dead").order_by(jobs.c.id)
+        return self._told(jobs.c.state == "dead")
+
+    def struggling(self, attempts: int) -> list[tuple[Job, str]]:
+        """See `JobQueue.struggling`."""
+        return self._told(jobs.c.state != "dead", jobs.c.attempts > attempts)
+
+    def _told(self, *wanted: ColumnElement[bool]) -> list[tuple[Job, str]]:
         with self._database.reading() as conn:
-            return [(_job(row), row.reason) for row in conn.execute(parked)]
+            return [(_job(row), row.reason) for row in conn.execute(select(*_JOB).where(*wanted).order_by(jobs.c.id))]
 
     def _set(self, job: Job, **values: Any) -> bool:
         with self._database.writing(JOBS) as conn:
@@ -165,14 +179,34 @@ def _mine(job: Job) -> tuple[ColumnElement[bool], ...]:
     return jobs.c.id == job.id, jobs.c.attempts == job.attempts, jobs.c.state == "running"
 
 
-def _first_in_lane() -> ColumnElement[bool]:
-    before = jobs.alias("before")
+def _job_id(subject: str, id_: str) -> str:
+    """An id that sorts by when the subject came (see `ingest.record.new_id`), and only then by when the job did."""
+    return f"{subject[:13]}-{id_.replace('-', '')[:22]}"
+
+
+def _first_in_lane(at: datetime) -> ColumnElement[bool]:
+    """Nothing of the lane came before it, and nothing that came later is being worked on."""
+    before, running = jobs.alias("before"), jobs.alias("running")
     ahead = and_(before.c.lane == jobs.c.lane, before.c.id < jobs.c.id, before.c.state != "dead")
-    return or_(jobs.c.lane == "", ~exists().where(ahead))
+    taken = select(running.c.lane).where(running.c.state == "running", _is_held(at, running))
+    return or_(jobs.c.lane == "", and_(~exists().where(ahead), jobs.c.lane.not_in(taken)))
 
 
-_JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts)
+def _is_held(at: datetime, table: FromClause = jobs) -> ColumnElement[bool]:
+    """Whether the lease of a running job holds."""
+    return table.c.lease_until.between(at, _farthest(at))
+
+
+def _farthest(at: datetime) -> datetime:
+    return at + timedelta(seconds=FARTHEST)
+
+
+def _another_death() -> ColumnElement[str]:
+    return func.substr(literal(DIED) + jobs.c.reason, 1, 500)
+
+
+_JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts, jobs.c.lane, jobs.c.reason)
 
 
 def _job(row: Any) -> Job:
-    return Job(row.id, row.task, row.subject, row.attempts)
+    return Job(row.id, row.task, row.subject, row.attempts, row.lane, row.reason.count(DIED))

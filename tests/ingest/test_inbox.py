@@ -1,5 +1,6 @@
 """Arrivals are registered once, matched with the most specific profile, and never lost or downgraded."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -125,8 +126,10 @@ def test_uploads_wait_for_their_answer(court: Court) -> None:
     first, second = court.push(ecr(row())), court.push(ecr(row("2", date="x")))
     with court.database.writing() as conn:
         assert [upload.id for upload in inbox.unanswered(conn)] == [first.id, second.id]
-        inbox.mark_answered(conn, first.id, BEGIN)
+        assert inbox.mark_answered(conn, first, BEGIN)
         assert [upload.id for upload in inbox.unanswered(conn)] == [second.id]
+        assert not inbox.mark_answered(conn, replace(first, status="awaiting_confirmation"), BEGIN)
+        assert [upload.id for upload in inbox.unanswered(conn)] == [first.id, second.id], "it was told something else"
         assert [upload.id for upload in inbox.list_uploads(conn, "agency")] == [second.id, first.id]
         assert len(inbox.row_errors(conn, second.id, limit=1)) == 1
         assert inbox.find_upload(conn, "nothing") is None

@@ -84,9 +84,33 @@ def test_an_answer_that_breaks_off_leaves_nothing_under_its_name(home: Path) -> 
 
     with pytest.raises(AppError, match="away"):
         drop_receipt(home, upload(error_rows=1), errors())
-    assert [name for name in names(home) if not name.startswith(".")] == []
+    assert names(home) == []
     drop_receipt(home, upload(error_rows=1), [RowError(2, "", "x", "bad_date", "No such date.", raw="x")])
     assert [name.rpartition(".")[2] for name in names(home)] == ["csv", "json", "txt"]
+
+
+def test_two_that_write_one_answer_at_once_harm_neither(home: Path) -> None:
+    errors = [RowError(2, "", "x", "bad_date", "No such date.", raw="x")]
+
+    def while_another_writes() -> Iterator[RowError]:
+        yield errors[0]
+        drop_receipt(home, upload(error_rows=1), errors)
+
+    drop_receipt(home, upload(error_rows=1), errors)
+    whole = {name: (home / "download" / "receipts" / name).read_bytes() for name in names(home)}
+    drop_receipt(home, upload(error_rows=1), while_another_writes())
+    assert {name: (home / "download" / "receipts" / name).read_bytes() for name in names(home)} == whole
+
+
+def test_a_receipt_takes_the_place_of_the_notice_that_nothing_was_taken(home: Path) -> None:
+    arrival = Arrival(
+        *("arrival", "agency", "/upload/ecr.txt", "ecr.txt", 300, None, "sftp"),
+        *(ArrivalState.UNMATCHED, None, None, AT, None, "No profile takes it."),
+    )
+    drop_notice(home, arrival, AT)
+    assert names(home) == ["ecr.txt.arrival.receipt.json", "ecr.txt.arrival.receipt.txt"]
+    drop_receipt(home, upload(), [])
+    assert names(home) == [f"ecr.txt.{ID}.receipt.json", f"ecr.txt.{ID}.receipt.txt"]
 
 
 def test_dropping_again_changes_nothing(home: Path) -> None:

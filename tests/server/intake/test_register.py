@@ -113,6 +113,6 @@ def test_a_database_that_is_away_is_no_error(capsys: pytest.CaptureFixture[str])
 
 def test_jobs_that_are_there_are_not_added(state: State) -> None:
     assert state.queue.enqueue(TASK, "b", "lane")
-    assert state.queue.enqueue_all(TASK, [("c", "lane"), ("b", "lane"), ("a", "lane")]) == ["c", "a"]
-    assert state.queue.enqueue_all(TASK, [("a", "lane")]) == []
-    assert claim_all(state) == ["b", "c", "a"]
+    assert state.queue.enqueue_all(TASK, [("d", "lane"), ("b", "lane"), ("c", "lane")]) == ["d", "c"]
+    assert state.queue.enqueue_all(TASK, [("c", "lane")]) == []
+    assert claim_all(state) == ["b", "c", "d"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from server.clock import new_id
 from server.db import Database, open_database
 from server.db.metadata import metadata
 from server.queue import JobQueue, LocalQueue
@@ -159,6 +160,46 @@ def test_jobs_of_one_lane_run_one_after_another(queue: JobQueue, clock: Clock) -
     assert behind.subject == "x2", "a parked job holds up nobody"
 
 
+def test_a_lane_is_in_the_order_in_which_its_subjects_came(queue: JobQueue, clock: Clock) -> None:
+    old, new, newest = (new_id(clock() + timedelta(seconds=number)) for number in range(3))
+    queue.enqueue("ingest", newest, lane="x")
+    queue.enqueue("ingest", new, lane="x")
+    clock.pass_(1)
+    assert queue.enqueue_all("ingest", [(old, "x")]) == [old]
+    for subject in (old, new, newest):
+        job = queue.claim("a", 60)
+        assert job
+        assert job.subject == subject
+        queue.finish(job)
+
+
+def test_what_came_before_waits_while_a_later_one_runs(queue: JobQueue, clock: Clock) -> None:
+    old, new = new_id(clock()), new_id(clock() + timedelta(seconds=1))
+    queue.enqueue("ingest", new, lane="x")
+    running = queue.claim("a", 60)
+    assert running
+    queue.enqueue("ingest", old, lane="x")
+    assert queue.claim("b", 60) is None, "never two of a lane"
+    clock.pass_(61)
+    first = queue.claim("b", 60)
+    assert first
+    assert first.subject == old
+    assert queue.claim("c", 60) is None
+
+
+def test_a_lease_of_a_clock_that_was_set_back_holds_up_nobody(queue: JobQueue, clock: Clock) -> None:
+    clock.pass_(30 * 86400)
+    queue.enqueue("ingest", "x1", lane="x")
+    assert queue.claim("of a machine that is gone", 60)
+    clock.pass_(-30 * 86400)
+    queue.enqueue("ingest", "x2", lane="x")
+    job = queue.claim("a", 60)
+    assert job
+    assert job.subject == "x1"
+    queue.finish(job)
+    assert queue.claim("a", 60), "and the next one"
+
+
 def test_a_parked_job_is_seen_and_can_be_revived(queue: JobQueue, clock: Clock) -> None:
     queue.enqueue("ingest", "x")
     job = queue.claim("a", 60)
@@ -186,9 +227,41 @@ def test_what_a_dead_worker_held_is_released(queue: JobQueue) -> None:
     assert job.subject == "x"
 
 
+def test_deaths_over_a_job_are_counted_until_it_is_given_back(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x")
+    for deaths in range(3):
+        job = queue.claim("a", 60)
+        assert job
+        assert job.deaths == deaths
+        queue.release("a")
+    assert queue.claim("a", 60)
+    clock.pass_(61)
+    job = queue.claim("b", 60)
+    assert job
+    assert job.deaths == 4, "whoever holds it no more counts as dead"
+    queue.release("b", died=False)
+    job = queue.claim("b", 60)
+    assert job
+    assert job.deaths == 4
+    queue.retry(job, 0, "unavailable")
+    job = queue.claim("b", 60)
+    assert job
+    assert job.deaths == 0
+
+
+def test_a_job_over_which_a_worker_died_lets_those_go_first_that_are_due(queue: JobQueue, clock: Clock) -> None:
+    queue.enqueue("ingest", "x", lane="x")
+    clock.pass_(1)
+    queue.enqueue("ingest", "y", lane="y")
+    assert queue.claim("a", 60)
+    clock.pass_(1)
+    queue.release("a")
+    assert [job and job.subject for job in (queue.claim("a", 60), queue.claim("a", 60))] == ["y", "x"]
+
+
 def test_many_workers_take_each_job_once_and_one_of_a_lane_at_a_time(database: Database) -> None:
     queue = LocalQueue(database)
-    subjects = [f"{lane}{number}" for number in range(12) for lane in "abc"]
+    subjects = [f"{lane}{number:02}" for number in range(12) for lane in "abc"]
     for subject in subjects:
         queue.enqueue("ingest", subject, lane=subject[0])
     done: list[str] = []
@@ -220,7 +293,7 @@ def test_many_workers_take_each_job_once_and_one_of_a_lane_at_a_time(database: D
     assert sorted(done) == sorted(subjects)
     assert overlaps == []
     for lane in "abc":
-        assert [subject for subject in done if subject[0] == lane] == [f"{lane}{number}" for number in range(12)]
+        assert [subject for subject in done if subject[0] == lane] == [f"{lane}{number:02}" for number in range(12)]
 
 
 WORKER = """

@@ -32,6 +32,13 @@ def test_whoever_dies_is_followed_by_another_one_or_by_itself(state: State) -> N
         assert not claim(conn, "export 1", "monday", "a", AT + LEASE + 3 * SECOND)
 
 
+def test_a_claim_of_a_clock_that_was_set_back_holds_up_nobody(state: State) -> None:
+    with state.database.writing() as conn:
+        assert claim(conn, "export 1", "monday", "a", AT + timedelta(days=30))
+        assert claim(conn, "export 1", "monday", "b", AT)
+        assert not claim(conn, "export 1", "monday", "c", AT + SECOND)
+
+
 def test_the_slower_of_two_that_run_a_slot_keeps_nothing(state: State) -> None:
     with state.database.writing() as conn:
         claim(conn, "export 1", "monday", "a", AT)
