@@ -19,12 +19,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
-    case,
     delete,
     exists,
-    func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -39,8 +36,6 @@ from server.queue.port import Job
 
 FARTHEST = 3600.0
 """Seconds: no job is put off or held for longer, so what lies further ahead is of a clock that has been set back."""
-DIED = "a worker died over it; "
-"""Put before a job's reason for each worker that did, so that they can be counted. The next reason replaces it."""
 
 jobs = Table(
     "jobs",
@@ -52,6 +47,7 @@ jobs = Table(
     Column("state", String(8), nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False, server_default="0"),
     Column("worker", String(64)),
     Column("lease_until", Instant),
     Column("reason", String(500), nullable=False),
@@ -110,12 +106,12 @@ class LocalQueue:
         with self._database.reading() as conn:  # looking costs no write lock, and mostly there is nothing
             if conn.execute(oldest).first() is None:
                 return None
-        lost = case((jobs.c.state == "running", _another_death()), else_=jobs.c.reason)
-        taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease), "reason": lost}
+        taken = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease)}
+        counted = {"attempts": jobs.c.attempts + 1, "deaths": jobs.c.deaths + (jobs.c.state == "running").cast(Integer)}
         free = oldest.with_for_update(skip_locked=True, of=jobs)
         statement = update(jobs).where(jobs.c.id == free.scalar_subquery())
         with self._database.writing(JOBS) as conn:
-            row = conn.execute(statement.values(**taken, attempts=jobs.c.attempts + 1).returning(*_JOB)).one_or_none()
+            row = conn.execute(statement.values(**taken, **counted).returning(*_JOB)).one_or_none()
         return _job(row) if row else None
 
     def extend(self, job: Job, lease: float) -> bool:
@@ -130,7 +126,7 @@ class LocalQueue:
     def retry(self, job: Job, delay: float, reason: str, lane: str | None = None) -> None:
         """See `JobQueue.retry`."""
         due, moved = self._clock() + timedelta(seconds=delay), {} if lane is None else {"lane": lane}
-        self._set(job, state="queued", due_at=due, worker=None, lease_until=None, reason=reason[:500], **moved)
+        self._set(job, **_given_back(due, reason), **moved)
 
     def bury(self, job: Job, reason: str) -> None:
         """See `JobQueue.bury`."""
@@ -141,7 +137,7 @@ class LocalQueue:
         held = and_(jobs.c.worker == worker, jobs.c.state == "running")
         given: dict[str, Any] = {"state": "queued", "worker": None, "lease_until": None}
         if died:
-            given |= {"due_at": self._clock(), "reason": _another_death()}
+            given |= {"due_at": self._clock(), "deaths": jobs.c.deaths + 1}
         with self._database.writing(JOBS) as conn:
             return conn.execute(update(jobs).where(held).values(given)).rowcount
 
@@ -149,7 +145,7 @@ class LocalQueue:
         """See `JobQueue.revive`."""
         parked = and_(jobs.c.subject == subject, jobs.c.state == "dead")
         with self._database.writing(JOBS) as conn:
-            queued = update(jobs).where(parked).values(state="queued", attempts=0, due_at=self._clock(), reason="")
+            queued = update(jobs).where(parked).values(**_given_back(self._clock(), ""), attempts=0)
             return conn.execute(queued).rowcount > 0
 
     def dead(self) -> list[tuple[Job, str]]:
@@ -172,6 +168,11 @@ class LocalQueue:
 def _new(task: str, subject: str, lane: str, due: datetime, id_: str) -> dict[str, object]:
     asked = {"id": id_, "task": task, "subject": subject, "lane": lane, "due_at": due}
     return {**asked, "state": "queued", "attempts": 0, "reason": ""}
+
+
+def _given_back(due: datetime, reason: str) -> dict[str, Any]:
+    """A job that nobody holds, and of which nobody has died."""
+    return {"state": "queued", "due_at": due, "worker": None, "lease_until": None, "deaths": 0, "reason": reason[:500]}
 
 
 def _mine(job: Job) -> tuple[ColumnElement[bool], ...]:
@@ -201,12 +202,8 @@ def _farthest(at: datetime) -> datetime:
     return at + timedelta(seconds=FARTHEST)
 
 
-def _another_death() -> ColumnElement[str]:
-    return func.substr(literal(DIED) + jobs.c.reason, 1, 500)
-
-
-_JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts, jobs.c.lane, jobs.c.reason)
+_JOB = (jobs.c.id, jobs.c.task, jobs.c.subject, jobs.c.attempts, jobs.c.lane, jobs.c.deaths, jobs.c.reason)
 
 
 def _job(row: Any) -> Job:
-    return Job(row.id, row.task, row.subject, row.attempts, row.lane, row.reason.count(DIED))
+    return Job(row.id, row.task, row.subject, row.attempts, row.lane, row.deaths)
