@@ -74,7 +74,7 @@ def work_once(state: State, log: Log, name: str, subject: str | None = None) -> 
         try:
             if _stands_back(state, log, job):
                 return True
-            settle(state, log, job.subject)
+            settle(state, log, job.subject, alone=job.deaths == ATTEMPTS - 1)
         except AppError as error:
             _put_off(state, log, job, error.code, error.message)
         except Exception as error:
@@ -105,13 +105,13 @@ def _waiting(state: State, arrival_id: str) -> Arrival | None:
     return arrival if arrival and arrival.state == ArrivalState.RECEIVED else None
 
 
-def settle(state: State, log: Log, arrival_id: str) -> None:
+def settle(state: State, log: Log, arrival_id: str, alone: bool = False) -> None:
     """Carry one arrival to its end: ingest, answer, archive. Raises `AppError` unavailable if it must wait.
 
     What its template wants to be taken before it goes first, of the files that wait as well; nobody else works on
-    those, since they are of one lane.
+    those, since they are of one lane. But not if it goes `alone`, since workers may have died over one of those.
     """
-    for earlier in _earlier(state, arrival_id):
+    for earlier in [] if alone else _earlier(state, arrival_id):
         try:
             _settle_one(state, log, earlier)
         except AppError as error:
@@ -217,7 +217,7 @@ def _unanswered(state: State, arrival_id: str) -> list[Upload]:
 
 def _keep(state: State, log: Log, upload: Upload) -> None:
     """Move the original from the spool to the archive. Done before, it is done."""
-    if not state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256):
+    if state.archive.keep(state.spool.data_path(upload.arrival_id), upload.sha256) is None:
         log.error("original not kept, somebody has written over it", arrival=upload.arrival_id, upload=upload.id)
     state.spool.remove(upload.arrival_id)
 

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import update
 
 from ingest import inbox
+from ingest.arrival import Arrival
 from server import app, worker
 from server.checkup import examine
 from server.clock import new_id, now
@@ -110,7 +111,7 @@ def die_over(state: State, doomed: str, name: str) -> int:
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    settle = worker.settle
+    settle = worker._settle_one
 
     def settled(own: State, log: Log, arrival_id: str) -> None:
         if arrival_id == doomed:
@@ -119,7 +120,7 @@ def die_over(state: State, doomed: str, name: str) -> int:
 
     status = 1
     try:
-        with patch.object(worker, "settle", settled), open_state(state.settings) as own:
+        with patch.object(worker, "_settle_one", settled), open_state(state.settings) as own:
             own.queue.release(name)
             while work_once(own, LOG, name):
                 pass
@@ -142,6 +143,22 @@ def test_a_file_over_which_workers_die_is_parked_and_others_go_first(state: Stat
     assert (job.subject, reason) == (doomed.id, "internal: 5 workers died over it")
     assert processed(state) == [good.id, behind.id]
     assert list((home / "download" / "receipts").glob(f"*{doomed.id}.receipt.txt")), "and the court is told"
+
+
+def test_a_file_is_taken_though_workers_die_over_one_that_is_to_be_taken_before_it(state: State, home: Path) -> None:
+    good, doomed = (send(state, home, ecr(ecr_row(ago)), ago=ago) for ago in (2, 1))
+    registrar(state).received([good, doomed])
+
+    def before(conn: object, arrival: Arrival) -> list[str]:
+        return [doomed.id] if arrival.id == good.id else []
+
+    with patch.object(inbox, "taken_before", before):
+        for _ in range(worker.ATTEMPTS - 1):
+            die_over(state, doomed.id, "worker-0")
+        state.queue.release("worker-0")
+        assert work_once(state, LOG, "worker-0")
+    with state.database.reading() as conn:
+        assert [upload.arrival_id for upload in inbox.list_uploads(conn)] == [good.id]
 
 
 def make_due(state: State) -> None:
