@@ -23,8 +23,9 @@ FOLDER = "receipts"
 def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: Sequence[Moved] = ()) -> None:
     """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict.
 
-    A notice of before, that nothing was taken from the file, is deleted.
-    `errors` are all of the upload's, in row order; they are read once and never held at the same time.
+    What is true no more is deleted: a notice that nothing was taken from the file, and the error file of an upload that
+    is undone, of which no row is to come back. `errors` are all of the upload's, in row order; they are read once and
+    never held at the same time.
     """
     shown: list[RowError] = []
     passing = _keeping(errors, shown)
@@ -34,7 +35,8 @@ def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: 
         deque(passing, maxlen=0)  # what no error file has read
         _write(folder, upload.receipt_text_file, [receipt_text(upload, shown, moved).encode()])
         _write(folder, upload.receipt_file, [_json(receipt(upload, shown, moved))])
-        for name in _notices(upload.file, upload.arrival_id):  # that nothing was taken is true no more
+        untrue = [] if upload.error_file else [answer_name(upload.file, upload.id, "errors.csv")]
+        for name in (*_notices(upload.file, upload.arrival_id), *untrue):
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)
 

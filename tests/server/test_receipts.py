@@ -4,6 +4,7 @@ import json
 import os
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def test_a_file_with_bad_rows_gets_an_error_file(home: Path) -> None:
     drop_receipt(home, upload(error_rows=1), errors)
     content = (home / "download" / "receipts" / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig")
     assert content.splitlines()[1].startswith("3|Event Date: No such date.|17|02/30/2026")
+
+
+def test_an_undo_takes_the_error_file_away(home: Path) -> None:
+    errors = [RowError(3, "Event Date", "02/30/2026", "bad_date", "No such date.", raw="17|02/30/2026")]
+    drop_receipt(home, upload(error_rows=1), errors)
+    drop_receipt(home, replace(upload(error_rows=1), undone_at=AT), errors)
+    assert names(home) == [f"ecr.txt.{ID}.receipt.json", f"ecr.txt.{ID}.receipt.txt"]
 
 
 def test_errors_of_very_many_rows_are_written_as_they_come(home: Path) -> None:
