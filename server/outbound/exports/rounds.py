@@ -174,24 +174,29 @@ class ExportRounds:
         slot, missed = found
         if self._is_troubled(export, slot.at, at):
             return None
-        with self._guarded(export, slug, at):
-            note = late_note(slot, missed, at)
+        note = late_note(slot, missed, at)
+        try:
             run = run_export(self._state, export.id, Task(slot, self._owner, at, note))
-            if run is not None:
-                facts = {"late": note} if note else {}
-                self._log.info(
-                    "exported", agency=slug, export=export.name, file=run.file, rows=run.rows, upto=run.upto, **facts
-                )
-            return run
-        return None
+        except Exception as error:
+            self._put_off(export, slug, at, error)
+            return None
+        if run is not None:
+            facts = {"late": note} if note else {}
+            self._log.info(
+                "exported", agency=slug, export=export.name, file=run.file, rows=run.rows, upto=run.upto, **facts
+            )
+        return run
 
     def _deliver(self, export: Export, slug: str, run: Run, at: datetime) -> None:
         if self._is_troubled(export, run.started_at, at):
             return
-        with self._guarded(export, slug, at):
+        try:
             deliver(self._state, run, at, fresh=run.started_at == at)
             self._recover(export, at)
-            self._log.info("export delivered", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
+        except Exception as error:
+            self._put_off(export, slug, at, error)
+            return
+        self._log.info("export delivered", agency=slug, export=export.name, file=f"{run.directory}/{run.file}")
 
     def _look_after(self, export: Export, slug: str, run: Run, at: datetime) -> None:
         """See that the newest file is still there, in its folder or another one; if not, put it back."""
@@ -200,12 +205,13 @@ class ExportRounds:
         if looked and looked <= at < looked + every:
             return
         self._looked[run.id] = at
-        with self._guarded(export, slug, at):
+        try:
             self._keep_there(export, slug, run)
             if export.id in self._unseen:
                 self._recover(export, at)
-            return
-        self._unseen.add(export.id)
+        except Exception as error:
+            self._unseen.add(export.id)
+            self._put_off(export, slug, at, error)
 
     def _keep_there(self, export: Export, slug: str, run: Run) -> None:
         home, folder, file = self._state.settings.home(slug), parts_of(run.directory), known(run)
@@ -269,22 +275,21 @@ class ExportRounds:
         trouble = self._troubled.get(export.id)
         return trouble is not None and trouble.at <= at < trouble.until and due <= trouble.at
 
-    @contextmanager
-    def _guarded(self, export: Export, slug: str, at: datetime) -> Iterator[None]:
-        """Let nothing out of the block; keep it with the export, and let that alone for a while."""
-        try:
-            yield
-            return
-        except AppError as error:
-            refused = error
-        except OSError as error:
-            why = (error.strerror or "unknown").lower()
-            refused = AppError(Code.UNAVAILABLE, f"The disk refused it: {why}.", "Look at the agency's /exports.")
-        except Exception as error:
-            self._log.error("export failed", agency=slug, export=export.name, trace=trace(error))
-            refused = AppError(Code.INTERNAL, "Internal error; the log tells more.")
+    def _put_off(self, export: Export, slug: str, at: datetime, error: Exception) -> None:
+        """What was done for an export has failed: keep that with it, and let it alone for a while."""
+        refused = self._refusal(export, slug, error)
         tries = self._troubled[export.id].tries + 1 if export.id in self._troubled else 1
         self._troubled[export.id] = _Trouble(tries, at, at + min(FIRST_PAUSE * 2 ** min(tries - 1, 9), LONGEST_PAUSE))
         self._log.warning("export put off", agency=slug, export=export.name, code=refused.code, reason=refused.message)
         with self._state.database.writing() as conn:
             note_error(conn, export.id, refused, at)
+
+    def _refusal(self, export: Export, slug: str, error: Exception) -> AppError:
+        """What is to be told of an error; all of one of our own is told to the log."""
+        if isinstance(error, AppError):
+            return error
+        if isinstance(error, OSError):
+            why = (error.strerror or "unknown").lower()
+            return AppError(Code.UNAVAILABLE, f"The disk refused it: {why}.", "Look at the agency's /exports.")
+        self._log.error("export failed", agency=slug, export=export.name, trace=trace(error))
+        return AppError(Code.INTERNAL, "Internal error; the log tells more.")
