@@ -81,7 +81,7 @@ class MasterKeys:
     def kept_file(self) -> Path | None:
         """A `keys/master.key` that was the master key before another place was set, and still opens."""
         path = self._directory / MASTER_FILE
-        return path if path.exists() and self._stored != path else None
+        return path if path.exists() and not (self.is_ours and self._stored == path) else None
 
     def cipher(self) -> Cipher:
         """Seals with the newest key, opens with all. Raises KeysError."""
