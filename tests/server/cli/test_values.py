@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from server.cli.program import app
+from server.errors import AppError
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,25 @@ def test_a_value_that_cannot_be_is_told(tmp_path: Path, words: str, said: str) -
     assert done.exit_code == 2
     assert said in done.output
     assert "Input should" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["agency", "edit", "gwinnett", "--network", ""], "The value of --network is empty"),
+        (["agency", "edit", "gwinnett", "--network="], "The value of --network is empty"),
+        (["agency", "edit", "gwinnett", "--network", ","], "That names no network"),
+        (["key", "authority", "add", "ca.pub", "--agency", ""], "The value of --agency is empty"),
+        (["server", "add", "county", "--type", "managed", "--agency", " "], "The value of --agency is empty"),
+        (["profile", "add", "gwinnett", "n", "--keyword", ""], "The value of --keyword is empty"),
+        (["host-key", "retire", ""], "An argument is empty"),
+    ],
+    ids=range(7),
+)
+def test_an_empty_value_does_not_stand_for_everybody(tmp_path: Path, words: list[str], said: str) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    zone = ["--name", "A", "--timezone", "America/New_York"]
+    assert CliRunner().invoke(app, [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
+    done = CliRunner().invoke(app, [*data, *words])
+    assert isinstance(done.exception, AppError)
+    assert said in done.exception.message
