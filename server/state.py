@@ -11,12 +11,14 @@ from pathlib import Path
 
 from keys.cipher import Cipher
 from keys.masters import MasterKeys
+from keys.store import list_host_keys
 from server.db import Database, is_empty, migrate, open_database
 from server.errors import AppError, Code
 from server.intake.archive import Archive
 from server.intake.journal import Journal
 from server.intake.spool import Spool
 from server.queue import JobQueue, LocalQueue
+from server.remotes.store import list_servers
 from server.services.standby import Standby
 from server.settings import Settings
 
@@ -68,7 +70,7 @@ def open_stores(settings: Settings) -> Iterator[State]:
     """As `open_state`, but the database is not touched: it may be away."""
     prepare_folders(settings.data)
     database = open_database(_database_url(settings))
-    masters = MasterKeys(settings.data / "keys", settings.masters)
+    masters = MasterKeys(settings.data / "keys", settings.masters, lambda: _holds_sealed(database))
     durable = settings.durability == "fsync"
     try:
         yield State(
@@ -83,6 +85,14 @@ def open_stores(settings: Settings) -> Iterator[State]:
         )
     finally:
         database.close()
+
+
+def _holds_sealed(database: Database) -> bool:
+    """Whether there is anything that only the master key opens."""
+    if is_empty(database):
+        return False
+    with database.reading() as conn:
+        return bool(list_host_keys(conn)) or any(server.sealed for server in list_servers(conn))
 
 
 def _refuse_lost(settings: Settings, database: Database) -> None:

@@ -197,8 +197,18 @@ def test_a_lost_key_stops_the_rotation_and_changes_nothing(settings: Settings) -
     with open_state(settings) as state:
         fill(state)
         (settings.data / "keys" / "master.key").unlink()
-        with pytest.raises(KeysError, match="another master key"):
+        with pytest.raises(KeysError, match="The master key is missing"):
             rotate_master(state)
+    assert list((settings.data / "keys").iterdir()) == []
+
+
+def test_a_forgotten_setting_makes_no_second_master_key(given: Callable[..., Settings], settings: Settings) -> None:
+    with open_state(given(bytes(range(32)))) as state:
+        add_secret(state, "county")
+    with open_state(settings) as state, pytest.raises(KeysError, match="The master key is missing") as refused:
+        add_secret(state, "state")
+    assert "DROPSLOT_MASTER_KEY" in refused.value.hint
+    assert list((settings.data / "keys").iterdir()) == []
 
 
 def test_two_rotations_at_once_are_one_too_many(state: State) -> None:
