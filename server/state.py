@@ -149,7 +149,7 @@ def prepare_folders(data: Path) -> None:
 
 def _refuse_foreign(data: Path) -> None:
     """A mistyped name must not turn somebody's folder into ours, closed to its owner's other programs."""
-    ours = not data.exists() or (data / "run").is_dir() or not any(data.iterdir())
+    ours = _is_ours(data) or not data.exists() or not any(data.iterdir())
     if not ours or data.resolve() == Path("/"):
         raise AppError(
             Code.INVALID,
@@ -158,12 +158,18 @@ def _refuse_foreign(data: Path) -> None:
         )
 
 
+def _is_ours(data: Path) -> bool:
+    """Whether this is a data directory, or what a backup without `run` has of one."""
+    kept = all((data / name).is_dir() for name in ("agencies", "spool", "keys"))
+    return kept or (data / "run").is_dir() or (data / "dropslot.db").is_file()
+
+
 def _refuse_root(data: Path) -> None:
     """Root gets in everywhere, but what it makes the server cannot open: quota counters, locks, copies in the spool.
 
     Whose the directory is, tells the folder that was made by dropslot itself: it may be a mount point, and anybody's.
     """
-    folder = data / "run"
+    folder = data / "run" if (data / "run").exists() else data / "keys"
     if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid in (0, _made_in(folder)):
         return
     try:

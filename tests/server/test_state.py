@@ -1,13 +1,14 @@
 """The data directory: made, closed to others, held by one server."""
 
 import errno
+import shutil
 import stat
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from server.app import listen
+from server.app import listen, load_host_keys
 from server.errors import AppError, Code
 from server.settings import Settings
 from server.state import hold_data, open_state, prepare_folders
@@ -32,6 +33,25 @@ def test_modes_are_mended_at_every_start(settings: Settings) -> None:
     settings.data.chmod(0o755)
     with open_state(settings):
         assert mode(settings.data) == 0o700
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("missing", [("run",), ("run", "agencies", "spool"), ("run", "dropslot.db")])
+def test_a_restored_backup_without_what_is_not_missed_is_ours(settings: Settings, missing: tuple[str, ...]) -> None:
+    with open_state(settings) as state:
+        before = load_host_keys(state)
+    for name in missing:
+        path = settings.data / name
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    with open_state(settings) as state:
+        assert load_host_keys(state) == before or "dropslot.db" in missing
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    with pytest.raises(AppError, match="holds other things"):
+        prepare_folders(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
 def test_a_second_server_is_refused(settings: Settings) -> None:
