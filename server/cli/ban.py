@@ -37,7 +37,10 @@ def add(
     length: Annotated[str, typer.Option("--for", help="For how long: 90s, 30m, 12h or 7d.")] = "30m",
     as_json: Json = False,
 ) -> None:
-    """Ban an address; its open sessions stay. All processes know within two seconds."""
+    """Ban an address; its open sessions stay. All processes know within two seconds.
+
+    A ban that lasts longer already is not made shorter: lift it first.
+    """
     settings, name, seconds = _prepared(context), _name(address), _seconds(length)
     if contains(parse_networks(settings.never_ban), _bare(address)):
         raise AppError(Code.CONFLICT, f"{address} is never banned.", "Take it out of DROPSLOT_NEVER_BAN first.")
