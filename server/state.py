@@ -2,12 +2,15 @@
 
 import errno
 import fcntl
+import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from keys.cipher import Cipher
 from keys.masters import MasterKeys
@@ -207,13 +210,43 @@ def _cure(error: OSError, data: Path) -> str:
 def hold_data(data: Path) -> Iterator[None]:
     """Be the only server on this data directory while the block runs. Raises `AppError` conflict if another is."""
     prepare_folders(data)
-    with (data / "run" / "serve.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with _lock_file(data) as lock:
+        if not _lock(lock, fcntl.LOCK_EX, tries=3):
             raise AppError(
                 Code.CONFLICT,
                 f"A server is running on {data} already.",
                 "Stop that one first, or name another directory with --data.",
-            ) from error
+            )
         yield
+
+
+def is_served(data: Path) -> bool:
+    """Whether a server runs on this data directory, on this machine."""
+    with _lock_file(data) as lock:
+        return not _lock(lock, fcntl.LOCK_SH)
+
+
+def door_port(settings: Settings) -> int:
+    """The port of the door that is open, or else the one that is set."""
+    try:
+        if is_served(settings.data):
+            return int(json.loads((settings.run / "serve.json").read_text())["sftp_port"])
+    except (OSError, ValueError, KeyError):
+        pass  # it starts just now
+    return settings.sftp_port
+
+
+def _lock_file(data: Path) -> IO[str]:
+    return (data / "run" / "serve.lock").open("a+")
+
+
+def _lock(file: IO[str], kind: int, tries: int = 1) -> bool:
+    """Whether the lock could be had. Who only looks whether a server runs has it for a moment: hence several tries."""
+    for _ in range(tries):
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False

@@ -1,6 +1,5 @@
 """`dropslot agency connect-kit`: a folder for the person who sets up a court's nightly transfer."""
 
-import json
 import os
 import socket
 import stat
@@ -21,7 +20,7 @@ from server.errors import AppError, Code
 from server.services.kit import Court, write_kit
 from server.services.provision import make_key
 from server.settings import Settings
-from server.state import State, open_state
+from server.state import State, door_port, open_state
 
 LABEL = "connect kit"
 
@@ -48,7 +47,7 @@ def connect_kit(
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)
-            court = Court(slug, agency.name, host or _own_name(), port or _door_port(settings), known, new_key)
+            court = Court(slug, agency.name, host or _own_name(), port or door_port(settings), known, new_key)
             kit = write_kit(court)
             _make_folder(place)
             pair = _make_pair(conn, slug) if new_key else {}
@@ -70,14 +69,6 @@ def _own_name() -> str:
     if name.partition(".")[0] == "localhost":
         raise AppError(Code.INVALID, "This machine does not know its own name.", "Say it: --host sftp.example.gov")
     return name
-
-
-def _door_port(settings: Settings) -> int:
-    """The port of the server that is running, or else the one that is set."""
-    try:
-        return int(json.loads((settings.data / "run" / "serve.json").read_text())["sftp_port"])
-    except (OSError, ValueError, KeyError):
-        return settings.sftp_port
 
 
 def _host_keys(state: State) -> list[PublicKey]:

@@ -11,7 +11,7 @@ import pytest
 from server.app import listen, load_host_keys
 from server.errors import AppError, Code
 from server.settings import Settings
-from server.state import hold_data, open_state, prepare_folders
+from server.state import door_port, hold_data, open_state, prepare_folders
 
 
 def mode(path: Path) -> int:
@@ -61,6 +61,18 @@ def test_a_second_server_is_refused(settings: Settings) -> None:
         assert refused.value.code == Code.CONFLICT
     with hold_data(settings.data):
         pass
+
+
+def test_the_port_is_that_of_the_door_that_is_open(settings: Settings) -> None:
+    prepare_folders(settings.data)
+    assert door_port(settings) == settings.sftp_port
+    announced = settings.run / "serve.json"
+    announced.write_text('{"pid": 1, "sftp_port": 2299}')
+    assert door_port(settings) == settings.sftp_port, "it was killed"
+    with hold_data(settings.data):
+        assert door_port(settings) == 2299
+        announced.unlink()
+        assert door_port(settings) == settings.sftp_port
 
 
 def test_a_directory_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
