@@ -15,7 +15,7 @@ from typing import IO
 from keys.cipher import Cipher
 from keys.masters import MasterKeys
 from keys.store import list_host_keys
-from server.db import Database, is_empty, migrate, open_database
+from server.db import Database, is_behind, is_empty, migrate, open_database
 from server.errors import AppError, Code
 from server.intake.archive import Archive
 from server.intake.journal import Journal
@@ -55,9 +55,10 @@ def open_state(settings: Settings) -> Iterator[State]:
     """Prepare the data directory, bring the database to the present schema, and open the stores.
 
     Raises `AppError` unavailable with what to do if the directory or the database cannot be used, conflict if they do
-    not belong together.
+    not belong together, or if a server of an older release runs.
     """
     with open_stores(settings) as state:
+        _refuse_older_server(state)
         bring_up_to_date(state)
         yield state
 
@@ -88,6 +89,16 @@ def open_stores(settings: Settings) -> Iterator[State]:
         )
     finally:
         database.close()
+
+
+def _refuse_older_server(state: State) -> None:
+    """Its workers are amid their files, and know nothing of the present schema."""
+    if is_behind(state.database) and is_served(state.settings.data):
+        raise AppError(
+            Code.CONFLICT,
+            f"A server of an older dropslot is running on {state.settings.data}.",
+            "Start it again first: that brings the database up to date.",
+        )
 
 
 def _holds_sealed(database: Database) -> bool:

@@ -7,11 +7,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from sqlalchemy import text
 
 from server.app import listen, load_host_keys
+from server.db import is_behind
 from server.errors import AppError, Code
 from server.settings import Settings
-from server.state import door_port, hold_data, open_state, prepare_folders
+from server.state import door_port, hold_data, open_state, open_stores, prepare_folders
 
 
 def mode(path: Path) -> int:
@@ -73,6 +75,20 @@ def test_the_port_is_that_of_the_door_that_is_open(settings: Settings) -> None:
         assert door_port(settings) == 2299
         announced.unlink()
         assert door_port(settings) == settings.sftp_port
+
+
+def test_no_command_changes_the_tables_of_a_server_that_runs(settings: Settings) -> None:
+    with open_state(settings) as state, state.database.writing() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0015'"))
+    with (
+        hold_data(settings.data),
+        pytest.raises(AppError, match="an older dropslot is running") as refused,
+        open_state(settings),
+    ):
+        pass
+    assert refused.value.code == Code.CONFLICT
+    with open_stores(settings) as state:
+        assert is_behind(state.database)
 
 
 def test_a_directory_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
