@@ -1,5 +1,6 @@
 """What is typed wrong is said in words that everybody knows."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def test_an_empty_value_does_not_stand_for_everybody(tmp_path: Path, words: list
     done = CliRunner().invoke(app, [*data, *words])
     assert isinstance(done.exception, AppError)
     assert said in done.exception.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["agency", "edit", "gwinnett", "--quota-files", "9" * 5000], ["key", "authority", "revoke", "ca", "9" * 5000]],
+)
+def test_a_number_of_thousands_of_digits_is_refused(tmp_path: Path, words: list[str]) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    ca = tmp_path / "ca"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(ca)], check=True)
+    zone = ["--name", "A", "--timezone", "America/New_York"]
+    assert CliRunner().invoke(app, [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
+    assert CliRunner().invoke(app, [*data, "key", "authority", "add", f"{ca}.pub", "--label", "ca"]).exit_code == 0
+    done = CliRunner().invoke(app, [*data, *words])
+    assert isinstance(done.exception, AppError)
