@@ -161,6 +161,19 @@ def prepare_folders(data: Path) -> None:
         ) from error
 
 
+def require_installation(data: Path) -> None:
+    """For those who look at an installation, and must not begin one where they were started in a wrong directory.
+
+    Raises `AppError` not_found.
+    """
+    if not _is_ours(data):
+        raise AppError(
+            Code.NOT_FOUND,
+            f"There is no installation in {data}.",
+            "Name its directory: dropslot --data DIR ... (sudo does not hand DROPSLOT_DATA on).",
+        )
+
+
 def _refuse_foreign(data: Path) -> None:
     """A mistyped name must not turn somebody's folder into ours, closed to its owner's other programs."""
     ours = _is_ours(data) or not data.exists() or not any(data.iterdir())
@@ -193,7 +206,8 @@ def _refuse_root(data: Path) -> None:
     raise AppError(
         Code.DENIED,
         f"The data directory {data} belongs to {owner}, and what root makes there the server could not open.",
-        f"Run the command as that user: sudo -u '{owner}' dropslot ... (If root runs the server: chown -R root {data})",
+        f"Run the command as that user: sudo -u '{owner}' dropslot --data {data} ... "
+        f"(If root runs the server: chown -R root {data})",
     )
 
 

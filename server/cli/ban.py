@@ -12,7 +12,7 @@ from server.defence import Ban, open_defence
 from server.errors import AppError, Code
 from server.networks import contains, group, parse_networks
 from server.settings import Settings
-from server.state import prepare_folders
+from server.state import prepare_folders, require_installation
 
 app = typer.Typer(help="List, add and lift bans of addresses.", no_args_is_help=True)
 
@@ -71,6 +71,7 @@ def lift(
 
 def _prepared(context: typer.Context) -> Settings:
     settings: Settings = context.obj
+    require_installation(settings.data)
     prepare_folders(settings.data)
     return settings
 

@@ -62,3 +62,11 @@ def test_a_number_of_thousands_of_digits_is_refused(tmp_path: Path, words: list[
     assert CliRunner().invoke(app, [*data, "key", "authority", "add", f"{ca}.pub", "--label", "ca"]).exit_code == 0
     done = CliRunner().invoke(app, [*data, *words])
     assert isinstance(done.exception, AppError)
+
+
+@pytest.mark.parametrize("words", ["host-key list", "ban add 198.51.100.7", "ban list", "doctor"])
+def test_who_only_looks_begins_no_installation(tmp_path: Path, words: str) -> None:
+    done = CliRunner().invoke(app, ["--data", str(tmp_path / "typo"), *words.split()])
+    assert isinstance(done.exception, AppError)
+    assert "There is no installation" in done.exception.message
+    assert not (tmp_path / "typo").exists()
