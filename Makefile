@@ -66,4 +66,4 @@ lock: ## Renew the locked dependencies (needs uv)
 	uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header --extra build -o requirements.lock pyproject.toml
 
 clean: ## Remove the environment and the demonstration's data
-	rm -rf $(VENV) dropslot-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .fuzz
+	rm -rf $(VENV) dropslot-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .fuzz

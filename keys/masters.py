@@ -2,7 +2,8 @@
 
 One of four places, as the operator sets it:
 
-    file           keys/master.key of the data directory, made on the first start (when nothing else is set)
+    file           keys/master.key of the data directory, made on the first start (when nothing else is set), and never
+                   again where something is sealed already: it would open nothing of that
     environment    the key itself, as text
     secret file    a file that a secret manager puts there
     KMS            keys/master.kms of the data directory, which only AWS KMS can open
@@ -13,7 +14,8 @@ that the operator sets. The new one seals; all open. `server.rotation` tells the
 
 import base64
 import binascii
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +53,13 @@ class MasterSettings:
 class MasterKeys:
     """Gives the cipher of an installation; asks KMS once for each encrypted form."""
 
-    def __init__(self, directory: Path, settings: MasterSettings) -> None:
-        """`directory` is the data directory's `keys`. Raises KeysError invalid if several places are set."""
+    def __init__(
+        self, directory: Path, settings: MasterSettings, is_needed: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`directory` is the data directory's `keys`; `is_needed` tells whether anything was sealed already.
+
+        Raises KeysError invalid if several places are set.
+        """
         if sum(map(bool, (settings.text, settings.file, settings.kms))) > 1:
             raise KeysError(
                 "invalid",
@@ -61,6 +68,7 @@ class MasterKeys:
             )
         self._directory = directory
         self._settings = settings
+        self._is_needed = is_needed
         self._opened: dict[bytes, Secret] = {}
 
     @property
@@ -81,7 +89,7 @@ class MasterKeys:
     def kept_file(self) -> Path | None:
         """A `keys/master.key` that was the master key before another place was set, and still opens."""
         path = self._directory / MASTER_FILE
-        return path if path.exists() and self._stored != path else None
+        return path if path.exists() and not (self.is_ours and self._stored == path) else None
 
     def cipher(self) -> Cipher:
         """Seals with the newest key, opens with all. Raises KeysError."""
@@ -120,6 +128,7 @@ class MasterKeys:
             yield read_given(Path(settings.file))
         else:
             self._refuse_forgotten_kms()
+            self._refuse_lost()
             yield from self._next()
             yield self._load(self._stored, create=True)
         if settings.previous:
@@ -157,6 +166,17 @@ class MasterKeys:
                 "invalid",
                 f"AWS KMS keeps this installation's master key ({self._directory / KMS_FILE}).",
                 "Set DROPSLOT_MASTER_KEY_KMS to the key it was made with.",
+            )
+
+    def _refuse_lost(self) -> None:
+        """A new key opens nothing of what is there; and what it seals, the right one does not open."""
+        settings = self._settings
+        others = settings.previous or settings.previous_file or self.kept_file
+        if not os.path.lexists(self._stored) and not others and self._is_needed():
+            raise KeysError(
+                "not_found",
+                f"The master key is missing: there is no {self._stored}, and what the database has sealed needs it.",
+                "Restore that file, or set DROPSLOT_MASTER_KEY... as it was when the server ran.",
             )
 
 

@@ -120,13 +120,16 @@ def set_enabled(conn: Connection, slug: str, enabled: bool) -> Agency:
 def set_networks(conn: Connection, slug: str, networks: Sequence[str]) -> Agency:
     """Let the agency log in from those networks only (CIDR); none: from anywhere.
 
-    Raises `AppError` not_found, or invalid for what is no network, with the one that was probably meant.
+    Raises `AppError` not_found, or invalid for what is no network, with the one that was probably meant, and for text
+    that names none: it must not let everybody in.
     """
     text = " ".join(networks)
     try:
         found = [str(network) for network in parse_networks(text)]
     except ValueError as error:
         raise AppError(Code.INVALID, str(error)) from error
+    if networks and not found:
+        raise AppError(Code.INVALID, "That names no network.", "Write it as 203.0.113.0/24 or 2001:db8::/32.")
     conn.execute(update(agencies).where(agencies.c.slug == slug).values(networks=" ".join(found) or None))
     return find_agency(conn, slug)
 

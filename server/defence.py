@@ -181,10 +181,12 @@ class Defence:
     # What an operator does
 
     def add(self, address: str, seconds: float) -> Ban:
-        """Ban an address from now on."""
+        """Ban an address from now on; a ban that lasts longer already stays as long."""
         at = time.time()
         with self._writing():
-            ban = Ban(address, at, at + seconds, self._times(address, at), "operator")
+            self._set_right(at)
+            until = max(at + seconds, self._ends(address))
+            ban = Ban(address, at, until, self._times(address, at), "operator")
             self._store(ban)
         return ban
 
@@ -233,6 +235,10 @@ class Defence:
     def _banned(self, address: str, at: float) -> bool:
         query = "SELECT 1 FROM bans WHERE address = ? AND until > ?"
         return self._conn.execute(query, (address, at)).fetchone() is not None
+
+    def _ends(self, address: str) -> float:
+        row = self._conn.execute("SELECT until FROM bans WHERE address = ?", (address,)).fetchone()
+        return float(row[0]) if row else 0.0
 
     def _times(self, address: str, at: float) -> int:
         query = "SELECT times FROM bans WHERE address = ? AND until > ?"

@@ -8,6 +8,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # What one customer of a provider is given (RFC 6177): whoever has one such address has 2^64 of them.
 SUBSCRIBER_BITS = 64
+MAPPED_BITS = 96  # of an IPv4 address that is written as one of IPv6, those before the address itself
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -20,7 +21,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 
 def _network(word: str) -> Network:
     try:
-        return ipaddress.ip_network(word)
+        return _unmapped(ipaddress.ip_network(word))
     except ValueError:
         pass
     try:
@@ -28,6 +29,14 @@ def _network(word: str) -> Network:
     except ValueError as error:
         raise ValueError(f"'{word}' is no network. Write it as 203.0.113.0/24 or 2001:db8::/32.") from error
     raise ValueError(f"'{word}' has bits set beyond its prefix. The network is {meant}.")
+
+
+def _unmapped(network: Network) -> Network:
+    """A network; one of `::ffff:10.0.0.0/104` and the like is that of IPv4, as are addresses."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((int(mapped), network.prefixlen - MAPPED_BITS))
 
 
 @lru_cache(maxsize=4096)

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     proxy_networks: str = Field("", description="load balancers that must send PROXY protocol v2 (CIDR); empty: none")
     banner: str = Field("", max_length=4096, description="text shown before login; \\n is a new line, @FILE a file")
-    window: int = Field(16 * MIB, ge=MIB, description="SSH receive window of a channel, bytes")
+    window: int = Field(16 * MIB, ge=MIB, le=1024 * MIB, description="SSH receive window of a channel, bytes")
 
     workers: int = Field(1, ge=1, le=64, description="ingest workers")
     sweep_every: float = Field(3600, gt=0, description="time between two sweeps")
@@ -92,6 +92,18 @@ class Settings(BaseSettings):
     def _check_networks(cls, value: str) -> str:
         parse_networks(value)
         return value
+
+    @field_validator("region")
+    @classmethod
+    def _check_region(cls, value: str) -> str:
+        region = value.upper()
+        if region == "US":
+            return region
+        from phonenumbers import SUPPORTED_REGIONS  # slow to import: most commands read no numbers
+
+        if region not in SUPPORTED_REGIONS:
+            raise ValueError(f"'{value}' is no country with phone numbers. Write its two letters, such as US.")
+        return region
 
     @field_validator("data")
     @classmethod

@@ -2,21 +2,26 @@
 
 import errno
 import fcntl
+import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from keys.cipher import Cipher
 from keys.masters import MasterKeys
-from server.db import Database, is_empty, migrate, open_database
+from keys.store import list_host_keys
+from server.db import Database, is_behind, is_empty, migrate, open_database
 from server.errors import AppError, Code
 from server.intake.archive import Archive
 from server.intake.journal import Journal
 from server.intake.spool import Spool
 from server.queue import JobQueue, LocalQueue
+from server.remotes.store import list_servers
 from server.services.standby import Standby
 from server.settings import Settings
 
@@ -50,9 +55,10 @@ def open_state(settings: Settings) -> Iterator[State]:
     """Prepare the data directory, bring the database to the present schema, and open the stores.
 
     Raises `AppError` unavailable with what to do if the directory or the database cannot be used, conflict if they do
-    not belong together.
+    not belong together, or if a server of an older release runs.
     """
     with open_stores(settings) as state:
+        _refuse_older_server(state)
         bring_up_to_date(state)
         yield state
 
@@ -68,7 +74,7 @@ def open_stores(settings: Settings) -> Iterator[State]:
     """As `open_state`, but the database is not touched: it may be away."""
     prepare_folders(settings.data)
     database = open_database(_database_url(settings))
-    masters = MasterKeys(settings.data / "keys", settings.masters)
+    masters = MasterKeys(settings.data / "keys", settings.masters, lambda: _holds_sealed(database))
     durable = settings.durability == "fsync"
     try:
         yield State(
@@ -83,6 +89,24 @@ def open_stores(settings: Settings) -> Iterator[State]:
         )
     finally:
         database.close()
+
+
+def _refuse_older_server(state: State) -> None:
+    """Its workers are amid their files, and know nothing of the present schema."""
+    if is_behind(state.database) and is_served(state.settings.data):
+        raise AppError(
+            Code.CONFLICT,
+            f"A server of an older dropslot is running on {state.settings.data}.",
+            "Start it again first: that brings the database up to date.",
+        )
+
+
+def _holds_sealed(database: Database) -> bool:
+    """Whether there is anything that only the master key opens."""
+    if is_empty(database):
+        return False
+    with database.reading() as conn:
+        return bool(list_host_keys(conn)) or any(server.sealed for server in list_servers(conn))
 
 
 def _refuse_lost(settings: Settings, database: Database) -> None:
@@ -137,9 +161,22 @@ def prepare_folders(data: Path) -> None:
         ) from error
 
 
+def require_installation(data: Path) -> None:
+    """For those who look at an installation, and must not begin one where they were started in a wrong directory.
+
+    Raises `AppError` not_found.
+    """
+    if not _is_ours(data):
+        raise AppError(
+            Code.NOT_FOUND,
+            f"There is no installation in {data}.",
+            "Name its directory: dropslot --data DIR ... (sudo does not hand DROPSLOT_DATA on).",
+        )
+
+
 def _refuse_foreign(data: Path) -> None:
     """A mistyped name must not turn somebody's folder into ours, closed to its owner's other programs."""
-    ours = not data.exists() or (data / "run").is_dir() or not any(data.iterdir())
+    ours = _is_ours(data) or not data.exists() or not any(data.iterdir())
     if not ours or data.resolve() == Path("/"):
         raise AppError(
             Code.INVALID,
@@ -148,12 +185,18 @@ def _refuse_foreign(data: Path) -> None:
         )
 
 
+def _is_ours(data: Path) -> bool:
+    """Whether this is a data directory, or what a backup without `run` has of one."""
+    kept = all((data / name).is_dir() for name in ("agencies", "spool", "keys"))
+    return kept or (data / "run").is_dir() or (data / "dropslot.db").is_file()
+
+
 def _refuse_root(data: Path) -> None:
     """Root gets in everywhere, but what it makes the server cannot open: quota counters, locks, copies in the spool.
 
     Whose the directory is, tells the folder that was made by dropslot itself: it may be a mount point, and anybody's.
     """
-    folder = data / "run"
+    folder = data / "run" if (data / "run").exists() else data / "keys"
     if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid in (0, _made_in(folder)):
         return
     try:
@@ -163,7 +206,8 @@ def _refuse_root(data: Path) -> None:
     raise AppError(
         Code.DENIED,
         f"The data directory {data} belongs to {owner}, and what root makes there the server could not open.",
-        f"Run the command as that user: sudo -u '{owner}' dropslot ... (If root runs the server: chown -R root {data})",
+        f"Run the command as that user: sudo -u '{owner}' dropslot --data {data} ... "
+        f"(If root runs the server: chown -R root {data})",
     )
 
 
@@ -191,13 +235,43 @@ def _cure(error: OSError, data: Path) -> str:
 def hold_data(data: Path) -> Iterator[None]:
     """Be the only server on this data directory while the block runs. Raises `AppError` conflict if another is."""
     prepare_folders(data)
-    with (data / "run" / "serve.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with _lock_file(data) as lock:
+        if not _lock(lock, fcntl.LOCK_EX, tries=3):
             raise AppError(
                 Code.CONFLICT,
                 f"A server is running on {data} already.",
                 "Stop that one first, or name another directory with --data.",
-            ) from error
+            )
         yield
+
+
+def is_served(data: Path) -> bool:
+    """Whether a server runs on this data directory, on this machine."""
+    with _lock_file(data) as lock:
+        return not _lock(lock, fcntl.LOCK_SH)
+
+
+def door_port(settings: Settings) -> int:
+    """The port of the door that is open, or else the one that is set."""
+    try:
+        if is_served(settings.data):
+            return int(json.loads((settings.run / "serve.json").read_text())["sftp_port"])
+    except (OSError, ValueError, KeyError):
+        pass  # it starts just now
+    return settings.sftp_port
+
+
+def _lock_file(data: Path) -> IO[str]:
+    return (data / "run" / "serve.lock").open("a+")
+
+
+def _lock(file: IO[str], kind: int, tries: int = 1) -> bool:
+    """Whether the lock could be had. Who only looks whether a server runs has it for a moment: hence several tries."""
+    for _ in range(tries):
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False

@@ -3,7 +3,8 @@
 A pair's life: it is made, and from then on announced to clients, so that they can learn it; it is used, that is, the
 server proves itself with it, from `active_from` on; it is retired, and nothing knows it any more. Of each algorithm,
 the pair that is used is the one whose use began last; a client that learned it while it was only announced notices
-nothing.
+nothing. By a clock that is behind, no use may have begun yet: then it is the one whose use begins first, since a client
+knows that one, and would not know a new one.
 """
 
 from collections.abc import Callable, Iterable
@@ -51,9 +52,9 @@ def ensure_host_keys(conn: Connection, cipher: Cipher, at: datetime, new_id: Cal
     out (or the lock of the start), lest two servers make different keys. Raises KeysError `denied` when the master key
     is not theirs.
     """
-    used = {key.public.algorithm for key in used_host_keys(list_host_keys(conn), at)}
+    there = {key.public.algorithm for key in list_host_keys(conn)}
     for kind, algorithm in KINDS.items():
-        if algorithm not in used:
+        if algorithm not in there:
             _make(conn, cipher, kind, at, at, new_id())
     return open_host_keys(conn, cipher, at)
 
@@ -75,7 +76,7 @@ def used_host_keys(keys: Iterable[KnownHostKey], at: datetime) -> list[KnownHost
     """Those with which the server proves itself at that instant: one of each algorithm."""
     used: dict[str, KnownHostKey] = {}
     for key in sorted(keys, key=lambda key: (key.active_from, key.created_at, key.id)):
-        if key.active_from <= at:
+        if key.active_from <= at or key.public.algorithm not in used:
             used[key.public.algorithm] = key
     return [used[algorithm] for algorithm in KINDS.values() if algorithm in used]
 

@@ -16,6 +16,8 @@ from server.state import open_state
 
 app = typer.Typer(help="Trust authorities whose OpenSSH certificates let agencies in.", no_args_is_help=True)
 
+LONGEST = 20  # digits of 64 bits
+
 Which = Annotated[str, typer.Argument(metavar="ID", help="Its id, its label, or the beginning of its fingerprint.")]
 
 
@@ -85,8 +87,12 @@ def revoke(
 
 
 def _serial(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise AppError(Code.INVALID, "A serial number has digits only.", "See it with: ssh-keygen -L -f FILE")
+    if not text.isascii() or not text.isdecimal() or len(text) > LONGEST:
+        raise AppError(
+            Code.INVALID,
+            f"A serial number has digits only, and at most {LONGEST}.",
+            "See it with: ssh-keygen -L -f FILE",
+        )
     return int(text)
 
 

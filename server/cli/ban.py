@@ -12,7 +12,7 @@ from server.defence import Ban, open_defence
 from server.errors import AppError, Code
 from server.networks import contains, group, parse_networks
 from server.settings import Settings
-from server.state import prepare_folders
+from server.state import prepare_folders, require_installation
 
 app = typer.Typer(help="List, add and lift bans of addresses.", no_args_is_help=True)
 
@@ -37,7 +37,10 @@ def add(
     length: Annotated[str, typer.Option("--for", help="For how long: 90s, 30m, 12h or 7d.")] = "30m",
     as_json: Json = False,
 ) -> None:
-    """Ban an address; its open sessions stay. All processes know within two seconds."""
+    """Ban an address; its open sessions stay. All processes know within two seconds.
+
+    A ban that lasts longer already is not made shorter: lift it first.
+    """
     settings, name, seconds = _prepared(context), _name(address), _seconds(length)
     if contains(parse_networks(settings.never_ban), _bare(address)):
         raise AppError(Code.CONFLICT, f"{address} is never banned.", "Take it out of DROPSLOT_NEVER_BAN first.")
@@ -68,6 +71,7 @@ def lift(
 
 def _prepared(context: typer.Context) -> Settings:
     settings: Settings = context.obj
+    require_installation(settings.data)
     prepare_folders(settings.data)
     return settings
 

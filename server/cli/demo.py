@@ -22,7 +22,7 @@ from ingest import inbox
 from ingest.answer import Upload
 from ingest.arrival import Arrival
 from keys.store import ensure_host_keys
-from server.agencies import look_up
+from server.agencies import list_agencies, look_up
 from server.cli.output import say
 from server.clock import new_id, now
 from server.errors import AppError, Code
@@ -33,6 +33,7 @@ from server.sync.profiles import create_profile
 
 SLUG = "demo-county"
 FILE = "demo_ecr.txt"
+DATA = Path("dropslot-demo")
 PATIENCE = 120.0
 
 
@@ -67,8 +68,12 @@ def demo(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop when the file is answered.")] = False,
 ) -> None:
-    """Start a server, push a realistic court file through it with OpenSSH's sftp, and show what came of it."""
-    settings = _settings(context.obj, sftp_port)
+    """Start a server, push a realistic court file through it with OpenSSH's sftp, and show what came of it.
+
+    Its data directory is dropslot-demo, unless --data names another one.
+    """
+    given = context.parent and context.parent.params["data"]
+    settings = _settings(given or DATA, sftp_port)
     if shutil.which("sftp") is None:
         raise AppError(
             Code.UNAVAILABLE, "OpenSSH's sftp is not installed.", "On Debian and Ubuntu: apt-get install openssh-client"
@@ -86,15 +91,18 @@ def demo(
                 process.wait()
 
 
-def _settings(given: Settings, sftp_port: int | None) -> Settings:
-    """A demonstration has nothing to seek in the operator's PostgreSQL."""
+def _settings(data: Path, sftp_port: int | None) -> Settings:
+    """A demonstration has nothing to seek in the operator's data directory, nor in the PostgreSQL."""
     flags: dict[str, Any] = {} if sftp_port is None else {"sftp_port": sftp_port}
-    return Settings(data=given.data.absolute(), database=SecretStr(""), database_file="", **flags)
+    return Settings(data=data, database=SecretStr(""), database_file="", **flags)
 
 
 def _provision(state: State, stage: Stage) -> None:
-    stage.folder.mkdir(mode=0o700, exist_ok=True)
     with state.database.writing() as conn:
+        if any(agency.slug != SLUG for agency in list_agencies(conn)):
+            hint = "Name a directory of its own: dropslot --data dropslot-demo demo"
+            raise AppError(Code.CONFLICT, f"{state.settings.data} is no demonstration's: it has other agencies.", hint)
+        stage.folder.mkdir(mode=0o700, exist_ok=True)
         if look_up(conn, SLUG) is None:
             create_agency(conn, state.settings.agencies, SLUG, "Demo County", "America/New_York", staging=True)
             create_profile(conn, SLUG, "nightly-ecr", "odyssey-ecr")

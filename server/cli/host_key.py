@@ -13,7 +13,7 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.services.moment import read_beginning
 from server.settings import Settings
-from server.state import open_state
+from server.state import door_port, open_state, require_installation
 
 app = typer.Typer(help="List, rotate, activate and retire the server's own keys.", no_args_is_help=True)
 
@@ -28,10 +28,11 @@ Port = Annotated[
 def list_(context: typer.Context, host: Host = None, port: Port = None, as_json: Json = False) -> None:
     """List the host keys, in the forms in which clients and DNS want to be told of them."""
     settings: Settings = context.obj
+    require_installation(settings.data)
     with open_state(settings) as state, state.database.writing() as conn:
         store.ensure_host_keys(conn, state.cipher(), now(), new_id)
         keys = store.order_host_keys(store.list_host_keys(conn), now())
-    host, port = host or platform.node(), port or settings.sftp_port
+    host, port = host or platform.node(), port or door_port(settings)
     rows = [{**row, **_forms(key, host, port)} for row, key in zip(_rows(keys), keys, strict=True)]
     if as_json:
         print_json(rows)

@@ -1,6 +1,5 @@
 """`dropslot agency connect-kit`: a folder for the person who sets up a court's nightly transfer."""
 
-import json
 import os
 import socket
 import stat
@@ -22,7 +21,7 @@ from server.errors import AppError, Code
 from server.services.kit import Court, write_kit
 from server.services.provision import make_key
 from server.settings import Settings
-from server.state import State, open_state
+from server.state import State, door_port, open_state
 
 LABEL = "connect kit"
 
@@ -52,7 +51,7 @@ def connect_kit(
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)
-            address = host or _own_name(), port or _door_port(settings)
+            address = host or _own_name(), port or door_port(settings)
             court = Court(slug, agency.name, *address, known, new_key, directory or _directory(conn, agency.id))
             kit = write_kit(court)
             _make_folder(place)
@@ -89,14 +88,6 @@ def _own_name() -> str:
     if name.partition(".")[0] == "localhost":
         raise AppError(Code.INVALID, "This machine does not know its own name.", "Say it: --host sftp.example.gov")
     return name
-
-
-def _door_port(settings: Settings) -> int:
-    """The port of the server that is running, or else the one that is set."""
-    try:
-        return int(json.loads((settings.data / "run" / "serve.json").read_text())["sftp_port"])
-    except (OSError, ValueError, KeyError):
-        return settings.sftp_port
 
 
 def _host_keys(state: State) -> list[PublicKey]:

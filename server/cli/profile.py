@@ -197,11 +197,7 @@ def _terms(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_odd(key: str, value: str | None, server: str | None) -> None:
-    """Raise `AppError` for what is empty, and for directories that cannot be."""
-    option = f"--{key.replace('_', '-')}"
-    if value is not None and not value.strip():
-        away = f"; {option} {NONE} takes away what there is" if key in CLEARABLE else ""
-        raise AppError(Code.INVALID, f"The value of {option} is empty.", f"Give one, or leave the option out{away}.")
+    """Raise `AppError` for directories that cannot be."""
     if value is None or "directory" not in key or value == NONE:
         return
     remote = bool(server) and server != MANAGED_ID

@@ -46,6 +46,11 @@ A first start:  dropslot agency add | dropslot key add | dropslot profile add | 
 class Commands(TyperGroup):
     """All commands; what is wrong with a value is said in our words."""
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer's own kind
+        """Read what was typed."""
+        _refuse_empty(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own kind of context
         """Run the command that was typed."""
         try:
@@ -152,6 +157,18 @@ def _refuse_unreadable(words: Sequence[str]) -> None:
             raise AppError(
                 Code.INVALID, f"'{shown}' is not UTF-8 text.", "Write it in UTF-8; rename a file that has such a name."
             ) from error
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """A variable that a script did not set would mean all agencies, any network, whatever is there."""
+    hint = "Give one, or leave it out. In a script: look whether its variable is set."
+    for before, word in zip(["", *words], words, strict=False):
+        option, equals, value = word.partition("=")
+        if option.startswith("--") and equals and not value.strip():
+            raise AppError(Code.INVALID, f"The value of {option} is empty.", hint)
+        if not word.strip():
+            what = f"The value of {before}" if before.startswith("-") and before != "-" else "An argument"
+            raise AppError(Code.INVALID, f"{what} is empty.", hint)
 
 
 def _data_directory() -> Path:

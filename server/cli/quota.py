@@ -8,6 +8,7 @@ from server.intake.usage import Meter, Quota
 from server.settings import Settings
 from server.sizes import read_size, say_size
 
+LONGEST = 20  # digits: nobody has more files
 NONE = "none"
 
 
@@ -43,6 +44,6 @@ def _read_bytes(text: str) -> int | None:
 def _read_files(text: str) -> int | None:
     if text.lower() == NONE:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST):
         raise AppError(Code.INVALID, f"'{text}' is no number of files.", "For no limit: --quota-files none")
     return int(text)

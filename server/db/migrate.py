@@ -41,6 +41,13 @@ def is_empty(database: Database) -> bool:
         return _revision(conn) is None
 
 
+def is_behind(database: Database) -> bool:
+    """Whether its tables are those of an older dropslot."""
+    with database.reading() as conn:
+        found = _revision(conn)
+    return found is not None and found < HEAD
+
+
 def _revision(conn: Connection) -> str | None:
     if not inspect(conn).has_table("alembic_version"):
         return None

@@ -261,6 +261,8 @@ def test_a_template_of_ones_own(court: Court) -> None:
 
 
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
+    assert "no installation" in dropslot.shell("doctor", check=False).stderr
+    dropslot.run("agency", "list")
     done = dropslot.shell("doctor", check=False)
     assert done.returncode == 1
     assert "agency add" in done.stdout

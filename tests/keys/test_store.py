@@ -32,6 +32,7 @@ from keys.store import (
     revoke_key,
     revoke_serials,
     revoked_serials,
+    rotate_host_keys,
 )
 from keys.tables import host_keys, metadata
 from tests.keys.programs import ssh_keygen
@@ -283,6 +284,16 @@ def test_a_missing_kind_is_made_again_and_the_others_stay(conn: Connection) -> N
     again = ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
     assert again[1:] == made[1:]
     assert again[0].id == "host-3"
+
+
+def test_a_clock_that_is_behind_makes_no_other_host_keys(conn: Connection) -> None:
+    numbers = ids()
+    made = ensure_host_keys(conn, CIPHER, NOON, lambda: next(numbers))
+    assert ensure_host_keys(conn, CIPHER, NOON - timedelta(days=400), lambda: next(numbers)) == made
+    rotate_host_keys(conn, CIPHER, NOON, NOON + timedelta(days=14), lambda: next(numbers))
+    again = ensure_host_keys(conn, CIPHER, NOON - timedelta(hours=1), lambda: next(numbers))
+    assert again[:3] == made
+    assert len(again) == 6
 
 
 @pytest.mark.sqlite_only

@@ -147,6 +147,16 @@ def test_a_first_ban_may_be_longer_than_a_day(book: Defence) -> None:
     assert ban.until - ban.since == pytest.approx(7 * 86400)
 
 
+def test_an_operator_makes_no_ban_shorter(book: Defence) -> None:
+    week = book.add("192.0.2.7", 7 * 86400)
+    assert book.add("192.0.2.7", 1).until == week.until
+    [ban] = book.bans()
+    assert ban.until == week.until
+    assert book.add("192.0.2.7", 30 * 86400).until > week.until
+    book.lift("192.0.2.7")
+    assert book.add("192.0.2.7", 60).until < week.until
+
+
 def test_a_banned_address_is_not_banned_again_for_what_was_on_its_way(book: Defence) -> None:
     assert commit(book, "192.0.2.1", Fault.BAD_KEY, 60) == ["192.0.2.1"]
     (ban,) = book.bans()

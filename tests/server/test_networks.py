@@ -51,3 +51,10 @@ def test_an_address_is_in_a_network_of_its_family() -> None:
 
 def test_an_address_is_written_as_people_write_it() -> None:
     assert [plain(text) for text in ("::ffff:192.0.2.7", "2001:DB8::1", "")] == ["192.0.2.7", "2001:db8::1", ""]
+
+
+def test_a_network_of_ipv4_may_be_written_as_one_of_ipv6() -> None:
+    networks = parse_networks("::ffff:10.0.0.0/104 ::/0")
+    assert [str(network) for network in networks] == ["10.0.0.0/8", "::/0"]
+    assert contains(networks, "10.1.2.3")
+    assert not contains(networks, "192.0.2.7")

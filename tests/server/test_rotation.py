@@ -1,5 +1,6 @@
 """A new master key: everything is sealed anew, whoever dies when, while others go on adding secrets."""
 
+import base64
 import fcntl
 import os
 import re
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from keys.cipher import Cipher
@@ -171,12 +173,42 @@ def test_a_key_that_is_given_is_rotated_by_giving_two(given: Callable[..., Setti
         all_open(state)
 
 
+@pytest.mark.parametrize("place", ["text", "file"])
+def test_another_place_takes_over_from_the_file_of_the_data_directory(
+    settings: Settings, tmp_path: Path, place: str
+) -> None:
+    text = base64.b64encode(bytes(range(32))).decode()
+    (tmp_path / "mounted").write_text(text)
+    places = {"text": {"master_key": SecretStr(text)}, "file": {"master_key_file": str(tmp_path / "mounted")}}
+    elsewhere = settings.model_copy(update=places[place])
+    with open_state(settings) as state:
+        fill(state)
+    with open_state(elsewhere) as state:
+        old = all_open(state)
+        done = rotate_master(state)
+        assert all_open(state) == {done.key_id} != old
+        assert done.left_over == settings.data / "keys" / "master.key"
+        done.left_over.unlink()
+    with open_state(elsewhere) as state:
+        assert all_open(state) == {done.key_id}
+
+
 def test_a_lost_key_stops_the_rotation_and_changes_nothing(settings: Settings) -> None:
     with open_state(settings) as state:
         fill(state)
         (settings.data / "keys" / "master.key").unlink()
-        with pytest.raises(KeysError, match="another master key"):
+        with pytest.raises(KeysError, match="The master key is missing"):
             rotate_master(state)
+    assert list((settings.data / "keys").iterdir()) == []
+
+
+def test_a_forgotten_setting_makes_no_second_master_key(given: Callable[..., Settings], settings: Settings) -> None:
+    with open_state(given(bytes(range(32)))) as state:
+        add_secret(state, "county")
+    with open_state(settings) as state, pytest.raises(KeysError, match="The master key is missing") as refused:
+        add_secret(state, "state")
+    assert "DROPSLOT_MASTER_KEY" in refused.value.hint
+    assert list((settings.data / "keys").iterdir()) == []
 
 
 def test_two_rotations_at_once_are_one_too_many(state: State) -> None:

@@ -16,11 +16,19 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().sftp_port == 2299
 
 
-@pytest.mark.parametrize(("name", "value"), [("SFTP_PORT", "70000"), ("WORKERS", "0"), ("DURABILITY", "maybe")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SFTP_PORT", "70000"), ("WORKERS", "0"), ("DURABILITY", "maybe"), ("WINDOW", str(2**33)), ("REGION", "ZZ")],
+)
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"DROPSLOT_{name}", value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_a_country_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSLOT_REGION", "us")
+    assert Settings().region == "US"
 
 
 @pytest.mark.parametrize("name", ["NEVER_BAN", "PROXY_NETWORKS"])

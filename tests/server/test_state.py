@@ -1,16 +1,19 @@
 """The data directory: made, closed to others, held by one server."""
 
 import errno
+import shutil
 import stat
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from sqlalchemy import text
 
-from server.app import listen
+from server.app import listen, load_host_keys
+from server.db import is_behind
 from server.errors import AppError, Code
 from server.settings import Settings
-from server.state import hold_data, open_state, prepare_folders
+from server.state import door_port, hold_data, open_state, open_stores, prepare_folders
 
 
 def mode(path: Path) -> int:
@@ -34,6 +37,25 @@ def test_modes_are_mended_at_every_start(settings: Settings) -> None:
         assert mode(settings.data) == 0o700
 
 
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("missing", [("run",), ("run", "agencies", "spool"), ("run", "dropslot.db")])
+def test_a_restored_backup_without_what_is_not_missed_is_ours(settings: Settings, missing: tuple[str, ...]) -> None:
+    with open_state(settings) as state:
+        before = load_host_keys(state)
+    for name in missing:
+        path = settings.data / name
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    with open_state(settings) as state:
+        assert load_host_keys(state) == before or "dropslot.db" in missing
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    with pytest.raises(AppError, match="holds other things"):
+        prepare_folders(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
+
+
 def test_a_second_server_is_refused(settings: Settings) -> None:
     with hold_data(settings.data):
         with pytest.raises(AppError) as refused, hold_data(settings.data):
@@ -41,6 +63,32 @@ def test_a_second_server_is_refused(settings: Settings) -> None:
         assert refused.value.code == Code.CONFLICT
     with hold_data(settings.data):
         pass
+
+
+def test_the_port_is_that_of_the_door_that_is_open(settings: Settings) -> None:
+    prepare_folders(settings.data)
+    assert door_port(settings) == settings.sftp_port
+    announced = settings.run / "serve.json"
+    announced.write_text('{"pid": 1, "sftp_port": 2299}')
+    assert door_port(settings) == settings.sftp_port, "it was killed"
+    with hold_data(settings.data):
+        assert door_port(settings) == 2299
+        announced.unlink()
+        assert door_port(settings) == settings.sftp_port
+
+
+def test_no_command_changes_the_tables_of_a_server_that_runs(settings: Settings) -> None:
+    with open_state(settings) as state, state.database.writing() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0015'"))
+    with (
+        hold_data(settings.data),
+        pytest.raises(AppError, match="an older dropslot is running") as refused,
+        open_state(settings),
+    ):
+        pass
+    assert refused.value.code == Code.CONFLICT
+    with open_stores(settings) as state:
+        assert is_behind(state.database)
 
 
 def test_a_directory_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
