@@ -83,6 +83,10 @@ def _undecided(proposal: Proposal) -> Iterator[str]:
 def _warnings(proposal: Proposal) -> Iterator[str]:
     if not _has(proposal, "event.date") and not any(m.field.startswith("payment.") for m in proposal.matches):
         yield "No dates of hearings were found, so files will make no hearing. If a column has them, map event.date."
+    for match in proposal.matches:
+        if match.rivals:
+            others = _listed([_called(seen) for seen in match.rivals])
+            yield f"{match.field} is taken from {_called(match.seen)}, but {others} may be it too. See which is right."
 
 
 def _file(sight: Sight) -> list[str]:
@@ -228,7 +232,14 @@ def _place(seen: Seen) -> str:
 
 
 def _called(seen: Seen) -> str:
-    return f"the column {_plain(seen.header)!r}" if seen.header else f"column {seen.place + 1}"
+    """The column, by its name if no other has the same."""
+    if not seen.header:
+        return f"column {seen.place + 1}"
+    return f"the column {_plain(seen.header)!r}" + ("" if seen.single else f" (column {seen.place + 1})")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _several(forms: Sequence[str]) -> str:

@@ -28,14 +28,14 @@ def guess_by_content(sight: Sight, columns: Sequence[Seen], matches: Sequence["M
 
 
 def _is_open(seen: Seen) -> bool:
-    """Whether the name of the column leaves it open what it holds."""
-    words = words_of(seen.header)
-    return not fields_named(seen.header) and not set(words) & set(OTHERS)
+    """Whether the name of the column leaves it open what it holds: it may be the court's, but no other person's."""
+    return not fields_named(seen.header) and not set(words_of(seen.header)) & (set(OTHERS) - {"court"})
 
 
 def _guesses(sight: Sight, free: Sequence[Seen], fields: set[str]) -> Iterator[tuple[str, Seen, float, str, object]]:
     """Field, column, how sure, why, and how dates are written; the surest kinds first."""
     yield from _when(free, fields)
+    free = [seen for seen in free if "court" not in words_of(seen.header)]
     yield from _alike(free, "email", "contact.email", 0.8, "e-mail addresses")
     if sight.header:
         yield from _alike(free, "phone", "contact.phone", 0.7, "phone numbers")

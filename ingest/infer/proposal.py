@@ -1,22 +1,24 @@
 """Which column becomes which field: by name first, then by content, each field once, with how sure that is and why."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from ingest.infer.contents import FIRST_NAMES, Contents, Dated
 from ingest.infer.guesses import guess_by_content
-from ingest.infer.names import Named, fields_named, other_person, words_of
+from ingest.infer.names import OWN, Named, fields_named, other_person, words_of
 from ingest.infer.sight import Seen, Sight
 from ingest.record import DATE_FIELDS
 
 DATES = (*DATE_FIELDS, "event.date")
+_LOW = 0.5
 _NEEDED = 0.5
 _FITTING = 0.5
 
 
 @dataclass(frozen=True)
 class Match:
-    """A column that becomes a field. `sure` is from 0 to 1, `why` the reasons; `dated` how its dates are written."""
+    """A column that becomes a field. `sure` is from 0 to 1, `why` the reasons; `dated` how its dates are written;
+    `rivals` other columns that may be the field just as well."""
 
     seen: Seen
     field: str
@@ -24,6 +26,7 @@ class Match:
     why: tuple[str, ...]
     dated: Dated | None = None
     order: str = ""
+    rivals: tuple[Seen, ...] = ()
 
     @property
     def confidence(self) -> str:
@@ -54,6 +57,7 @@ def propose(sight: Sight) -> Proposal:
     matches = _by_name(rest)
     matches += guess_by_content(sight, rest, matches, Match)
     matches = _with_more_contacts(matches, rest)
+    matches = [_beside_another(match, sight.columns) for match in matches]
     matches = _without_senseless(matches)
     matches.sort(key=lambda match: match.seen.place)
     used = taken | {match.seen.place for match in matches}
@@ -76,7 +80,24 @@ def _by_name(columns: Iterable[Seen]) -> list[Match]:
         if offer.seen.place not in chosen and offer.field not in fields:
             chosen[offer.seen.place] = offer
             fields.add(offer.field)
-    return list(chosen.values())
+    return [_with_rivals(match, offers, chosen) for match in chosen.values()]
+
+
+def _with_rivals(match: Match, offers: Iterable[Match], chosen: Collection[int]) -> Match:
+    """A field that another column may be too, of which nothing else is made, is never sure."""
+    rivals = [
+        offer.seen
+        for offer in offers
+        if offer.field == match.field and offer.seen.place not in chosen and _is_rival(offer, match)
+    ]
+    return replace(match, rivals=tuple(rivals), sure=min(match.sure, _LOW)) if rivals else match
+
+
+def _is_rival(offer: Match, match: Match) -> bool:
+    """Of a hearing's date and the like any other column is; else one that is named as well. Phones may be several."""
+    if match.field in _SEVERAL:
+        return offer.seen.header == match.seen.header
+    return match.field in _ONE or offer.sure >= match.sure - _NEAR
 
 
 def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | None]:
@@ -86,6 +107,8 @@ def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | No
     if not contents.filled:
         return named.score * 0.7, (why, "every cell is empty"), None
     field, dated = named.field, contents.dated
+    if field.startswith("case.") and (weighed := _weigh_style(named, contents)) is not None:
+        return (*weighed, None)
     if field in DATES:
         return _weigh_date(named.score, why, seen)
     if field == "event.datetime":
@@ -100,12 +123,23 @@ def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | No
         return sure, (why, told(share, kind[1])), None
     if dated is not None and dated.share >= _FITTING:
         return _NOTHING
+    if field == "case.number" and contents.look("digit") < _FITTING:
+        return named.score * 0.6, (why, "but most of its cells have no digit"), None
     if field in _TEXTS and contents.look("number") > 0.9:
         return named.score * 0.6, (why, "but its cells are numbers"), None
     return named.score, (why,), None
 
 
 _NOTHING: tuple[float, tuple[str, ...], None] = (0.0, (), None)
+_SEVERAL = ("contact.phone", "contact.email")
+_ONE = frozenset(
+    {
+        *("client.reference", "client.first_name", "client.last_name", "client.name", "client.dob"),
+        *("case.number", "event.date", "event.datetime", "event.time"),
+    }
+)
+"""Fields that a wrong column makes a missed hearing of, or another person."""
+_NEAR = 0.1
 _KINDS = {
     "event.time": ("time", "a time"),
     "contact.phone": ("phone", "a phone number"),
@@ -119,6 +153,16 @@ _TEXTS = frozenset(
         *("case.style", "case.role", "event.judge", "event.status", "event.type"),
     }
 )
+
+
+def _weigh_style(named: Named, contents: Contents) -> tuple[float, tuple[str, ...]] | None:
+    """What is called a case may be its number or its style, "State v. Alder"."""
+    share = contents.look("style")
+    if named.field == "case.number" and share >= _FITTING:
+        return 0.0, ()
+    if named.field == "case.style" and named.synonym == "case":
+        return (named.score, (told(share, "styles (A v. B)"),)) if share >= _FITTING else (0.0, ())
+    return None
 
 
 def _weigh_date(score: float, why: str, seen: Seen) -> tuple[float, tuple[str, ...], Dated | None]:
@@ -167,10 +211,21 @@ def _with_more_contacts(matches: list[Match], columns: Sequence[Seen]) -> list[M
                 continue
             sure, why, _ = _weigh(named, seen)
             if sure >= _NEEDED and any(match.field == f"contact.{kind}" for match in matches) and number <= 9:
+                sure = sure if seen.single else min(sure, _LOW)
                 matches.append(Match(seen, f"contact.{kind}_{number}", sure, why))
                 used.add(seen.place)
                 number += 1
     return matches
+
+
+def _beside_another(match: Match, columns: Sequence[Seen]) -> Match:
+    """A phone number whose name says no more, right behind another person, may be that person's."""
+    before = columns[match.seen.place - 1].header if match.seen.place else ""
+    who = other_person(before)
+    if not match.field.startswith(_SEVERAL) or not who or set(words_of(match.seen.header)) & OWN:
+        return match
+    why = (*match.why, f"but it stands behind the name of another person ({who}): whose is it?")
+    return replace(match, sure=min(match.sure, _LOW), why=why)
 
 
 def _without_senseless(matches: list[Match]) -> list[Match]:

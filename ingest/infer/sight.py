@@ -18,7 +18,7 @@ from ingest.parse.records import Ints
 _TOP = 30
 """Rows among which a header is looked for."""
 _MOST_ROWS = 200_000
-_RECOGNISED = 0.6
+_RECOGNISED = 0.55
 _MOST_SHEETS = 20
 _TRAILER = re.compile(r"([A-Za-z]{1,12})([ |,;:^\t~]{1,8})(\d{1,10})\b")
 

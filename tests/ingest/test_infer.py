@@ -289,6 +289,107 @@ def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> N
     assert columns_of(infer(sample))["event.judge"] == 3
 
 
+def table(folder: Path, *rows: str) -> Path:
+    """A sample of these rows."""
+    (folder / "x.txt").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return folder / "x.txt"
+
+
+PEOPLE = (("Avery", "Alder"), ("Kim", "Birch"), ("Lee", "Cedar"), ("Jose", "Dogwood"))
+
+
+def listed(folder: Path, header: str, row: str) -> Path:
+    """A sample of a row for each of the people, with their names and a number from 0 on in it."""
+    rows = (row.format(n=n, first=first, last=last, day=16 + n) for n, (first, last) in enumerate(PEOPLE))
+    return table(folder, header, *rows)
+
+
+def line_of(draft: Draft, field: str) -> str:
+    return next(line for line in draft.text.splitlines() if line.startswith(f"{field} = "))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "field", "column", "other"),
+    [
+        ("Scheduled Date|Hearing Date", "02/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Scheduled Date"),
+        ("Date|Hearing Date", "02/28/2026|03/{day}/2026", "event.date", "Hearing Date", "Date"),
+        ("Hearing Date|Court Date", "03/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Court Date"),
+        ("Docket Number|Cause Number", "26-CR-{n}000|26-CV-{n}111", "case.number", "Docket Number", "Cause Number"),
+        ("Date|Date", "03/{day}/2026|02/28/2026", "event.date", 3, "column 4"),
+        ("Phone|Phone", "404-555-010{n}|404-555-0199", "contact.phone", 3, "column 4"),
+    ],
+)
+def test_a_column_beside_which_another_may_be_meant_is_not_sure(
+    tmp_path: Path, header: str, row: str, field: str, column: str | int, other: str
+) -> None:
+    draft = infer(listed(tmp_path, f"Party ID|Defendant Name|{header}", f"{{n}}|{{last}}, {{first}}|{row}"))
+    assert columns_of(draft)[field] == column
+    assert "# low: " in line_of(draft, field)
+    [told] = [warning for warning in draft.warnings if warning.startswith(f"{field} is taken from")]
+    assert other in told
+
+
+def test_a_case_called_by_its_style_is_no_number(tmp_path: Path) -> None:
+    draft = infer(
+        listed(
+            tmp_path,
+            "Case|Docket Number|Defendant|Hearing Date",
+            "State v. {last}|26-CR-000{n}|{last}, {first}|03/{day}/2026",
+        )
+    )
+    assert (columns_of(draft)["case.number"], columns_of(draft)["case.style"]) == ("Docket Number", "Case")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Last Hearing Date", "Hearing Entered Date", "Court Filing Date", "Previous Court Date"),
+        *("Related Case Number", "Prior Case Number"),
+    ],
+)
+def test_a_name_that_says_it_is_another_one_is_not_taken(header: str) -> None:
+    assert not {"case.number", "event.date"} & {each.field for each in fields_named(header)}
+
+
+def test_names_and_phones_of_other_people_are_not_the_clients(tmp_path: Path) -> None:
+    others = (
+        *(
+            "Judge First Name",
+            "Judge Last Name",
+            "Plaintiff First Name",
+            "Plaintiff Last Name",
+            "Plaintiff Phone Number",
+        ),
+        *("Emergency Contact Phone", "Court Phone Number", "Public Defender Phone Number", "Alias First Name"),
+        *("Alias Last Name", "Landlord Phone Number", "Complainant Email Address", "Judge Email Address"),
+        "Employer Mailing Address",
+    )
+    cells = ["404-555-0199" if "Phone" in name else "x@court.example" if "Email" in name else "Oak" for name in others]
+    sample = listed(
+        tmp_path,
+        "|".join(("Case Number", "Defendant Name", "Defendant Home Phone", "Hearing Date", *others)),
+        "|".join(("26-CR-000{n}", "{last}, {first}", "404-555-010{n}", "03/{day}/2026", *cells)),
+    )
+    found = {field: column for field, column in columns_of(infer(sample)).items() if not field.startswith("event.")}
+    assert found == {
+        "case.number": "Case Number",
+        "client.name": "Defendant Name",
+        "contact.phone": "Defendant Home Phone",
+    }
+
+
+def test_a_phone_behind_another_persons_name_is_not_sure(tmp_path: Path) -> None:
+    draft = infer(
+        listed(
+            tmp_path,
+            "Case Number|Defendant|Attorney|Phone",
+            "26-CR-000{n}|{last}, {first}|Bob Law|404-555-010{n}",
+        )
+    )
+    assert "# low: " in line_of(draft, "contact.phone")
+    assert "whose is it?" in line_of(draft, "contact.phone")
+
+
 def column(*values: str) -> Column:
     return Column(np.arange(len(values), dtype=np.int32), values)
 
