@@ -239,6 +239,63 @@ def test_names_under_names_are_put_together() -> None:
     assert columns_of(draft)["client.last_name"] == "Defendant Last"
 
 
+def table(folder: Path, *rows: str) -> Path:
+    """A sample of these rows."""
+    (folder / "x.txt").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return folder / "x.txt"
+
+
+PEOPLE = (("Avery", "Alder"), ("Kim", "Birch"), ("Lee", "Cedar"), ("Jose", "Dogwood"))
+
+
+def listed(folder: Path, header: str, row: str) -> Path:
+    """A sample of a row for each of the people, with their names and a number from 0 on in it."""
+    rows = (row.format(n=n, first=first, last=last, day=16 + n) for n, (first, last) in enumerate(PEOPLE))
+    return table(folder, header, *rows)
+
+
+HEADER = "Case Number|Party ID|First Name|Last Name|Hearing Date|Judge Name"
+ROW = "26-CR-000{n}|{n}|{first}|{last}|03/{day}/2026|Oak"
+
+
+@pytest.mark.parametrize(("head", "tail"), [("", "|"), ("|", ""), ("|", "|")])
+def test_a_delimiter_at_the_end_hides_no_header(bare_court_at: CourtAt, tmp_path: Path, head: str, tail: str) -> None:
+    (tmp_path / "sent").mkdir()
+    sample, court = listed(tmp_path / "sent", HEADER + head, ROW + tail), bare_court_at(tmp_path / "court")
+    draft = infer(sample)
+    assert columns_of(draft) == columns_of(infer(listed(tmp_path, HEADER, ROW)))
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error, upload.error_rows, upload.counts["events"].created) == (None, 0, len(PEOPLE))
+
+
+COMMAS = "Case Number,Name,Party ID,Hearing Date,Note"
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (HEADER, ROW + "|Elm"),
+        (COMMAS, "26-CR-{n}00,{last}, {first},{n},03/{day}/2026,"),
+        (COMMAS, "26-CR-{n}00,{last}, {first},{n},03/{day}/2026,Oak,"),
+    ],
+)
+def test_rows_that_do_not_fit_their_header_are_told(tmp_path: Path, header: str, row: str) -> None:
+    with pytest.raises(IngestError) as refused:
+        infer(listed(tmp_path, header, row))
+    assert refused.value.code == "uneven_header"
+
+
+def test_a_comma_inside_names_moves_no_column(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    named = listed(tmp_path, COMMAS, '26-CR-{n}00,"{last}, {first}",{n},03/{day}/2026,')
+    court.template(infer(named).text.replace("required = ", "# "), "/x")
+    upload = court.push(listed(tmp_path, COMMAS, "26-CR-{n}00,{last}, {first},{n},03/{day}/2026,").read_bytes(), "/x/x")
+    assert upload.error is not None
+    assert upload.error.code == "no_good_rows"
+    assert "too many columns" in str(upload.error) or "more columns than the header" in str(upload.error)
+
+
 @pytest.mark.parametrize("path", sorted(FORMATS.iterdir()), ids=lambda path: path.name)
 def test_any_file_gives_a_template_or_a_sentence(path: Path) -> None:
     with suppress(IngestError):
@@ -287,21 +344,6 @@ def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> N
     sample = tmp_path / "x.csv"
     sample.write_text("Case Number,Hearing Date,Judge,Judge\nCR-1,03/16/2026,Oak,Elm\nCR-2,03/17/2026,Oak,Elm\n")
     assert columns_of(infer(sample))["event.judge"] == 3
-
-
-def table(folder: Path, *rows: str) -> Path:
-    """A sample of these rows."""
-    (folder / "x.txt").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    return folder / "x.txt"
-
-
-PEOPLE = (("Avery", "Alder"), ("Kim", "Birch"), ("Lee", "Cedar"), ("Jose", "Dogwood"))
-
-
-def listed(folder: Path, header: str, row: str) -> Path:
-    """A sample of a row for each of the people, with their names and a number from 0 on in it."""
-    rows = (row.format(n=n, first=first, last=last, day=16 + n) for n, (first, last) in enumerate(PEOPLE))
-    return table(folder, header, *rows)
 
 
 def line_of(draft: Draft, field: str) -> str:
