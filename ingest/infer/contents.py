@@ -6,7 +6,7 @@ Day and month are never guessed. A format counts as told if values can only be r
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -56,7 +56,8 @@ class Dated:
     """How the dates of a column are written: `formats`, or if day and month may be either, the `choices`.
 
     `share` is that of the filled cells that are dates so; `proof` tells how many values can be read in no other way.
-    `timed` means that a time stands behind, in one of `times`.
+    `timed` means that a time stands behind, in one of `times`; one that is midnight in all of them says nothing, and
+    the formats of the dates have a place for it.
     """
 
     formats: tuple[str, ...]
@@ -183,7 +184,16 @@ def _dated(texts: list[str], share: Callable[[Sequence[object]], float]) -> Date
     form = found.formats[0] if found.formats else found.choices[0]
     hours = {time: coerce.read_moments(texts, (form,), (time,))[1] for time in TIMES}
     times = _needed(hours, len(texts)) or TIMES[:3]
+    if {hour for each in behind.values() for hour in each[1] if hour} == {"00:00"}:
+        return _at_midnight(found, texts, times[0])
     return Dated(found.formats, found.share, found.proof, found.choices, True, times)
+
+
+def _at_midnight(found: Dated, texts: Sequence[str], time: str) -> Dated:
+    """Dates behind which systems write midnight, as the dates they are."""
+    gap = "T" if all(" " not in text for text in texts) else " "
+    formats, choices = ([f"{form}{gap}{time}" for form in forms] for forms in (found.formats, found.choices))
+    return replace(found, formats=tuple(formats), choices=tuple(choices))
 
 
 def _decide(

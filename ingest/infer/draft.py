@@ -15,6 +15,7 @@ from ingest.template import UNDECIDED
 
 _NAMED = {",": "comma", "|": "pipe", "\t": "tab", ";": "semicolon", "^": "caret"}
 _LISTED = 60
+_NEARLY_ALL = 0.9
 _NO_PHONE = frozenset({"UNKNOWN", "UNK", "NONE", "N/A", "NA", "NO PHONE", "REFUSED", "NOT PROVIDED"})
 """What clerks write where there is no phone."""
 _ORDER = ("client", "contact", "case", "event", "payment")
@@ -82,11 +83,23 @@ def _undecided(proposal: Proposal) -> Iterator[str]:
 
 def _warnings(proposal: Proposal) -> Iterator[str]:
     if not _has(proposal, "event.date") and not any(m.field.startswith("payment.") for m in proposal.matches):
-        yield "No dates of hearings were found, so files will make no hearing. If a column has them, map event.date."
+        yield f"No dates of hearings were found, so files will make no hearing. {_looking_dated(proposal)}"
+    if proposal.of("event.datetime") and (time := proposal.of("event.time")):
+        yield f"Times stand in {_called(time.seen)} too, and count where event.datetime has none. See which is right."
     for match in proposal.matches:
         if match.rivals:
             others = _listed([_called(seen) for seen in match.rivals])
             yield f"{match.field} is taken from {_called(match.seen)}, but {others} may be it too. See which is right."
+
+
+def _looking_dated(proposal: Proposal) -> str:
+    """The columns left that look like dates, and what to do with one."""
+    found = [seen for seen in proposal.left if seen.contents.dated or seen.excel >= _NEARLY_ALL]
+    if not found:
+        return "If a column has them, map event.date."
+    timed = all(seen.contents.dated and seen.contents.dated.timed for seen in found)
+    field = "event.datetime" if timed else "event.date"
+    return f"Dates stand in {_listed([_called(seen) for seen in found], 'and')}: if those of hearings do, map {field}."
 
 
 def _file(sight: Sight) -> list[str]:
@@ -238,8 +251,8 @@ def _called(seen: Seen) -> str:
     return f"the column {_plain(seen.header)!r}" + ("" if seen.single else f" (column {seen.place + 1})")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+def _listed(names: Sequence[str], word: str = "or") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
 def _several(forms: Sequence[str]) -> str:

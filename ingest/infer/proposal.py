@@ -57,6 +57,8 @@ def propose(sight: Sight) -> Proposal:
     matches = _by_name(rest)
     matches += guess_by_content(sight, rest, matches, Match)
     matches = _with_more_contacts(matches, rest)
+    if any(match.field == "event.time" for match in matches):
+        matches = [replace(m, sure=min(m.sure, _LOW)) if m.field == _MOMENT else m for m in matches]
     matches = [_beside_another(match, sight.columns) for match in matches]
     matches = _without_senseless(matches)
     matches.sort(key=lambda match: match.seen.place)
@@ -69,7 +71,7 @@ def _by_name(columns: Iterable[Seen]) -> list[Match]:
     """Each column gets the field that its name and its cells speak for most, and each field one column."""
     offers = []
     for seen in columns:
-        for named in fields_named(seen.header) if seen.header else ():
+        for named in _held(fields_named(seen.header), seen) if seen.header else ():
             sure, why, dated = _weigh(named, seen)
             if sure >= _NEEDED:
                 offers.append(Match(seen, named.field, sure, why, dated, _order(named.field, seen)))
@@ -77,10 +79,18 @@ def _by_name(columns: Iterable[Seen]) -> list[Match]:
     chosen: dict[int, Match] = {}
     fields: set[str] = set()
     for offer in offers:
-        if offer.seen.place not in chosen and offer.field not in fields:
+        if offer.seen.place not in chosen and _slot(offer) not in fields:
             chosen[offer.seen.place] = offer
-            fields.add(offer.field)
+            fields.add(_slot(offer))
     return [_with_rivals(match, offers, chosen) for match in chosen.values()]
+
+
+def _held(named: Iterable[Named], seen: Seen) -> list[Named]:
+    """What a column's name speaks of, with its cells seen: the date of a hearing that has a time is both in one."""
+    dated = seen.contents.dated
+    if dated is None or not dated.timed:
+        return list(named)
+    return [replace(each, field=_MOMENT) if each.field == "event.date" else each for each in named]
 
 
 def _with_rivals(match: Match, offers: Iterable[Match], chosen: Collection[int]) -> Match:
@@ -88,9 +98,14 @@ def _with_rivals(match: Match, offers: Iterable[Match], chosen: Collection[int])
     rivals = [
         offer.seen
         for offer in offers
-        if offer.field == match.field and offer.seen.place not in chosen and _is_rival(offer, match)
+        if _slot(offer) == _slot(match) and offer.seen.place not in chosen and _is_rival(offer, match)
     ]
     return replace(match, rivals=tuple(rivals), sure=min(match.sure, _LOW)) if rivals else match
+
+
+def _slot(match: Match) -> str:
+    """The field; a hearing has one date, with a time or without."""
+    return "event.date" if match.field == _MOMENT else match.field
 
 
 def _is_rival(offer: Match, match: Match) -> bool:
@@ -131,6 +146,7 @@ def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | No
 
 
 _NOTHING: tuple[float, tuple[str, ...], None] = (0.0, (), None)
+_MOMENT = "event.datetime"
 _SEVERAL = ("contact.phone", "contact.email")
 _ONE = frozenset(
     {

@@ -296,6 +296,36 @@ def test_a_comma_inside_names_moves_no_column(bare_court_at: CourtAt, tmp_path: 
     assert "too many columns" in str(upload.error) or "more columns than the header" in str(upload.error)
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "columns", "formats"),
+    [
+        ("Court Date", "3/{day}/2026 13:30", {"datetime": "Court Date"}, {"date": "%m/%d/%Y", "time": "%H:%M"}),
+        (
+            "Hearing Date|Court Time",
+            "03/{day}/2026 12:00:00 AM|9:00 AM",
+            {"date": "Hearing Date", "time": "Court Time"},
+            {"date": "%m/%d/%Y %I:%M:%S %p", "time": "%I:%M %p"},
+        ),
+        ("Hearing Date", "2026-03-{day}T00:00:00", {"date": "Hearing Date"}, {"date": "%Y-%m-%dT%H:%M:%S"}),
+    ],
+)
+def test_a_date_with_a_time_is_found_whatever_it_is_called(
+    bare_court_at: CourtAt, tmp_path: Path, header: str, row: str, columns: dict[str, str], formats: dict[str, str]
+) -> None:
+    sample = listed(tmp_path, f"Case Number|Party ID|Name|{header}", f"26-CR-000{{n}}|{{n}}|{{last}}, {{first}}|{row}")
+    draft, court = infer(sample), bare_court_at(tmp_path / "court")
+    told = tomllib.loads(draft.text)
+    assert (told["columns"]["event"], told["formats"]) == (columns, formats)
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error, upload.error_rows, upload.counts["events"].created) == (None, 0, len(PEOPLE))
+
+
+def test_dates_that_may_be_the_hearings_are_named_where_none_is_called_so(tmp_path: Path) -> None:
+    [told] = infer(listed(tmp_path, "Case Number|Name|Zweck", "26-CR-00{n}|{last}, {first}|03/{day}/2026")).warnings
+    assert "Dates stand in the column 'Zweck'" in told
+
+
 @pytest.mark.parametrize("path", sorted(FORMATS.iterdir()), ids=lambda path: path.name)
 def test_any_file_gives_a_template_or_a_sentence(path: Path) -> None:
     with suppress(IngestError):
