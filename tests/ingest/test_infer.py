@@ -498,6 +498,36 @@ def test_a_column_that_is_certain_decides_for_one_written_alike(tmp_path: Path) 
     assert "day and month as in another column" in draft.text
 
 
+def test_no_birth_decides_how_the_dates_of_hearings_are_written(tmp_path: Path) -> None:
+    sample = table(
+        tmp_path,
+        "Case Number|DOB|Hearing Date",
+        *("CR-2026-1|13/01/1990|03/04/2026", "CR-2026-2|14/01/1991|05/04/2026", "CR-2026-3|15/01/1991|06/04/2026"),
+    )
+    [told] = infer(sample).undecided
+    assert "Note that the column 'DOB' speaks for %d/%m/%Y, by 3 dates." in told
+    assert 'date = "TODO: %m/%d/%Y or %d/%m/%Y"' in infer(sample).text
+
+
+def test_dates_that_contradict_each_other_are_counted(tmp_path: Path) -> None:
+    days = [*(f"03/{day}/2026" for day in range(13, 18)), "16/03/2026", "2026-04-01", "18-Apr-2026"]
+    draft = infer(table(tmp_path, "Case Number|Hearing Date", *(f"CR-2026-{n}|{day}" for n, day in enumerate(days))))
+    [told] = draft.undecided
+    assert "5 only as %m/%d/%Y, 1 only as %d/%m/%Y" in told
+    assert tomllib.loads(draft.text)["formats"]["date"] == [
+        *("TODO: %m/%d/%Y or %d/%m/%Y", "%Y-%m-%d", "%d-%b-%Y"),
+    ]
+    with pytest.raises(IngestError) as refused:
+        load_template(draft.text)
+    assert refused.value.code == "template_undecided"
+
+
+def test_every_way_in_which_a_date_is_written_is_proposed(tmp_path: Path) -> None:
+    days = ["03/16/2026", "2026-03-17", "18-Mar-26", "3/19/26", "Mar 20, 2026", "March 21, 2026"]
+    draft = infer(table(tmp_path, "Case Number|Hearing Date", *(f"CR-2026-{n}|{day}" for n, day in enumerate(days))))
+    assert "100 % of the filled cells are a date" in draft.text
+
+
 @pytest.mark.parametrize(
     ("header", "field"),
     [
