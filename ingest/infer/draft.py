@@ -97,7 +97,7 @@ def _undecided(proposal: Proposal) -> Iterator[str]:
             counts = ", ".join(
                 f"{round(each * filled):,} only as {form}" for each, form in zip(only, choices, strict=True)
             )
-            yield f"dates of {names} can be read {counts}. Ask the court, and write the right one.{spoken}"
+            yield f"of the dates of {names} one can read {counts}. Ask the court, and write the right one.{spoken}"
         else:
             forms = " or as ".join(choices)
             yield f"all dates of {names} can be read as {forms}. Ask the court, and write the right one.{spoken}"

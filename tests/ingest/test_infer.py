@@ -248,6 +248,9 @@ def table(folder: Path, *rows: str) -> Path:
 PEOPLE = (("Avery", "Alder"), ("Kim", "Birch"), ("Lee", "Cedar"), ("Jose", "Dogwood"))
 
 
+NUMBERED = tuple(enumerate(PEOPLE))
+
+
 def listed(folder: Path, header: str, row: str) -> Path:
     """A sample of a row for each of the people, with their names and a number from 0 on in it."""
     rows = (row.format(n=n, first=first, last=last, day=16 + n) for n, (first, last) in enumerate(PEOPLE))
@@ -496,6 +499,19 @@ def test_a_column_that_is_certain_decides_for_one_written_alike(tmp_path: Path) 
     draft = infer(sample)
     assert draft.undecided == ()
     assert "day and month as in another column" in draft.text
+
+
+def test_without_a_header_no_birth_is_a_hearing(tmp_path: Path) -> None:
+    rows = [f"{last}|{first}|01/{20 + n}/1980|9:00 AM|03/{16 + n}/2026|26-CR-000{n}" for n, (first, last) in NUMBERED]
+    draft = infer(table(tmp_path, *rows))
+    assert columns_of(draft)["event.date"] == 5
+
+
+def test_without_a_header_two_columns_of_dates_are_both_named(tmp_path: Path) -> None:
+    rows = [f"{last}|{first}|03/{16 + n}/2026|9:00 AM|04/{16 + n}/2026|26-CR-000{n}" for n, (first, last) in NUMBERED]
+    draft = infer(table(tmp_path, *rows))
+    assert "# low: " in line_of(draft, "event.date")
+    assert "event.date is taken from column 3, but column 5 may be it too. See which is right." in draft.warnings
 
 
 def test_no_birth_decides_how_the_dates_of_hearings_are_written(tmp_path: Path) -> None:
