@@ -15,7 +15,7 @@ from ingest import coerce
 from ingest.parse import Column
 from ingest.record import EXCEL
 
-TIMES = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M:%S %p", "%I:%M%p")
+TIMES = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M:%S %p", "%I:%M%p", "%H%M")
 _DATES = (
     *("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%m.%d.%Y", "%d.%m.%Y", "%Y-%m-%d", "%Y/%m/%d"),
     *("%m/%d/%y", "%d/%m/%y", "%y/%m/%d", "%m-%d-%y", "%d-%m-%y", "%y-%m-%d", "%Y%m%d", "%m%d%Y", "%d%m%Y"),

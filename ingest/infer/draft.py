@@ -227,6 +227,8 @@ def _source(match: Match, main: Dated | None, year: int) -> str:
     options = []
     if match.order in ("last first",):
         options.append('order = "last first"')
+    if match.piece[1]:
+        options += [f"split = {_quoted(match.piece[0])}", f"take = {match.piece[1]}"]
     dated = match.dated
     own = dated is not None and main is not None and (dated.formats, dated.choices) != (main.formats, main.choices)
     if dated is not None and own and match.field != "event.datetime":

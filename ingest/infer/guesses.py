@@ -81,7 +81,7 @@ def _when(free: Sequence[Seen], fields: set[str]) -> Iterator[tuple[str, Seen, f
     if moments and not {"event.date", "event.datetime"} & fields:
         yield "event.datetime", moments[0], 0.75, "dates with times", moments[0].contents.dated
         return
-    times = [seen for seen in free if seen.contents.look("time") >= 0.6]
+    times = [seen for seen in free if seen.contents.look("time") >= 0.6 and seen.contents.look("number") < _MOST]
     dates = _days(free)
     if times and dates and not {"event.date", "event.datetime", "event.time"} & fields:
         time = times[0]

@@ -32,6 +32,7 @@ _SHORT = MappingProxyType(
         **dict.fromkeys(("birthdate", "bdate", "birthday"), "dob"),
         **dict.fromkeys(("magistrate", "jdg"), "judge"),
         "rm": "room",
+        "nm": "name",
         "addr": "address",
         "cd": "code",
         "typ": "type",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from ingest.infer.contents import FIRST_NAMES, Contents, Dated
 from ingest.infer.guesses import guess_by_content
 from ingest.infer.names import OWN, Named, fields_named, other_person, words_of
+from ingest.infer.pieces import tell_pieces
 from ingest.infer.sight import Seen, Sight
 from ingest.record import DATE_FIELDS
 
@@ -18,7 +19,7 @@ _FITTING = 0.5
 @dataclass(frozen=True)
 class Match:
     """A column that becomes a field. `sure` is from 0 to 1, `why` the reasons; `dated` how its dates are written;
-    `rivals` other columns that may be the field just as well."""
+    `rivals` other columns that may be the field just as well; `piece` the sign that parts its cells, and which part."""
 
     seen: Seen
     field: str
@@ -27,6 +28,7 @@ class Match:
     dated: Dated | None = None
     order: str = ""
     rivals: tuple[Seen, ...] = ()
+    piece: tuple[str, int] = ("", 0)
 
     @property
     def confidence(self) -> str:
@@ -55,6 +57,7 @@ def propose(sight: Sight) -> Proposal:
     taken = {match.seen.place for matches in parties.values() for match in matches}
     rest = [seen for seen in sight.columns if seen.place not in taken]
     matches = _by_name(rest)
+    matches = _with_pieces(matches, rest)
     matches += guess_by_content(sight, rest, matches, Match)
     matches = _with_more_contacts(matches, rest)
     if any(match.field == "event.time" for match in matches):
@@ -216,11 +219,27 @@ def _is_first(word: str) -> bool:
     return word.casefold().strip(".,") in FIRST_NAMES
 
 
+def _with_pieces(matches: list[Match], columns: Sequence[Seen]) -> list[Match]:
+    """A column of which cells hold several phone numbers or addresses is several contacts."""
+    for name in _SEVERAL:
+        fitting = [s for s in columns if s.header and any(n.field == name for n in fields_named(s.header))]
+        mine = next((match.seen for match in matches if match.field == name), None)
+        for seen in fitting[:1] if mine is None else [mine]:
+            sign, count = tell_pieces(seen.column, name.removeprefix("contact."))
+            if count > 1:
+                why = (f'cells hold several, with "{sign}" between: look at a few',)
+                fields = [name if take == 1 else f"{name}_{take}" for take in range(1, count + 1)]
+                matches = [match for match in matches if match.seen.place != seen.place]
+                matches += [Match(seen, f, _LOW, why, piece=(sign, take)) for take, f in enumerate(fields, 1)]
+    return matches
+
+
 def _with_more_contacts(matches: list[Match], columns: Sequence[Seen]) -> list[Match]:
     """Further columns of phone numbers and addresses are second contacts."""
     used = {match.seen.place for match in matches}
     for kind in ("phone", "email"):
-        number = 2
+        taken = [m for m in matches if m.field.startswith(f"contact.{kind}_") and m.piece[1]]
+        number = 2 + len(taken)
         for seen in columns:
             named = next((n for n in fields_named(seen.header) if n.field == f"contact.{kind}"), None)
             if seen.place in used or named is None or other_person(seen.header):

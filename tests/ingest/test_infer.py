@@ -501,6 +501,26 @@ def test_a_column_that_is_certain_decides_for_one_written_alike(tmp_path: Path) 
     assert "day and month as in another column" in draft.text
 
 
+def test_times_and_names_in_the_words_of_databases_are_found(tmp_path: Path) -> None:
+    sample = listed(tmp_path, "case_no|def_nm|hrg_dt|hrg_tm", "26-CR-0{n}|{last}, {first}|03/{day}/2027|0900")
+    assert columns_of(infer(sample))["client.name"] == "def_nm"
+    assert tomllib.loads(infer(sample).text)["formats"]["time"] == "%H%M"
+
+
+def test_several_phones_in_a_cell_are_split(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    phones, emails = "404-555-010{n} / 404-555-020{n}", "a{n}@x.example;b{n}@x.example"
+    row = f"26-CR-000{{n}}|{{n}}|{{last}}, {{first}}|03/{{day}}/2027|{phones}|{emails}"
+    sample = listed(tmp_path, "Case Number|Party ID|Name|Hearing Date|Phone|Email", row)
+    draft, court = infer(sample), bare_court_at(tmp_path / "court")
+    assert columns_of(draft)["contact.phone_2"] == {"column": "Phone", "split": "/", "take": 2}
+    assert columns_of(draft)["contact.email"] == {"column": "Email", "split": ";", "take": 1}
+    assert "# low: " in line_of(draft, "contact.phone")
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error_rows, upload.warning_rows) == (0, 0)
+    assert upload.counts["contacts"].created == 4 * len(PEOPLE)
+
+
 def test_without_a_header_no_birth_is_a_hearing(tmp_path: Path) -> None:
     rows = [f"{last}|{first}|01/{20 + n}/1980|9:00 AM|03/{16 + n}/2026|26-CR-000{n}" for n, (first, last) in NUMBERED]
     draft = infer(table(tmp_path, *rows))
