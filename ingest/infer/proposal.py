@@ -257,7 +257,8 @@ def _beside_another(match: Match, columns: Sequence[Seen]) -> Match:
     """A phone number whose name says no more, right behind another person, may be that person's."""
     before = columns[match.seen.place - 1].header if match.seen.place else ""
     who = other_person(before)
-    if not match.field.startswith(_SEVERAL) or not who or set(words_of(match.seen.header)) & OWN:
+    contact = match.field.rstrip("_0123456789") in _SEVERAL
+    if not contact or who in ("", "court", "courthouse") or set(words_of(match.seen.header)) & OWN:
         return match
     why = (*match.why, f"but it stands behind the name of another person ({who}): whose is it?")
     return replace(match, sure=min(match.sure, _LOW), why=why)
