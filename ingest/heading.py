@@ -98,6 +98,10 @@ class Top:
         widths = Counter(len(self._cells(place)) for place in islice(whole, sample))
         return widths.most_common(1)[0][0] if widths else first
 
+    def rows(self, places: Ints) -> list[list[str]]:
+        """The cells of these records, of those that hold anything."""
+        return [cells for cells in map(self._cells, places.tolist()) if any(map(str.strip, cells))]
+
     def blank_before(self, place: int) -> int:
         """How many empty lines stand before this record."""
         records = self.records

@@ -1,5 +1,6 @@
 """What can be told of a file without knowing what its columns mean: how it is written, its records, header and rows."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from ingest.workbook import Sheet
 SAMPLE = 100
 """Records by which the width of a file without a header is told."""
 
+_AT_ONCE = 2_000
 _SHEETS = 10
 _LONGEST_NAME = 40
 _ABOUT_CONTENT = ("empty_file", "header_only", "missing_column", "missing_trailer")
@@ -101,8 +103,43 @@ def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits
     elif dialect.widths:
         names = names[: len(dialect.widths)]
     rows = without_trailer(np.arange(header.place + (form.header or answered), len(records)), top, form.trailer)
+    if form.header and not answered and source.sheet is None and not dialect.widths:
+        names = _evened(names, rows, top, source.file)
     blank = records.blank - top.blank_before(header.place)
     return Outline(source.file, dialect, records, names, rows, blank, answered, source.sheet)
+
+
+def _evened(names: tuple[str, ...], rows: Ints, top: Top, file: BinaryIO) -> tuple[str, ...]:
+    """The names of the header, for rows that end with one delimiter more, all of them, or one less.
+
+    Behind that delimiter nothing stands, and no row is as wide as the header. A comma before a space is rather a part
+    of some cell than a delimiter.
+    """
+    cells, count = top.rows(rows[:SAMPLE]), len(names)
+    widths = Counter(map(len, cells))
+    usual = widths.most_common(1)[0][0] if widths and count not in widths else count
+    if usual == count - 1 and not names[-1].strip():
+        return names[:-1]
+    if usual != count + 1 or (top.dialect.delimiter == "," and any(c.startswith(" ") for row in cells for c in row)):
+        return names
+    return (*names, "") if _all_end_with(top.dialect.separator, file, top.records, rows) else names
+
+
+def _all_end_with(delimiter: bytes, file: BinaryIO, records: Records, rows: Ints) -> bool:
+    for first in range(0, len(rows), _AT_ONCE):
+        places = rows[first : first + _AT_ONCE]
+        ends = records.end[places].astype(np.int64) - int(records.start[places[0]])
+        text = np.frombuffer(_bytes(file, records, places), dtype=np.uint8)
+        if (text[ends - 1] != delimiter[0]).any():
+            return False
+    return True
+
+
+def _bytes(file: BinaryIO, records: Records, rows: Ints) -> bytes:
+    """From the first of these rows to the end of the last."""
+    begin = int(records.start[rows[0]])
+    file.seek(begin)
+    return file.read(int(records.end[rows[-1]]) - begin)
 
 
 def _tell(source: Source, wanted: Collection[str], width: int, limits: Limits) -> tuple[Dialect, FileFormat]:

@@ -6,7 +6,7 @@ Day and month are never guessed. A format counts as told if values can only be r
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -15,7 +15,7 @@ from ingest import coerce
 from ingest.parse import Column
 from ingest.record import EXCEL
 
-TIMES = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M:%S %p", "%I:%M%p")
+TIMES = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M:%S %p", "%I:%M%p", "%H%M")
 _DATES = (
     *("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%m.%d.%Y", "%d.%m.%Y", "%Y-%m-%d", "%Y/%m/%d"),
     *("%m/%d/%y", "%d/%m/%y", "%y/%m/%d", "%m-%d-%y", "%d-%m-%y", "%y-%m-%d", "%Y%m%d", "%m%d%Y", "%d%m%Y"),
@@ -24,7 +24,9 @@ _DATES = (
 _MOST_VALUES = 4000
 _MOSTLY = 0.8
 _SOME = 0.5
-_MOST_FORMATS = 3
+_MOST_FORMATS = 6
+_TYPING_ERRORS = 10
+"""Dates that speak for a format, for each that speaks against it, at least."""
 
 _CASE_NUMBER = re.compile(
     r"(?=.{7,40}\Z)(?=(?:.*\d){4})(?:[A-Z0-9]{1,6}[-: ])?(?:[A-Z]{0,6}-?\d{1,4}-?[A-Z]{1,6}|[A-Z]{1,6}-?\d{2,4}"
@@ -55,8 +57,10 @@ _LANGUAGES = frozenset(
 class Dated:
     """How the dates of a column are written: `formats`, or if day and month may be either, the `choices`.
 
+    `only` tells for each choice the share of the filled cells that it alone reads; `formats` beside them read others.
     `share` is that of the filled cells that are dates so; `proof` tells how many values can be read in no other way.
-    `timed` means that a time stands behind, in one of `times`.
+    `timed` means that a time stands behind, in one of `times`; one that is midnight in all of them says nothing, and
+    the formats of the dates have a place for it.
     """
 
     formats: tuple[str, ...]
@@ -65,6 +69,7 @@ class Dated:
     choices: tuple[str, ...] = ()
     timed: bool = False
     times: tuple[str, ...] = ()
+    only: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,32 +185,51 @@ def _dated(texts: list[str], share: Callable[[Sequence[object]], float]) -> Date
     found = _decide(timed, texts, share)
     if found is None:
         return None
-    form = found.formats[0] if found.formats else found.choices[0]
+    form = (*found.choices, *found.formats)[0]
     hours = {time: coerce.read_moments(texts, (form,), (time,))[1] for time in TIMES}
     times = _needed(hours, len(texts)) or TIMES[:3]
-    return Dated(found.formats, found.share, found.proof, found.choices, True, times)
+    if {hour for each in behind.values() for hour in each[1] if hour} == {"00:00"}:
+        return _at_midnight(found, texts, times[0])
+    return replace(found, timed=True, times=times)
+
+
+def _at_midnight(found: Dated, texts: Sequence[str], time: str) -> Dated:
+    """Dates behind which systems write midnight, as the dates they are."""
+    gap = "T" if all(" " not in text for text in texts) else " "
+    formats, choices = ([f"{form}{gap}{time}" for form in forms] for forms in (found.formats, found.choices))
+    return replace(found, formats=tuple(formats), choices=tuple(choices))
 
 
 def _decide(
     read: Mapping[str, Sequence[str | None]], texts: list[str], share: Callable[[Sequence[object]], float]
 ) -> Dated | None:
-    """The formats that read most, unless another reads them as other days."""
+    """The formats that read most; where others may read the same texts as other days, each is told by texts that none
+    of these can read, or undecided with them."""
     chosen = _needed(read, len(texts))
     if not chosen:
         return None
-    together = [next((read[form][i] for form in chosen if read[form][i]), None) for i in range(len(texts))]
-    proofs = []
-    for form in chosen:
-        rivals = [other for other in read if other != form and _rival(form, other, read)]
-        for rival in rivals:
-            proof = sum(mine is not None and other is None for mine, other in zip(read[form], read[rival], strict=True))
-            contrary = sum(
-                other is not None and mine is None for mine, other in zip(read[form], read[rival], strict=True)
-            )
-            if not proof or 10 * contrary > proof:
-                return Dated((), share(together), 0, (form, *rivals))
-            proofs.append(proof)
-    return Dated(chosen, share(together), min(proofs, default=len(texts)))
+    rivals = {form: [other for other in read if other != form and _rival(form, other, read)] for form in chosen}
+    told = {form: all(_is_told(form, other, read) for other in rivals[form]) for form in chosen}
+    proofs = [_alone(form, other, read) for form in chosen for other in rivals[form]]
+    undecided = next(((form, *rivals[form]) for form in chosen if not told[form]), ())
+    forms = tuple(form for form in chosen if told[form] and form not in undecided)
+    together = [next((read[f][i] for f in (*undecided, *forms) if read[f][i]), None) for i in range(len(texts))]
+    if not undecided:
+        return Dated(forms, share(together), min(proofs, default=len(texts)))
+    readers = [[form for form in undecided if read[form][i]] for i in range(len(texts))]
+    only = tuple(share([forms == [form] for forms in readers]) for form in undecided)
+    return Dated(forms, share(together), choices=undecided, only=only)
+
+
+def _is_told(form: str, other: str, read: Mapping[str, Sequence[str | None]]) -> bool:
+    """Whether texts prove `form` against `other`, and few enough for typing errors the other way round."""
+    proof, contrary = _alone(form, other, read), _alone(other, form, read)
+    return proof > 0 and _TYPING_ERRORS * contrary <= proof
+
+
+def _alone(form: str, other: str, read: Mapping[str, Sequence[str | None]]) -> int:
+    """How many texts `form` can read, and `other` cannot."""
+    return sum(mine is not None and its is None for mine, its in zip(read[form], read[other], strict=True))
 
 
 def _rival(form: str, other: str, read: Mapping[str, Sequence[str | None]]) -> bool:

@@ -15,6 +15,10 @@ from ingest.template import UNDECIDED
 
 _NAMED = {",": "comma", "|": "pipe", "\t": "tab", ";": "semicolon", "^": "caret"}
 _LISTED = 60
+_NEARLY_ALL = 0.9
+_PROOFS = 2
+"""Dates that can be read in no other way, for a column to speak for others."""
+_HEARD = ("event.date", "event.datetime")
 _NO_PHONE = frozenset({"UNKNOWN", "UNK", "NONE", "N/A", "NA", "NO PHONE", "REFUSED", "NOT PROVIDED"})
 """What clerks write where there is no phone."""
 _ORDER = ("client", "contact", "case", "event", "payment")
@@ -56,33 +60,82 @@ def _has(proposal: Proposal, name: str) -> bool:
 
 
 def _settled(proposal: Proposal) -> Proposal:
-    """Where day and month of a column may be either, another column that is written alike and is certain decides."""
-    certain = {form for match in proposal.matches if match.dated for form in match.dated.formats if match.dated.proof}
+    """Where day and month of a column may be either, another column that is written alike and is certain decides.
+
+    Not for the dates of hearings: one birth that is mistyped would move them all.
+    """
+    certain = {
+        form
+        for match in proposal.matches
+        if match.dated and match.dated.proof >= _PROOFS and match.field != "client.dob"
+        for form in match.dated.formats
+    }
     matches = []
     for match in proposal.matches:
         choices = match.dated.choices if match.dated else ()
         agreed = [form for form in choices if form in certain]
-        if match.dated and len(agreed) == 1:
+        if match.dated and len(agreed) == 1 and match.field not in _HEARD:
             why = (*match.why, "day and month as in another column, where they are certain")
             match = replace(
-                match, dated=replace(match.dated, formats=(agreed[0],), choices=()), why=why, sure=min(match.sure, 0.75)
+                match,
+                dated=replace(match.dated, formats=(agreed[0], *match.dated.formats), choices=()),
+                why=why,
+                sure=min(match.sure, 0.75),
             )
         matches.append(match)
     return replace(proposal, matches=tuple(matches))
 
 
 def _undecided(proposal: Proposal) -> Iterator[str]:
-    forms = list(dict.fromkeys(m.dated.choices for m in proposal.matches if m.dated and m.dated.choices))
-    for choices in forms:
-        names = ", ".join(_called(m.seen) for m in proposal.matches if m.dated and m.dated.choices == choices)
-        yield f"all dates of {names} can be read as {' or as '.join(choices)}. Ask the court, and write the right one."
+    open_ones = [(match, match.dated) for match in proposal.matches if match.dated and match.dated.choices]
+    for choices, only in dict.fromkeys((dated.choices, dated.only) for _, dated in open_ones):
+        found = [m for m, dated in open_ones if (dated.choices, dated.only) == (choices, only)]
+        names = ", ".join(_called(match.seen) for match in found)
+        spoken = "".join(_spoken_for(proposal, match, choices) for match in found)
+        if any(only):
+            filled = sum(match.seen.contents.filled for match in found)
+            counts = ", ".join(
+                f"{round(each * filled):,} only as {form}" for each, form in zip(only, choices, strict=True)
+            )
+            yield f"of the dates of {names} one can read {counts}. Ask the court, and write the right one.{spoken}"
+        else:
+            forms = " or as ".join(choices)
+            yield f"all dates of {names} can be read as {forms}. Ask the court, and write the right one.{spoken}"
     if not any(proposal.of(name) for name in ("case.number", "client.reference")):
         yield "nothing here tells one record from another. Map client.reference, or case.number, or both."
 
 
+def _spoken_for(proposal: Proposal, match: Match, choices: Sequence[str]) -> str:
+    """What the dates of other columns say, which need not hold for those of hearings."""
+    others = [
+        f" Note that {_called(other.seen)} speaks for {form}, by {_counted(other.dated.proof, 'date')}."
+        for other in proposal.matches
+        if other.dated and other.dated.proof and other.field != match.field
+        for form in other.dated.formats
+        if form in choices
+    ]
+    return "".join(others)
+
+
 def _warnings(proposal: Proposal) -> Iterator[str]:
     if not _has(proposal, "event.date") and not any(m.field.startswith("payment.") for m in proposal.matches):
-        yield "No dates of hearings were found, so files will make no hearing. If a column has them, map event.date."
+        yield f"No dates of hearings were found, so files will make no hearing. {_looking_dated(proposal)}"
+    if proposal.of("event.datetime") and (time := proposal.of("event.time")):
+        yield f"Times stand in {_called(time.seen)} too, and count where event.datetime has none. See which is right."
+    for match in proposal.matches:
+        if match.rivals:
+            others = _listed([_called(seen) for seen in match.rivals])
+            yield f"{match.field} is taken from {_called(match.seen)}, but {others} may be it too. See which is right."
+
+
+def _looking_dated(proposal: Proposal) -> str:
+    """The columns left that look like dates, and what to do with one."""
+    found = [seen for seen in proposal.left if seen.contents.dated or seen.excel >= _NEARLY_ALL]
+    if not found:
+        return "If a column has them, map event.date."
+    timed = all(seen.contents.dated and seen.contents.dated.timed for seen in found)
+    field = "event.datetime" if timed else "event.date"
+    return f"Dates stand in {_listed([_called(seen) for seen in found], 'and')}: if those of hearings do, map {field}."
 
 
 def _file(sight: Sight) -> list[str]:
@@ -127,14 +180,22 @@ def _formats(proposal: Proposal) -> list[str]:
     return [*lines, ""] if len(lines) > 1 else []
 
 
+def _written(dated: Dated) -> str:
+    """The formats as TOML; where some are undecided, one that no template is taken with."""
+    if not dated.choices:
+        return _several(dated.formats)
+    return _several((f"{UNDECIDED}: {' or '.join(dated.choices)}", *dated.formats))
+
+
 def _date_line(dated: Dated) -> str:
     if dated.choices:
-        return f'date = "{UNDECIDED}: {" or ".join(dated.choices)}"   # both read every date of the sample'
+        what = "neither reads them all" if any(dated.only) else "either reads them all"
+        return f"date = {_written(dated)}   # {what}"
     if dated.formats == (EXCEL,):
-        return f"date = {_several(dated.formats)}   # a spreadsheet's numbers of days"
+        return f"date = {_written(dated)}   # a spreadsheet's numbers of days"
     dates = "1 of its dates" if dated.proof == 1 else f"{dated.proof:,} of its dates"
     share = f"{percent(dated.share)} % of the sample's"
-    return f"date = {_several(dated.formats)}   # reads {share}; {dates} can be read in no other way"
+    return f"date = {_written(dated)}   # reads {share}; {dates} can be read in no other way"
 
 
 def _main(proposal: Proposal) -> Dated | None:
@@ -166,14 +227,12 @@ def _source(match: Match, main: Dated | None, year: int) -> str:
     options = []
     if match.order in ("last first",):
         options.append('order = "last first"')
+    if match.piece[1]:
+        options += [f"split = {_quoted(match.piece[0])}", f"take = {match.piece[1]}"]
     dated = match.dated
     own = dated is not None and main is not None and (dated.formats, dated.choices) != (main.formats, main.choices)
     if dated is not None and own and match.field != "event.datetime":
-        options.append(
-            f"formats = {_several(dated.formats)}"
-            if dated.formats
-            else f'formats = "{UNDECIDED}: {" or ".join(dated.choices)}"'
-        )
+        options.append(f"formats = {_written(dated)}")
     if (
         dated is not None
         and match.field == "client.dob"
@@ -228,7 +287,14 @@ def _place(seen: Seen) -> str:
 
 
 def _called(seen: Seen) -> str:
-    return f"the column {_plain(seen.header)!r}" if seen.header else f"column {seen.place + 1}"
+    """The column, by its name if no other has the same."""
+    if not seen.header:
+        return f"column {seen.place + 1}"
+    return f"the column {_plain(seen.header)!r}" + ("" if seen.single else f" (column {seen.place + 1})")
+
+
+def _listed(names: Sequence[str], word: str = "or") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
 def _several(forms: Sequence[str]) -> str:

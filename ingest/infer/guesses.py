@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ingest import coerce
 from ingest.infer.names import OTHERS, fields_named, words_of
 from ingest.infer.sight import Seen, Sight
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from ingest.infer.proposal import Match
 
 _MOST = 0.75
+_UNSURE = 0.5
+_AGO = 10
+"""Years by which births and the like lie before hearings, mostly."""
 Offer = Callable[..., "Match"]
 
 
@@ -22,20 +26,21 @@ def guess_by_content(sight: Sight, columns: Sequence[Seen], matches: Sequence["M
     found: list[Match] = []
     for name, seen, sure, why, dated in _guesses(sight, free, fields):
         if name not in fields and all(match.seen.place != seen.place for match in found):
-            found.append(offer(seen, name, sure, (why,), dated))
+            rivals = tuple(each for each in _days(free) if each is not seen) if name == "event.date" else ()
+            found.append(offer(seen, name, _UNSURE if rivals else sure, (why,), dated, rivals=rivals))
             fields.add(name)
     return found
 
 
 def _is_open(seen: Seen) -> bool:
-    """Whether the name of the column leaves it open what it holds."""
-    words = words_of(seen.header)
-    return not fields_named(seen.header) and not set(words) & set(OTHERS)
+    """Whether the name of the column leaves it open what it holds: it may be the court's, but no other person's."""
+    return not fields_named(seen.header) and not set(words_of(seen.header)) & (set(OTHERS) - {"court"})
 
 
 def _guesses(sight: Sight, free: Sequence[Seen], fields: set[str]) -> Iterator[tuple[str, Seen, float, str, object]]:
     """Field, column, how sure, why, and how dates are written; the surest kinds first."""
     yield from _when(free, fields)
+    free = [seen for seen in free if "court" not in words_of(seen.header)]
     yield from _alike(free, "email", "contact.email", 0.8, "e-mail addresses")
     if sight.header:
         yield from _alike(free, "phone", "contact.phone", 0.7, "phone numbers")
@@ -76,8 +81,8 @@ def _when(free: Sequence[Seen], fields: set[str]) -> Iterator[tuple[str, Seen, f
     if moments and not {"event.date", "event.datetime"} & fields:
         yield "event.datetime", moments[0], 0.75, "dates with times", moments[0].contents.dated
         return
-    times = [seen for seen in free if seen.contents.look("time") >= 0.6]
-    dates = [seen for seen in free if seen.contents.look("date") >= _MOST]
+    times = [seen for seen in free if seen.contents.look("time") >= 0.6 and seen.contents.look("number") < _MOST]
+    dates = _days(free)
     if times and dates and not {"event.date", "event.datetime", "event.time"} & fields:
         time = times[0]
         before = [seen for seen in dates if seen.place < time.place] or dates
@@ -86,6 +91,21 @@ def _when(free: Sequence[Seen], fields: set[str]) -> Iterator[tuple[str, Seen, f
         yield "event.time", time, 0.75, f"{int(100 * time.contents.look('time'))} % of the filled cells are times", None
     elif times and {"event.date"} & fields and "event.time" not in fields:
         yield "event.time", times[0], 0.7, "times", None
+
+
+def _days(free: Sequence[Seen]) -> list[Seen]:
+    """The columns of dates, without those that lie years before the others: births, or what was long ago."""
+    dated = [seen for seen in free if seen.contents.look("date") >= _MOST]
+    years = [_year(seen) for seen in dated]
+    return [seen for seen, year in zip(dated, years, strict=True) if year >= max(years) - _AGO]
+
+
+def _year(seen: Seen) -> int:
+    """The year in the middle of those of a column; of day and month either may come first."""
+    dated = seen.contents.dated
+    read = coerce.read_dates(seen.column.values, (*dated.choices, *dated.formats)) if dated else []
+    years = sorted(int(day[:4]) for day in read if day)
+    return years[len(years) // 2] if years else 0
 
 
 def _names(free: Sequence[Seen]) -> Iterator[tuple[str, Seen, float, str, object]]:

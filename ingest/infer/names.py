@@ -32,6 +32,7 @@ _SHORT = MappingProxyType(
         **dict.fromkeys(("birthdate", "bdate", "birthday"), "dob"),
         **dict.fromkeys(("magistrate", "jdg"), "judge"),
         "rm": "room",
+        "nm": "name",
         "addr": "address",
         "cd": "code",
         "typ": "type",
@@ -63,13 +64,35 @@ _SHORT = MappingProxyType(
     }
 )
 
-_OWN = frozenset(
+OWN = frozenset(
     {"party", "defendant", "client", "person", "litigant", "offender", "respondent", "participant", "probationer"}
 )
 """Words for the person that a row is about."""
 
-OTHERS = ("attorney", "bond", "bondsman", "agent", "surety", "guardian", "officer", "victim", "witness", "prosecutor")
-"""Words for somebody else, who must not be taken for the person that a row is about."""
+OTHERS = (
+    *("attorney", "bond", "bondsman", "agent", "surety", "guardian", "officer", "victim", "witness", "prosecutor"),
+    *("judge", "plaintiff", "petitioner", "complainant", "claimant", "defender", "interpreter", "clerk", "emergency"),
+    *("parent", "mother", "father", "spouse", "employer", "alias", "aka", "court", "courthouse", "judicial"),
+)
+"""Words for somebody else, or for the court, who must not be taken for the person that a row is about."""
+
+_BESIDE = frozenset(
+    {
+        *("home", "cell", "work", "text", "sms", "day", "daytime", "evening", "primary", "main", "other", "alternate"),
+        *("secondary", "current", "preferred", "personal", "permanent", "mailing", "legal", "residence", "residential"),
+        *("full", "1", "2", "3"),
+    }
+)
+"""Words beside the name of a person's field that leave it this person's."""
+
+_PAST = frozenset(
+    {
+        *("last", "previous", "prior", "past", "old", "original", "entered", "entry", "created", "updated", "modified"),
+        *("changed", "print", "printed", "report", "run", "filed", "filing", "end", "ended", "notice", "disposed"),
+        *("related", "lead", "companion", "master", "linked", "appeal", "lower", "arrest", "continued", "extract"),
+    }
+)
+"""Words that make another date, time or number of the hearing's, or of the case's."""
 
 _MEETINGS = ("event", "hearing", "court", "appearance", "setting", "session", "appointment", "scheduled", "trial")
 
@@ -84,7 +107,7 @@ _SYNONYMS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
         "client.middle_name": ("middle name", "middle", "middle initial", "mi"),
         "client.last_name": ("last name", "last", "surname", "family name"),
         "client.suffix": ("suffix", "name suffix"),
-        "client.name": ("name", "full name", "whole name", *sorted(_OWN)),
+        "client.name": ("name", "full name", "whole name", *sorted(OWN)),
         "client.dob": ("dob", "date of birth", "birth date"),
         "client.gender": ("gender", "sex"),
         "client.race": ("race", "ethnicity"),
@@ -102,13 +125,22 @@ _SYNONYMS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
             *("text ok", "opt in", "sms opt in", "text opt in", "text consent", "sms consent", "ok to text"),
             "phone opt in",
         ),
-        "contact.email": ("email", "email address", "e mail", "email 1"),
+        "contact.email": ("email", "email address", "e email", "e email address", "email 1"),
         "case.number": (
             *("case number", "docket number", "docket", "cause number", "case", "cause", "case docket number"),
             *("citation number", "citation id", "citation", "ticket number", "ticket", "citation no"),
         ),
         "case.reference": ("case id", "case key", "case reference"),
-        "case.style": ("case style", "style", "case name", "case title", "caption", "case caption", "style of case"),
+        "case.style": (
+            "case style",
+            "style",
+            "case name",
+            "case title",
+            "caption",
+            "case caption",
+            "style of case",
+            "case",
+        ),
         "case.type": ("case type", "case category", "case type description", "case type code", "division"),
         "case.status": ("case status",),
         "case.location": ("county", "county name", "county code", "jurisdiction", "case location"),
@@ -132,7 +164,13 @@ _SYNONYMS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
             *("party description", "party type", "role", "role description", "connection", "connection type"),
             "party connection",
         ),
-        "event.date": (*(f"{word} date" for word in _MEETINGS), "date", "next court date", "next hearing date"),
+        "event.date": (
+            *(f"{word} date" for word in _MEETINGS),
+            "date",
+            "next court date",
+            "next hearing date",
+            "next setting",
+        ),
         "event.time": (
             *(f"{word} time" for word in _MEETINGS),
             *("time", "start time", "begin time", "hearing start time", "event start time"),
@@ -189,7 +227,15 @@ _WEAK = MappingProxyType(
         ("payment.citation", "ticket number"): 0.74,
         ("event.status", "status"): 0.75,
         ("case.description", "description"): 0.6,
-        ("client.name", "name"): 0.85,
+        ("client.name", "name"): 0.8,
+        ("contact.phone", "phone"): 0.84,
+        ("case.number", "case"): 0.75,
+        ("case.style", "case"): 0.7,
+        ("event.date", "date"): 0.75,
+        ("event.date", "scheduled date"): 0.75,
+        ("event.datetime", "date time"): 0.8,
+        ("event.datetime", "date and time"): 0.8,
+        ("event.time", "time"): 0.8,
         ("case.type", "division"): 0.6,
         ("payment.amount", "fine"): 0.8,
         ("payment.amount", "amount"): 0.75,
@@ -197,6 +243,10 @@ _WEAK = MappingProxyType(
     }
 )
 """Names that may mean other things too."""
+
+_PERSONAL = ("client.", "contact.")
+_MARKING = ("case.number", "event.date", "event.time", "event.datetime")
+"""Fields that a wrong column makes a missed hearing of."""
 
 _ALIKE = 0.86
 
@@ -239,8 +289,7 @@ def other_person(header: str) -> str:
 
 def _best(field: str, words: tuple[str, ...]) -> Named | None:
     """How well the words fit the best synonym of `field`."""
-    kind = field.partition(".")[0]
-    if kind in ("client", "contact") and set(words) & set(OTHERS):
+    if field.startswith(_PERSONAL) and set(words) & set(OTHERS) and " ".join(words) not in _SYNONYMS[field]:
         return None
     found = [
         Named(field, _score(field, words, synonym), synonym, words == tuple(synonym.split()))
@@ -256,12 +305,21 @@ def _score(field: str, words: tuple[str, ...], synonym: str) -> float:
         return weight
     if sorted(words) == sorted(wanted):
         return 0.9 * weight
-    own = tuple(word for word in words if word not in _OWN)
-    if own and own == wanted and field.partition(".")[0] in ("client", "contact"):
+    own = tuple(word for word in words if word not in OWN)
+    if own and own == wanted and field.startswith(_PERSONAL):
         return 0.95 * weight
     if len(wanted) > 1 and len(words) == len(wanted) + 1 and set(wanted) < set(words):
-        return 0.65 * weight
+        return _with_another(field, set(words) - set(wanted)) * weight
     return 0.7 * weight if _alike(" ".join(words), synonym) else 0.0
+
+
+def _with_another(field: str, more: set[str]) -> float:
+    """How well a synonym fits with one more word beside it."""
+    if field.startswith(_PERSONAL):
+        return 0.65 if more <= OWN | _BESIDE else 0.0
+    if field in _MARKING:
+        return 0.0 if more & _PAST else 0.55
+    return 0.65
 
 
 @cache

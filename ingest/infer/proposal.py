@@ -1,22 +1,25 @@
 """Which column becomes which field: by name first, then by content, each field once, with how sure that is and why."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from ingest.infer.contents import FIRST_NAMES, Contents, Dated
 from ingest.infer.guesses import guess_by_content
-from ingest.infer.names import Named, fields_named, other_person, words_of
+from ingest.infer.names import OWN, Named, fields_named, other_person, words_of
+from ingest.infer.pieces import tell_pieces
 from ingest.infer.sight import Seen, Sight
 from ingest.record import DATE_FIELDS
 
 DATES = (*DATE_FIELDS, "event.date")
+_LOW = 0.5
 _NEEDED = 0.5
 _FITTING = 0.5
 
 
 @dataclass(frozen=True)
 class Match:
-    """A column that becomes a field. `sure` is from 0 to 1, `why` the reasons; `dated` how its dates are written."""
+    """A column that becomes a field. `sure` is from 0 to 1, `why` the reasons; `dated` how its dates are written;
+    `rivals` other columns that may be the field just as well; `piece` the sign that parts its cells, and which part."""
 
     seen: Seen
     field: str
@@ -24,6 +27,8 @@ class Match:
     why: tuple[str, ...]
     dated: Dated | None = None
     order: str = ""
+    rivals: tuple[Seen, ...] = ()
+    piece: tuple[str, int] = ("", 0)
 
     @property
     def confidence(self) -> str:
@@ -52,8 +57,12 @@ def propose(sight: Sight) -> Proposal:
     taken = {match.seen.place for matches in parties.values() for match in matches}
     rest = [seen for seen in sight.columns if seen.place not in taken]
     matches = _by_name(rest)
+    matches = _with_pieces(matches, rest)
     matches += guess_by_content(sight, rest, matches, Match)
     matches = _with_more_contacts(matches, rest)
+    if any(match.field == "event.time" for match in matches):
+        matches = [replace(m, sure=min(m.sure, _LOW)) if m.field == _MOMENT else m for m in matches]
+    matches = [_beside_another(match, sight.columns) for match in matches]
     matches = _without_senseless(matches)
     matches.sort(key=lambda match: match.seen.place)
     used = taken | {match.seen.place for match in matches}
@@ -65,7 +74,7 @@ def _by_name(columns: Iterable[Seen]) -> list[Match]:
     """Each column gets the field that its name and its cells speak for most, and each field one column."""
     offers = []
     for seen in columns:
-        for named in fields_named(seen.header) if seen.header else ():
+        for named in _held(fields_named(seen.header), seen) if seen.header else ():
             sure, why, dated = _weigh(named, seen)
             if sure >= _NEEDED:
                 offers.append(Match(seen, named.field, sure, why, dated, _order(named.field, seen)))
@@ -73,10 +82,40 @@ def _by_name(columns: Iterable[Seen]) -> list[Match]:
     chosen: dict[int, Match] = {}
     fields: set[str] = set()
     for offer in offers:
-        if offer.seen.place not in chosen and offer.field not in fields:
+        if offer.seen.place not in chosen and _slot(offer) not in fields:
             chosen[offer.seen.place] = offer
-            fields.add(offer.field)
-    return list(chosen.values())
+            fields.add(_slot(offer))
+    return [_with_rivals(match, offers, chosen) for match in chosen.values()]
+
+
+def _held(named: Iterable[Named], seen: Seen) -> list[Named]:
+    """What a column's name speaks of, with its cells seen: the date of a hearing that has a time is both in one."""
+    dated = seen.contents.dated
+    if dated is None or not dated.timed:
+        return list(named)
+    return [replace(each, field=_MOMENT) if each.field == "event.date" else each for each in named]
+
+
+def _with_rivals(match: Match, offers: Iterable[Match], chosen: Collection[int]) -> Match:
+    """A field that another column may be too, of which nothing else is made, is never sure."""
+    rivals = [
+        offer.seen
+        for offer in offers
+        if _slot(offer) == _slot(match) and offer.seen.place not in chosen and _is_rival(offer, match)
+    ]
+    return replace(match, rivals=tuple(rivals), sure=min(match.sure, _LOW)) if rivals else match
+
+
+def _slot(match: Match) -> str:
+    """The field; a hearing has one date, with a time or without."""
+    return "event.date" if match.field == _MOMENT else match.field
+
+
+def _is_rival(offer: Match, match: Match) -> bool:
+    """Of a hearing's date and the like any other column is; else one that is named as well. Phones may be several."""
+    if match.field in _SEVERAL:
+        return offer.seen.header == match.seen.header
+    return match.field in _ONE or offer.sure >= match.sure - _NEAR
 
 
 def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | None]:
@@ -86,6 +125,8 @@ def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | No
     if not contents.filled:
         return named.score * 0.7, (why, "every cell is empty"), None
     field, dated = named.field, contents.dated
+    if field.startswith("case.") and (weighed := _weigh_style(named, contents)) is not None:
+        return (*weighed, None)
     if field in DATES:
         return _weigh_date(named.score, why, seen)
     if field == "event.datetime":
@@ -100,12 +141,24 @@ def _weigh(named: Named, seen: Seen) -> tuple[float, tuple[str, ...], Dated | No
         return sure, (why, told(share, kind[1])), None
     if dated is not None and dated.share >= _FITTING:
         return _NOTHING
+    if field == "case.number" and contents.look("digit") < _FITTING:
+        return named.score * 0.6, (why, "but most of its cells have no digit"), None
     if field in _TEXTS and contents.look("number") > 0.9:
         return named.score * 0.6, (why, "but its cells are numbers"), None
     return named.score, (why,), None
 
 
 _NOTHING: tuple[float, tuple[str, ...], None] = (0.0, (), None)
+_MOMENT = "event.datetime"
+_SEVERAL = ("contact.phone", "contact.email")
+_ONE = frozenset(
+    {
+        *("client.reference", "client.first_name", "client.last_name", "client.name", "client.dob"),
+        *("case.number", "event.date", "event.datetime", "event.time"),
+    }
+)
+"""Fields that a wrong column makes a missed hearing of, or another person."""
+_NEAR = 0.1
 _KINDS = {
     "event.time": ("time", "a time"),
     "contact.phone": ("phone", "a phone number"),
@@ -119,6 +172,16 @@ _TEXTS = frozenset(
         *("case.style", "case.role", "event.judge", "event.status", "event.type"),
     }
 )
+
+
+def _weigh_style(named: Named, contents: Contents) -> tuple[float, tuple[str, ...]] | None:
+    """What is called a case may be its number or its style, "State v. Alder"."""
+    share = contents.look("style")
+    if named.field == "case.number" and share >= _FITTING:
+        return 0.0, ()
+    if named.field == "case.style" and named.synonym == "case":
+        return (named.score, (told(share, "styles (A v. B)"),)) if share >= _FITTING else (0.0, ())
+    return None
 
 
 def _weigh_date(score: float, why: str, seen: Seen) -> tuple[float, tuple[str, ...], Dated | None]:
@@ -156,21 +219,49 @@ def _is_first(word: str) -> bool:
     return word.casefold().strip(".,") in FIRST_NAMES
 
 
+def _with_pieces(matches: list[Match], columns: Sequence[Seen]) -> list[Match]:
+    """A column of which cells hold several phone numbers or addresses is several contacts."""
+    for name in _SEVERAL:
+        fitting = [s for s in columns if s.header and any(n.field == name for n in fields_named(s.header))]
+        mine = next((match.seen for match in matches if match.field == name), None)
+        for seen in fitting[:1] if mine is None else [mine]:
+            sign, count = tell_pieces(seen.column, name.removeprefix("contact."))
+            if count > 1:
+                why = (f'cells hold several, with "{sign}" between: look at a few',)
+                fields = [name if take == 1 else f"{name}_{take}" for take in range(1, count + 1)]
+                matches = [match for match in matches if match.seen.place != seen.place]
+                matches += [Match(seen, f, _LOW, why, piece=(sign, take)) for take, f in enumerate(fields, 1)]
+    return matches
+
+
 def _with_more_contacts(matches: list[Match], columns: Sequence[Seen]) -> list[Match]:
     """Further columns of phone numbers and addresses are second contacts."""
     used = {match.seen.place for match in matches}
     for kind in ("phone", "email"):
-        number = 2
+        taken = [m for m in matches if m.field.startswith(f"contact.{kind}_") and m.piece[1]]
+        number = 2 + len(taken)
         for seen in columns:
             named = next((n for n in fields_named(seen.header) if n.field == f"contact.{kind}"), None)
             if seen.place in used or named is None or other_person(seen.header):
                 continue
             sure, why, _ = _weigh(named, seen)
             if sure >= _NEEDED and any(match.field == f"contact.{kind}" for match in matches) and number <= 9:
+                sure = sure if seen.single else min(sure, _LOW)
                 matches.append(Match(seen, f"contact.{kind}_{number}", sure, why))
                 used.add(seen.place)
                 number += 1
     return matches
+
+
+def _beside_another(match: Match, columns: Sequence[Seen]) -> Match:
+    """A phone number whose name says no more, right behind another person, may be that person's."""
+    before = columns[match.seen.place - 1].header if match.seen.place else ""
+    who = other_person(before)
+    contact = match.field.rstrip("_0123456789") in _SEVERAL
+    if not contact or who in ("", "court", "courthouse") or set(words_of(match.seen.header)) & OWN:
+        return match
+    why = (*match.why, f"but it stands behind the name of another person ({who}): whose is it?")
+    return replace(match, sure=min(match.sure, _LOW), why=why)
 
 
 def _without_senseless(matches: list[Match]) -> list[Match]:

@@ -12,13 +12,13 @@ from ingest.infer.names import fields_named
 from ingest.infer.written import tell_form
 from ingest.limits import Limits
 from ingest.outline import Outline, open_outline
-from ingest.parse import Column, decode, read_cells
+from ingest.parse import Column, cells_of, decode, decode_record, read_cells
 from ingest.parse.records import Ints
 
 _TOP = 30
 """Rows among which a header is looked for."""
 _MOST_ROWS = 200_000
-_RECOGNISED = 0.6
+_RECOGNISED = 0.55
 _MOST_SHEETS = 20
 _TRAILER = re.compile(r"([A-Za-z]{1,12})([ |,;:^\t~]{1,8})(\d{1,10})\b")
 
@@ -124,11 +124,16 @@ def _see(outline: Outline, form: FileFormat) -> Sight:
     names, rows = list(outline.names), outline.rows
     header = form.header
     if not header:
-        index, top = _cells(outline, rows[:_TOP], width)
-        place = _find_header(top)
-        header = place is not None
-        if place is not None:
-            names, rows = [text or "" for text in top[place]], rows[rows > index[place]]
+        top = _top(outline, rows[:_TOP])
+        fitting = [(place, cells) for place, cells in top if _may_head(cells, width)]
+        found = _find_header([[*cells, ""][:width] for _, cells in fitting])
+        header = found is not None
+        if found is not None:
+            place, cells = fitting[found]
+            names, rows = [*cells, ""][:width], rows[rows > place]
+            _refuse_uneven(outline, rows, len(cells), width)
+        elif (other := _known_header([cells for _, cells in top])) is not None:
+            raise _uneven(len(top[other][1]), width)
     above = len(outline.rows) - len(rows) - 1 if header and not form.header else 0
     rows, trailer = _without_trailer(outline, rows)
     if not len(rows):
@@ -159,6 +164,39 @@ def _without_trailer(outline: Outline, rows: Ints) -> tuple[Ints, str | None]:
     return rows[:-1], f"{re.escape(match[1])}{re.escape(match[2])}(\\d+)"
 
 
+def _may_head(cells: Sequence[str], width: int) -> bool:
+    """Whether a row is as wide as the file, or has one column less, or one more that has no name."""
+    return len(cells) in (width - 1, width) or (len(cells) == width + 1 and not cells[-1].strip())
+
+
+def _top(outline: Outline, rows: Ints) -> list[tuple[int, list[str]]]:
+    """Places and cells of some rows, however wide they are."""
+    found = []
+    for place in rows.tolist():
+        outline.file.seek(int(outline.records.start[place]))
+        raw = outline.file.read(int(outline.records.end[place]) - int(outline.records.start[place]))
+        found.append((int(place), cells_of(decode_record(raw, outline.records), outline.dialect)))
+    return found
+
+
+def _refuse_uneven(outline: Outline, rows: Ints, count: int, width: int) -> None:
+    """Rows may have a delimiter more than the header if nothing stands behind it, and none is a part of some cell."""
+    if count >= width:
+        return
+    _, cells = _cells(outline, rows[:_MOST_ROWS], width)
+    inside = outline.dialect.delimiter == ","
+    if any(row[-1] or (inside and any((cell or "").startswith(" ") for cell in row)) for row in cells):
+        raise _uneven(count, width)
+
+
+def _uneven(count: int, width: int) -> IngestError:
+    return IngestError(
+        "uneven_header",
+        f"The header has {count:,} columns, and most rows have {width:,}.",
+        "Is there a delimiter inside cells that are not in quotes, or does the header lack a name?",
+    )
+
+
 def _cells(outline: Outline, rows: Ints, width: int) -> tuple[Ints, list[list[str | None]]]:
     """Those of some rows that are as wide as the file: their places among the records, and their cells as texts."""
     cells = read_cells(outline.file, outline.records, rows, outline.dialect, width, set(range(width)))
@@ -178,6 +216,13 @@ def _columns(outline: Outline, rows: Ints, width: int, names: Sequence[str]) -> 
 
 def _find_header(top: Sequence[Sequence[str | None]]) -> int | None:
     """The row whose cells are names of columns: most of them known ones, or at least none of them data."""
+    best = _known_header(top)
+    if best is not None:
+        return best
+    return 0 if top and _stands_apart(top[0], top[1:]) else None
+
+
+def _known_header(top: Sequence[Sequence[str | None]]) -> int | None:
     best, most = None, 0.0
     for place, row in enumerate(top[:_TOP]):
         texts = [text for text in row if text]
@@ -186,9 +231,7 @@ def _find_header(top: Sequence[Sequence[str | None]]) -> int | None:
         known = sum(_is_name(text) for text in set(texts))
         if known > most and known >= max(2, len(texts) / 4) and not any(_is_data(text) for text in texts):
             best, most = place, known
-    if best is not None:
-        return best
-    return 0 if top and _stands_apart(top[0], top[1:]) else None
+    return best
 
 
 def _is_name(text: str) -> bool:

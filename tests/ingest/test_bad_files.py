@@ -105,6 +105,25 @@ def test_every_bad_row_is_answered_and_the_good_ones_go_in(court: Court) -> None
     assert [client[0] for client in court.dump()["clients"]] == ["#1", "#2", "#3"]
 
 
+def test_a_delimiter_at_the_end_of_the_header_alone_or_of_every_row_is_no_column(court: Court) -> None:
+    rows = [row(str(n), f"CR-{n}") for n in range(1, 4)]
+    for content in (ecr(*(f"{each}|" for each in rows)), ecr(*rows).replace(HEADER.encode(), HEADER.encode() + b"|")):
+        upload = court.push(content)
+        assert (upload.error, upload.rows, upload.error_rows) == (None, 3, 0)
+        assert [client[0] for client in court.dump()["clients"]] == ["#1", "#2", "#3"]
+
+
+def test_rows_that_end_with_a_delimiter_are_still_counted(court: Court) -> None:
+    good, other = [f"{row(str(n), f'CR-{n}')}|" for n in range(1, 4)], row("9", "CR-9")
+    upload = court.push(ecr(*good, f"{other}||", "1|2|"))
+    assert codes(court.errors(upload)) == [
+        (5, "", "too_many_columns", "error"),
+        (6, "", "too_few_columns", "error"),
+    ]
+    for odd in (f"{other}|x", other):
+        assert court.push(ecr(*good, odd)).error_rows >= 3
+
+
 def test_bad_rows_are_answered_again_the_next_night(court: Court) -> None:
     people = [row(str(i), f"CR-{i}") for i in range(20)]
     first = court.push(ecr(*people, row(date="02/30/2026"), row("99", phone="x")))

@@ -239,6 +239,96 @@ def test_names_under_names_are_put_together() -> None:
     assert columns_of(draft)["client.last_name"] == "Defendant Last"
 
 
+def table(folder: Path, *rows: str) -> Path:
+    """A sample of these rows."""
+    (folder / "x.txt").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return folder / "x.txt"
+
+
+PEOPLE = (("Avery", "Alder"), ("Kim", "Birch"), ("Lee", "Cedar"), ("Jose", "Dogwood"))
+
+
+NUMBERED = tuple(enumerate(PEOPLE))
+
+
+def listed(folder: Path, header: str, row: str) -> Path:
+    """A sample of a row for each of the people, with their names and a number from 0 on in it."""
+    rows = (row.format(n=n, first=first, last=last, day=16 + n) for n, (first, last) in enumerate(PEOPLE))
+    return table(folder, header, *rows)
+
+
+HEADER = "Case Number|Party ID|First Name|Last Name|Hearing Date|Judge Name"
+ROW = "26-CR-000{n}|{n}|{first}|{last}|03/{day}/2026|Oak"
+
+
+@pytest.mark.parametrize(("head", "tail"), [("", "|"), ("|", ""), ("|", "|")])
+def test_a_delimiter_at_the_end_hides_no_header(bare_court_at: CourtAt, tmp_path: Path, head: str, tail: str) -> None:
+    (tmp_path / "sent").mkdir()
+    sample, court = listed(tmp_path / "sent", HEADER + head, ROW + tail), bare_court_at(tmp_path / "court")
+    draft = infer(sample)
+    assert columns_of(draft) == columns_of(infer(listed(tmp_path, HEADER, ROW)))
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error, upload.error_rows, upload.counts["events"].created) == (None, 0, len(PEOPLE))
+
+
+COMMAS = "Case Number,Name,Party ID,Hearing Date,Note"
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (HEADER, ROW + "|Elm"),
+        (COMMAS, "26-CR-{n}00,{last}, {first},{n},03/{day}/2026,"),
+        (COMMAS, "26-CR-{n}00,{last}, {first},{n},03/{day}/2026,Oak,"),
+    ],
+)
+def test_rows_that_do_not_fit_their_header_are_told(tmp_path: Path, header: str, row: str) -> None:
+    with pytest.raises(IngestError) as refused:
+        infer(listed(tmp_path, header, row))
+    assert refused.value.code == "uneven_header"
+
+
+def test_a_comma_inside_names_moves_no_column(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    named = listed(tmp_path, COMMAS, '26-CR-{n}00,"{last}, {first}",{n},03/{day}/2026,')
+    court.template(infer(named).text.replace("required = ", "# "), "/x")
+    upload = court.push(listed(tmp_path, COMMAS, "26-CR-{n}00,{last}, {first},{n},03/{day}/2026,").read_bytes(), "/x/x")
+    assert upload.error is not None
+    assert upload.error.code == "no_good_rows"
+    assert "too many columns" in str(upload.error) or "more columns than the header" in str(upload.error)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "columns", "formats"),
+    [
+        ("Court Date", "3/{day}/2026 13:30", {"datetime": "Court Date"}, {"date": "%m/%d/%Y", "time": "%H:%M"}),
+        (
+            "Hearing Date|Court Time",
+            "03/{day}/2026 12:00:00 AM|9:00 AM",
+            {"date": "Hearing Date", "time": "Court Time"},
+            {"date": "%m/%d/%Y %I:%M:%S %p", "time": "%I:%M %p"},
+        ),
+        ("Hearing Date", "2026-03-{day}T00:00:00", {"date": "Hearing Date"}, {"date": "%Y-%m-%dT%H:%M:%S"}),
+    ],
+)
+def test_a_date_with_a_time_is_found_whatever_it_is_called(
+    bare_court_at: CourtAt, tmp_path: Path, header: str, row: str, columns: dict[str, str], formats: dict[str, str]
+) -> None:
+    sample = listed(tmp_path, f"Case Number|Party ID|Name|{header}", f"26-CR-000{{n}}|{{n}}|{{last}}, {{first}}|{row}")
+    draft, court = infer(sample), bare_court_at(tmp_path / "court")
+    told = tomllib.loads(draft.text)
+    assert (told["columns"]["event"], told["formats"]) == (columns, formats)
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error, upload.error_rows, upload.counts["events"].created) == (None, 0, len(PEOPLE))
+
+
+def test_dates_that_may_be_the_hearings_are_named_where_none_is_called_so(tmp_path: Path) -> None:
+    [told] = infer(listed(tmp_path, "Case Number|Name|Zweck", "26-CR-00{n}|{last}, {first}|03/{day}/2026")).warnings
+    assert "Dates stand in the column 'Zweck'" in told
+
+
 @pytest.mark.parametrize("path", sorted(FORMATS.iterdir()), ids=lambda path: path.name)
 def test_any_file_gives_a_template_or_a_sentence(path: Path) -> None:
     with suppress(IngestError):
@@ -289,6 +379,92 @@ def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> N
     assert columns_of(infer(sample))["event.judge"] == 3
 
 
+def line_of(draft: Draft, field: str) -> str:
+    return next(line for line in draft.text.splitlines() if line.startswith(f"{field} = "))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "field", "column", "other"),
+    [
+        ("Scheduled Date|Hearing Date", "02/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Scheduled Date"),
+        ("Date|Hearing Date", "02/28/2026|03/{day}/2026", "event.date", "Hearing Date", "Date"),
+        ("Hearing Date|Court Date", "03/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Court Date"),
+        ("Docket Number|Cause Number", "26-CR-{n}000|26-CV-{n}111", "case.number", "Docket Number", "Cause Number"),
+        ("Date|Date", "03/{day}/2026|02/28/2026", "event.date", 3, "column 4"),
+        ("Phone|Phone", "404-555-010{n}|404-555-0199", "contact.phone", 3, "column 4"),
+    ],
+)
+def test_a_column_beside_which_another_may_be_meant_is_not_sure(
+    tmp_path: Path, header: str, row: str, field: str, column: str | int, other: str
+) -> None:
+    draft = infer(listed(tmp_path, f"Party ID|Defendant Name|{header}", f"{{n}}|{{last}}, {{first}}|{row}"))
+    assert columns_of(draft)[field] == column
+    assert "# low: " in line_of(draft, field)
+    [told] = [warning for warning in draft.warnings if warning.startswith(f"{field} is taken from")]
+    assert other in told
+
+
+def test_a_case_called_by_its_style_is_no_number(tmp_path: Path) -> None:
+    draft = infer(
+        listed(
+            tmp_path,
+            "Case|Docket Number|Defendant|Hearing Date",
+            "State v. {last}|26-CR-000{n}|{last}, {first}|03/{day}/2026",
+        )
+    )
+    assert (columns_of(draft)["case.number"], columns_of(draft)["case.style"]) == ("Docket Number", "Case")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Last Hearing Date", "Hearing Entered Date", "Court Filing Date", "Previous Court Date"),
+        *("Related Case Number", "Prior Case Number"),
+    ],
+)
+def test_a_name_that_says_it_is_another_one_is_not_taken(header: str) -> None:
+    assert not {"case.number", "event.date"} & {each.field for each in fields_named(header)}
+
+
+def test_names_and_phones_of_other_people_are_not_the_clients(tmp_path: Path) -> None:
+    others = (
+        *(
+            "Judge First Name",
+            "Judge Last Name",
+            "Plaintiff First Name",
+            "Plaintiff Last Name",
+            "Plaintiff Phone Number",
+        ),
+        *("Emergency Contact Phone", "Court Phone Number", "Public Defender Phone Number", "Alias First Name"),
+        *("Alias Last Name", "Landlord Phone Number", "Complainant Email Address", "Judge Email Address"),
+        "Employer Mailing Address",
+    )
+    cells = ["404-555-0199" if "Phone" in name else "x@court.example" if "Email" in name else "Oak" for name in others]
+    sample = listed(
+        tmp_path,
+        "|".join(("Case Number", "Defendant Name", "Defendant Home Phone", "Hearing Date", *others)),
+        "|".join(("26-CR-000{n}", "{last}, {first}", "404-555-010{n}", "03/{day}/2026", *cells)),
+    )
+    found = {field: column for field, column in columns_of(infer(sample)).items() if not field.startswith("event.")}
+    assert found == {
+        "case.number": "Case Number",
+        "client.name": "Defendant Name",
+        "contact.phone": "Defendant Home Phone",
+    }
+
+
+def test_a_phone_behind_another_persons_name_is_not_sure(tmp_path: Path) -> None:
+    draft = infer(
+        listed(
+            tmp_path,
+            "Case Number|Defendant|Attorney|Phone",
+            "26-CR-000{n}|{last}, {first}|Bob Law|404-555-010{n}",
+        )
+    )
+    assert "# low: " in line_of(draft, "contact.phone")
+    assert "whose is it?" in line_of(draft, "contact.phone")
+
+
 def column(*values: str) -> Column:
     return Column(np.arange(len(values), dtype=np.int32), values)
 
@@ -323,6 +499,69 @@ def test_a_column_that_is_certain_decides_for_one_written_alike(tmp_path: Path) 
     draft = infer(sample)
     assert draft.undecided == ()
     assert "day and month as in another column" in draft.text
+
+
+def test_times_and_names_in_the_words_of_databases_are_found(tmp_path: Path) -> None:
+    sample = listed(tmp_path, "case_no|def_nm|hrg_dt|hrg_tm", "26-CR-0{n}|{last}, {first}|03/{day}/2027|0900")
+    assert columns_of(infer(sample))["client.name"] == "def_nm"
+    assert tomllib.loads(infer(sample).text)["formats"]["time"] == "%H%M"
+
+
+def test_several_phones_in_a_cell_are_split(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    phones, emails = "404-555-010{n} / 404-555-020{n}", "a{n}@x.example;b{n}@x.example"
+    row = f"26-CR-000{{n}}|{{n}}|{{last}}, {{first}}|03/{{day}}/2027|{phones}|{emails}"
+    sample = listed(tmp_path, "Case Number|Party ID|Name|Hearing Date|Phone|Email", row)
+    draft, court = infer(sample), bare_court_at(tmp_path / "court")
+    assert columns_of(draft)["contact.phone_2"] == {"column": "Phone", "split": "/", "take": 2}
+    assert columns_of(draft)["contact.email"] == {"column": "Email", "split": ";", "take": 1}
+    assert "# low: " in line_of(draft, "contact.phone")
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error_rows, upload.warning_rows) == (0, 0)
+    assert upload.counts["contacts"].created == 4 * len(PEOPLE)
+
+
+def test_without_a_header_no_birth_is_a_hearing(tmp_path: Path) -> None:
+    rows = [f"{last}|{first}|01/{20 + n}/1980|9:00 AM|03/{16 + n}/2026|26-CR-000{n}" for n, (first, last) in NUMBERED]
+    draft = infer(table(tmp_path, *rows))
+    assert columns_of(draft)["event.date"] == 5
+
+
+def test_without_a_header_two_columns_of_dates_are_both_named(tmp_path: Path) -> None:
+    rows = [f"{last}|{first}|03/{16 + n}/2026|9:00 AM|04/{16 + n}/2026|26-CR-000{n}" for n, (first, last) in NUMBERED]
+    draft = infer(table(tmp_path, *rows))
+    assert "# low: " in line_of(draft, "event.date")
+    assert "event.date is taken from column 3, but column 5 may be it too. See which is right." in draft.warnings
+
+
+def test_no_birth_decides_how_the_dates_of_hearings_are_written(tmp_path: Path) -> None:
+    sample = table(
+        tmp_path,
+        "Case Number|DOB|Hearing Date",
+        *("CR-2026-1|13/01/1990|03/04/2026", "CR-2026-2|14/01/1991|05/04/2026", "CR-2026-3|15/01/1991|06/04/2026"),
+    )
+    [told] = infer(sample).undecided
+    assert "Note that the column 'DOB' speaks for %d/%m/%Y, by 3 dates." in told
+    assert 'date = "TODO: %m/%d/%Y or %d/%m/%Y"' in infer(sample).text
+
+
+def test_dates_that_contradict_each_other_are_counted(tmp_path: Path) -> None:
+    days = [*(f"03/{day}/2026" for day in range(13, 18)), "16/03/2026", "2026-04-01", "18-Apr-2026"]
+    draft = infer(table(tmp_path, "Case Number|Hearing Date", *(f"CR-2026-{n}|{day}" for n, day in enumerate(days))))
+    [told] = draft.undecided
+    assert "5 only as %m/%d/%Y, 1 only as %d/%m/%Y" in told
+    assert tomllib.loads(draft.text)["formats"]["date"] == [
+        *("TODO: %m/%d/%Y or %d/%m/%Y", "%Y-%m-%d", "%d-%b-%Y"),
+    ]
+    with pytest.raises(IngestError) as refused:
+        load_template(draft.text)
+    assert refused.value.code == "template_undecided"
+
+
+def test_every_way_in_which_a_date_is_written_is_proposed(tmp_path: Path) -> None:
+    days = ["03/16/2026", "2026-03-17", "18-Mar-26", "3/19/26", "Mar 20, 2026", "March 21, 2026"]
+    draft = infer(table(tmp_path, "Case Number|Hearing Date", *(f"CR-2026-{n}|{day}" for n, day in enumerate(days))))
+    assert "100 % of the filled cells are a date" in draft.text
 
 
 @pytest.mark.parametrize(
