@@ -3,6 +3,7 @@
 Whatever cannot be read is reported; a value that decides what a row means makes it an error, any other a warning.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -18,8 +19,15 @@ from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIE
 from ingest.template import Rule, split_party
 
 Read = Callable[[tuple[str, ...]], list[str | None]]
-_NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
-"""What databases and clerks write where there is none; taken for a reference, it would make one person of many."""
+_NO_PIECE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
+"""What databases and clerks write where there is none. Short, since a piece of a number may be `00` or `NA`."""
+_NO_REFERENCE = _NO_PIECE | {
+    *("NIL", "NAN", "<NULL>", "[NULL]", "NA", "N.A.", "(NONE)", "UNK", "UNKNOWN", "TBD", "TBA"),
+    *("NOT AVAILABLE", "NOT APPLICABLE", "NOT ASSIGNED", "UNASSIGNED", "NO NUMBER"),
+    *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"),
+}
+"""The same for a whole reference or case number; taken for one, it would make one person of many."""
+_SIGNS_AND_ZEROS = re.compile(r"[\W_0]+")
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
 
 
@@ -35,11 +43,11 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Col
         kept = (slot for slot in rule.slots if slot in raw)
         slots = [raw[slot].map(coerce.keep_spaces) if rule.spaces else tidied[slot] for slot in kept]
         if rule.way != "one" and split_party(name)[1] in EXACT:
-            slots = [slot.map(_referring) for slot in slots]
+            slots = [slot.map(_wholly(rule)) for slot in slots]
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)
         if may_lose(rule):
-            cells = [slot.map(_referring) for slot in slots] if split_party(name)[1] in EXACT else slots
+            cells = [slot.map(_wholly(rule)) for slot in slots] if split_party(name)[1] in EXACT else slots
             lost[name] = find_lost(rule, cells, template.lookups, rows)
     for name in texts:
         if split_party(name)[1] in EXACT:
@@ -54,8 +62,24 @@ def _report_unknown(name: str, rule: Rule, unknown: Column | None, faults: Fault
         faults.add(np.flatnonzero(unknown.filled).tolist(), name, code, unknown, severity)
 
 
+def _wholly(rule: Rule) -> Callable[[Sequence[str]], list[str | None]]:
+    """How cells of a reference are looked at: as pieces of it where several are put together, else as all of it."""
+    return _as_pieces if rule.way == "join" else _referring
+
+
+def _as_pieces(texts: Sequence[str]) -> list[str | None]:
+    return [None if len(text) <= _LONGEST_NONE and text.upper() in _NO_PIECE else text for text in texts]
+
+
 def _referring(texts: Sequence[str]) -> list[str | None]:
-    return [None if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE else text for text in texts]
+    return [None if _is_none(text) else text for text in texts]
+
+
+def _is_none(text: str) -> bool:
+    """Whether a text stands for no reference: such a word, or neither letter nor digit but zeros."""
+    if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE:
+        return True
+    return _SIGNS_AND_ZEROS.fullmatch(text) is not None
 
 
 def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
@@ -83,7 +107,7 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
         rule = template.rules[name]
         parts = [raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw]
         if rule.way == "join" and split_party(name)[1] in EXACT and len(parts) > 1:
-            told = [part.map(_referring).filled for part in parts]
+            told = [part.map(_as_pieces).filled for part in parts]
             whole, nothing = np.logical_and.reduce(told), ~np.logical_or.reduce([part.filled for part in parts])
             partial[name] = _without(values[name], whole | ~np.logical_or.reduce(told))
             values[name] = _without(values[name], ~whole & ~nothing)
