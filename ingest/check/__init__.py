@@ -21,7 +21,15 @@ from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
 from ingest.check.unsaid import find_unsaid
-from ingest.check.values import find_cleared, find_nothing, find_partial, make_texts, read_values, report_unread
+from ingest.check.values import (
+    find_cleared,
+    find_cut,
+    find_nothing,
+    find_partial,
+    make_texts,
+    read_values,
+    report_unread,
+)
 from ingest.identity import natural_fields
 from ingest.mapping import lay_over
 from ingest.parse import Cells, Column, Records
@@ -45,7 +53,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     for field in sorted(rules.template.required):
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
-    partial = find_partial(raw, values, faults)
+    cut, partial = find_cut(raw, values, faults), find_partial(raw, values, faults)
     unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
     values |= _constants(rules, rows)
     cells_told = texts | {name: lay_over(texts[name], cell, texts[name].filled) for name, cell in lost.items()}
@@ -55,10 +63,12 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         marked = find_cleared(raw, cells_told, values, faults)
     said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
     spoiled = {name: column.filled for name, column in unread.items()}
-    spoiled |= {name: column.filled | spoiled.get(name, False) for name, column in nothing.items()}
+    for name, column in (*nothing.items(), *cut.items()):
+        spoiled[name] = column.filled | spoiled.get(name, False)
     keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
     report_unread(nothing, keyring, faults, "nothing")
+    report_unread(cut, keyring, faults, "cut_number")
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)

@@ -39,6 +39,9 @@ _SENTENCES = MappingProxyType(
         "key_partial": "Another cell that this one is put together with is empty, and records are matched by both.",
         "nothing": "The template's rule makes nothing of this cell.",
         "key_nothing": "The template's rule makes nothing of this cell, and records are matched by it.",
+        "cut_number": "A spreadsheet has cut this number; format its column as text and write all its digits.",
+        "key_cut_number": "A spreadsheet has cut this number, and records are matched by it; format its column as text "
+        "and write all its digits.",
         "unread_payment": "The payment was not taken: payments are matched by this cell, which cannot be read.",
         "bad_yes_no": "The cell says neither yes nor no.",
         "unknown_code": "The template's table does not hold this code; it was kept as it is.",
@@ -74,6 +77,7 @@ WORDS = MappingProxyType(
         "key_bad_amount": "no amount where records are matched by one",
         "key_partial": "half of what records are matched by",
         "key_nothing": "a cell of which the template makes nothing",
+        "key_cut_number": "a number that a spreadsheet has cut",
         "refused_code": "a code that the template's table does not hold",
         "refused_twice": "a time that comes twice",
         "refused_never": "a time that never comes",

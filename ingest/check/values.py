@@ -29,6 +29,9 @@ _NO_REFERENCE = _NO_PIECE | {
 """The same for a whole reference or case number; taken for one, it would make one person of many."""
 _SIGNS_AND_ZEROS = re.compile(r"[\W_0]+")
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
+_CUT = re.compile(r"\d(?:\.\d+)?E\+\d{2,3}|\d{1,3}\.\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
+"""How a spreadsheet writes a long number, of which nobody can tell the last digits any more: 2.02601E+11. A case number
+such as 12E345 is one."""
 
 
 def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Column], dict[str, Column]]:
@@ -112,6 +115,28 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
             partial[name] = _without(values[name], whole | ~np.logical_or.reduce(told))
             values[name] = _without(values[name], ~whole & ~nothing)
     return partial
+
+
+def find_cut(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
+    """Take references and case numbers out of `values` that a spreadsheet has cut: others would be the same. The cells
+    of those that records are matched by, by field; others are only reported."""
+    template, found = faults.rules.template, {}
+    for name in (name for name in sorted(values) if split_party(name)[1] in EXACT):
+        cut = values[name].map(_cut)
+        rule = template.rules.get(name)
+        for slot in rule.slots if rule and rule.way == "join" else ():
+            piece = raw[slot].map(coerce.tidy).map(_cut) if slot in raw else cut
+            cut = lay_over(cut, piece, cut.filled)
+        if cut.filled.any():
+            values[name] = _without(values[name], cut.filled)
+            found[name] = cut
+    for name in found.keys() - matched_fields(template):
+        faults.add(np.flatnonzero(found[name].filled).tolist(), name, "cut_number", found.pop(name), "warning")
+    return found
+
+
+def _cut(texts: Sequence[str]) -> list[str | None]:
+    return [text if _CUT.fullmatch(text) else None for text in texts]
 
 
 def find_nothing(lost: Mapping[str, Column], partial: Mapping[str, Column], faults: Faults) -> dict[str, Column]:

@@ -40,3 +40,41 @@ def test_the_first_reference_that_is_one_counts(court: Court) -> None:
     toml = 'name = "t"\n[columns]\nclient.reference = { first = ["sid", "id"] }\ncase.number = "no"\n'
     load(court, toml, "sid,id,no\n-,7,C1\nUNKNOWN,8,C2\n9,10,C3\n")
     assert select(court, CLIENTS) == [("#7",), ("#8",), ("#9",)]
+
+
+@pytest.mark.parametrize("cut", ["2.02601E+11", "2E+11", "2.02601e+11", "202.6E+9"])
+def test_a_number_that_a_spreadsheet_has_cut_is_refused(court: Court, cut: str) -> None:
+    upload = court.push(ecr(row("1", cut), row("2", cut), row(cut, "C-3"), row("4", "C-4")))
+    assert codes(court.errors(upload)) == [
+        (2, "Case Number", "key_cut_number", "error"),
+        (3, "Case Number", "key_cut_number", "error"),
+        (4, "Party ID", "key_cut_number", "error"),
+    ]
+    assert "spreadsheet" in court.errors(upload)[0].message
+    assert [case[0] for case in court.dump()["cases"]] == ["C-4"]
+
+
+@pytest.mark.parametrize("number", ["12E345", "1E11", "2.02601E11", "22E+4", "2026.E+11", "A2.0E+11"])
+def test_a_number_with_an_e_is_one(court: Court, number: str) -> None:
+    assert court.push(ecr(row(number, number))).status == "processed"
+    assert [case[0] for case in court.dump()["cases"]] == [number]
+
+
+def test_a_piece_that_was_cut_spoils_the_number(court: Court) -> None:
+    toml = 'name = "t"\n[columns]\nclient.reference = "id"\ncase.number = { join = ["year", "no"], with = "-" }\n'
+    upload = load(court, toml, "id,year,no\n1,26,2.02601E+11\n2,26,7\n")
+    assert codes(court.errors(upload)) == [(2, "year", "key_cut_number", "error")]
+    assert select(court, "SELECT number FROM cases") == [("26-7",)]
+
+
+def test_a_cut_number_that_nothing_is_matched_by_costs_itself_alone(court: Court) -> None:
+    upload = load(court, HEAD + 'case.reference = "ref"\n', "id,no,ref\n1,C1,2.02601E+11\n")
+    assert codes(court.errors(upload)) == [(2, "ref", "cut_number", "warning")]
+    assert select(court, "SELECT number, reference FROM cases") == [("C1", None)]
+
+
+def test_a_cut_number_in_a_snapshot_withdraws_nobody(court: Court) -> None:
+    toml = f'{HEAD}event.date = "d"\n[processing]\nmethod = "replace_template"\n'
+    good = "id,no,d\n7,202601000101,03/16/2027\n8,C2,03/16/2027\n"
+    load(court, toml, good, good.replace("202601000101", "2.02601E+11"))
+    assert select(court, "SELECT count(*) FROM events WHERE withdrawn_upload IS NULL") == [(2,)]
