@@ -212,8 +212,23 @@ def _reading(name: str, faults: Faults) -> tuple[str, Read] | None:
 def _coerced(name: str, code: str, column: Column, read: Read, faults: Faults, severity: str = "error") -> Column:
     """The column as values; a cell that cannot be read is reported and left empty."""
     coerced = column.map(lambda texts: read(tuple(texts)))
-    faults.add(np.flatnonzero(column.filled & ~coerced.filled).tolist(), name, code, column, severity)
+    unread = _without(column, coerced.filled)
+    for each, cells in _by_oddity(name, code, unread, faults.rules.region):
+        faults.add(np.flatnonzero(cells.filled).tolist(), name, each, column, severity)
     return coerced
+
+
+def _by_oddity(name: str, code: str, unread: Column, region: str) -> list[tuple[str, Column]]:
+    """The cells that cannot be read, by the code of what is wrong; of phones and addresses more can be said."""
+    kind = CONTACTS.get(split_party(name)[1])
+    if kind is None or not unread.filled.any():
+        return [(code, unread)]
+    used = np.unique(unread.codes[unread.filled]).tolist()
+    texts = [unread.values[place] for place in used]
+    found = coerce.phone_oddities(texts, region) if kind == "phone" else coerce.email_oddities(texts)
+    oddities = dict(zip(used, found, strict=True))
+    told = np.array([oddities.get(place, "") for place in range(len(unread.values))] + [""])[unread.codes]
+    return [(f"{oddity}_{kind}" if oddity else code, _without(unread, told != oddity)) for oddity in sorted(set(found))]
 
 
 def _read_when(values: dict[str, Column], faults: Faults) -> None:

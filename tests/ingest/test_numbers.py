@@ -78,3 +78,15 @@ def test_a_cut_number_in_a_snapshot_withdraws_nobody(court: Court) -> None:
     good = "id,no,d\n7,202601000101,03/16/2027\n8,C2,03/16/2027\n"
     load(court, toml, good, good.replace("202601000101", "2.02601E+11"))
     assert select(court, "SELECT count(*) FROM events WHERE withdrawn_upload IS NULL") == [(2,)]
+
+
+def test_words_behind_a_phone_number_cost_the_number_and_are_told(court: Court) -> None:
+    phones = ("404-555-0110 DO NOT CALL", "404-555-0101 / 404-555-0102", "x", "404-555-0103 cell", "404-555-0104 MOM")
+    upload = court.push(
+        ecr(*(row(str(i), phone=phone) for i, phone in enumerate(phones)), row("9", email="a@x.co b@x.co"))
+    )
+    told = [(line, code) for line, _, code, _ in codes(court.errors(upload))]
+    several = [(3, "several_phone"), (7, "several_email")]
+    assert told == sorted([(2, "words_phone"), (4, "bad_phone"), (6, "words_phone"), *several])
+    assert [contact[2] for contact in court.dump()["contacts"]] == ["+14045550103"]
+    assert len(court.dump()["events"]) == 6
