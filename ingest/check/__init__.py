@@ -9,7 +9,7 @@ be read (where payments are matched by it, the payment is left out), a code that
 that the clocks skip or repeat, a further party that is nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from ingest.check.values import (
     read_values,
     report_unread,
 )
+from ingest.guard import unguarded
 from ingest.identity import natural_fields
 from ingest.mapping import lay_over
 from ingest.parse import Cells, Column, Records
@@ -44,6 +45,8 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     faults, rows = Faults(cells, records, rules), len(cells.index)
     blank = _blank(cells)
     raw = {slot: cells.columns[place] for slot, place in rules.plan.columns.items()}
+    if rules.plan.answered:
+        raw = {slot: column.map(_unguarded) for slot, column in raw.items()}
     for slot, column in raw.items():
         _refuse_long(slot, column, faults)
         if rules.plan.answered:
@@ -74,6 +77,10 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
     return _batch(values | marked, keyring, blank, left, faults, texts)
+
+
+def _unguarded(texts: Sequence[str]) -> list[str]:
+    return [unguarded(text) for text in texts]
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:
