@@ -6,7 +6,7 @@ a required value that is missing, an event's date or time that cannot be read, a
 must be to know whose row it is, a row that names neither a client nor (where the template maps no client) a case, and
 what the template says is to be refused. Warnings are: a phone, an e-mail address, an amount, any other date that cannot
 be read (where payments are matched by it, the payment is left out), a code that a lookup does not hold, a local time
-that the clocks skip or repeat, a further party that is nobody.
+that the clocks skip or repeat, a date of birth to come, a hearing very far from today, a further party that is nobody.
 """
 
 from collections.abc import Mapping, Sequence

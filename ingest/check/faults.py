@@ -29,6 +29,8 @@ _SENTENCES = MappingProxyType(
         "lost_characters": "The cell holds characters that were lost (shown as \ufffd); write them anew.",
         "bad_date": "The cell holds no date that exists, written like {date}.",
         "date_with_time": "The cell holds a time beside the date; the template must read its column as event.datetime.",
+        "far_date": "The hearing is very far from today; it was taken as it is, but look at the year.",
+        "unborn": "The cell holds a date of birth that is still to come.",
         "bad_time": "The cell holds no time that exists, written like {time}.",
         "bad_phone": "The cell is not a phone number.",
         "several_phone": "The cell holds several phone numbers; write one, or let the template split the column.",
@@ -93,7 +95,7 @@ WORDS = MappingProxyType(
 """What refuses a row, for a sentence about all of them."""
 
 _SAMPLE = datetime(2026, 3, 16, 9)
-_DECIDED = frozenset({"unknown_code", "time_twice", "time_never"})
+_DECIDED = frozenset({"unknown_code", "far_date", "time_twice", "time_never"})
 """Warnings about a cell that was taken all the same."""
 
 

@@ -4,7 +4,9 @@ Whatever cannot be read is reported; a value that decides what a row means makes
 """
 
 import re
+import string
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIE
 from ingest.template import Rule, split_party
 
 Read = Callable[[tuple[str, ...]], list[str | None]]
+FAR_PAST, FAR_AHEAD = 30, 5
+"""Years before and after this one in which a hearing is told as far off."""
 _NO_PIECE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
 """What databases and clerks write where there is none. Short, since a piece of a number may be `00` or `NA`."""
 _NO_REFERENCE = _NO_PIECE | {
@@ -27,7 +31,7 @@ _NO_REFERENCE = _NO_PIECE | {
     *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"),
 }
 """The same for a whole reference or case number; taken for one, it would make one person of many."""
-_SIGNS_AND_ZEROS = re.compile(r"[\W_0]+")
+_SIGNS_AND_ZEROS = f"{string.punctuation} –—0"
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
 _CUT = re.compile(r"\d(?:\.\d+)?E\+\d{2,3}|\d{1,3}\.\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
 """How a spreadsheet writes a long number, of which nobody can tell the last digits any more: 2.02601E+11. A case number
@@ -55,6 +59,8 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Col
     for name in texts:
         if split_party(name)[1] in EXACT:
             texts[name] = texts[name].map(_referring)
+        elif split_party(name)[1] == "client.suffix":
+            texts[name] = texts[name].map(coerce.undotted)
     return texts, lost
 
 
@@ -82,7 +88,7 @@ def _is_none(text: str) -> bool:
     """Whether a text stands for no reference: such a word, or neither letter nor digit but zeros."""
     if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE:
         return True
-    return _SIGNS_AND_ZEROS.fullmatch(text) is not None
+    return not text.strip(_SIGNS_AND_ZEROS)
 
 
 def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
@@ -94,12 +100,26 @@ def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
     _read_when(values, faults)
     unread, matched = {}, matched_fields(faults.rules.template)
     for name in list(values):
-        reading = _reading(name, faults)
+        reading, cells = _reading(name, faults), values[name]
         if reading and name in matched:
             unread[name], values[name] = _parted(values[name], reading[1])
         elif reading:
             values[name] = _coerced(name, reading[0], values[name], reading[1], faults, "warning")
+        if split_party(name)[1] == "client.dob":
+            unborn = _take_unborn(name, cells, values, faults.rules.today)
+            if name in matched:
+                unread[name] = lay_over(unborn, unread[name], unborn.filled)
+            else:
+                faults.add(np.flatnonzero(unborn.filled).tolist(), name, "unborn", cells, "warning")
     return unread
+
+
+def _take_unborn(name: str, cells: Column, values: dict[str, Column], today: date) -> Column:
+    """Take dates of birth after `today` out of `values`; their cells."""
+    late = values[name].map(lambda days: [day if day > today.isoformat() else None for day in days]).filled
+    late = late & (today != date.min)
+    values[name] = _without(values[name], late)
+    return _without(cells, ~late)
 
 
 def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
@@ -122,11 +142,14 @@ def find_cut(raw: Mapping[str, Column], values: dict[str, Column], faults: Fault
     of those that records are matched by, by field; others are only reported."""
     template, found = faults.rules.template, {}
     for name in (name for name in sorted(values) if split_party(name)[1] in EXACT):
-        cut = values[name].map(_cut)
         rule = template.rules.get(name)
-        for slot in rule.slots if rule and rule.way == "join" else ():
-            piece = raw[slot].map(coerce.tidy).map(_cut) if slot in raw else cut
-            cut = lay_over(cut, piece, cut.filled)
+        pieces = (
+            (raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw) if rule and rule.way == "join" else ()
+        )
+        cut = Column(np.full(len(values[name].codes), -1, dtype=np.int32), ())
+        for column in (values[name], *pieces):
+            if "+" in "\n".join(column.values):  # looked at in one go, for most hold none
+                cut = lay_over(cut, column.map(_cut), cut.filled)
         if cut.filled.any():
             values[name] = _without(values[name], cut.filled)
             found[name] = cut
@@ -238,6 +261,7 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     time belongs to it.
     """
     template = faults.rules.template
+    cells = [(name, values[name]) for name in ("event.datetime", "event.date") if name in values]
     day, time = values.pop("event.date", None), values.pop("event.time", None)
     moment, sources = values.pop("event.datetime", None), dict[str, Column]()
     if day is not None:
@@ -258,9 +282,23 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
         day, time = lay_over(read, day, moment.filled), lay_over(timed, time, timed.filled)
     if day is None:
         return
+    _report_far(day, cells, faults)
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
     values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
     values["event.starts_at"] = _instants(values["event.date"], values["event.time"], sources, faults)
+
+
+def _report_far(day: Column, cells: Sequence[tuple[str, Column]], faults: Faults) -> None:
+    """Tell hearings that are so far from today that somebody may have mistyped the year."""
+    today = faults.rules.today
+    if today == date.min:
+        return
+    first, last = today.year - FAR_PAST, today.year + FAR_AHEAD
+    far = day.map(lambda days: [None if first <= int(each[:4]) <= last else each for each in days]).filled
+    for name, column in cells:
+        told = far & column.filled
+        faults.add(np.flatnonzero(told).tolist(), name, "far_date", column, "warning")
+        far = far & ~told
 
 
 def _report_moments(moment: Column, unread: Column, faults: Faults) -> None:

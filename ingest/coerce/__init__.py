@@ -16,7 +16,7 @@ from ingest.coerce.dates import (
     read_moments,
     read_times,
 )
-from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no, split_name, tidy, titled
+from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no, split_name, tidy, titled, undotted
 
 __all__ = [
     "YEARS",
@@ -39,4 +39,5 @@ __all__ = [
     "split_name",
     "tidy",
     "titled",
+    "undotted",
 ]
