@@ -116,8 +116,8 @@ def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
 
 def _take_unborn(name: str, cells: Column, values: dict[str, Column], today: date) -> Column:
     """Take dates of birth after `today` out of `values`; their cells."""
-    late = values[name].map(lambda days: [day if day > today.isoformat() else None for day in days]).filled
-    late = late & (today != date.min)
+    last = date.max.isoformat() if today == date.min else today.isoformat()
+    late = values[name].map(lambda days: [day if day > last else None for day in days]).filled
     values[name] = _without(values[name], late)
     return _without(cells, ~late)
 

@@ -16,55 +16,12 @@ _EMAIL = re.compile(
 _WORD = re.compile(r"[^\W\d_]+")
 _KINDS = frozenset(
     [
-        *("c", "cel", "cell", "cellphone", "cellular", "celular", "mob", "mobile", "movil", "móvil", "m"),
-        *(
-            "h",
-            "hm",
-            "home",
-            "house",
-            "casa",
-            "w",
-            "wk",
-            "work",
-            "job",
-            "trabajo",
-            "o",
-            "office",
-            "ofc",
-            "business",
-            "bus",
-        ),
-        *(
-            "p",
-            "ph",
-            "phone",
-            "t",
-            "tel",
-            "tele",
-            "telephone",
-            "land",
-            "landline",
-            "line",
-            "number",
-            "contact",
-            "direct",
-        ),
-        *("main", "primary", "secondary", "first", "second", "alt", "alternate", "alternative", "other", "personal"),
-        *(
-            "day",
-            "daytime",
-            "eve",
-            "evening",
-            "night",
-            "msg",
-            "message",
-            "messages",
-            "text",
-            "texts",
-            "sms",
-            "ok",
-            "okay",
-        ),
+        *("c", "cel", "cell", "cellphone", "cellular", "celular", "m", "mob", "mobile", "movil", "móvil"),
+        *("h", "hm", "home", "house", "casa", "w", "wk", "work", "job", "trabajo", "o", "office", "ofc"),
+        *("business", "bus", "p", "ph", "phone", "t", "tel", "tele", "telephone", "land", "landline", "line"),
+        *("number", "contact", "direct", "main", "primary", "secondary", "first", "second", "other", "personal"),
+        *("alt", "alternate", "alternative", "day", "daytime", "eve", "evening", "night"),
+        *("msg", "message", "messages", "text", "texts", "sms", "ok", "okay"),
         *("x", "ext", "extn", "extension"),  # of an extension that is empty
     ]
 )
@@ -72,6 +29,7 @@ _KINDS = frozenset(
 else's, or must not be called."""
 _WHOLE_NUMBER = 10
 _SOME_NUMBER = 7
+_LONGEST = 100
 _ONE_NANP = re.compile(rf"(?<!\d){_NANP.pattern}(?!\d)", re.ASCII)
 _BETWEEN = re.compile(r"[;,/&|]|\b(?:or|and)\b", re.IGNORECASE)
 _EXTENSION = re.compile(r"[ ,;(]*(?:extension|extn?|x|#)[.:]? *\d{1,7} *\)?", re.IGNORECASE | re.ASCII)
@@ -95,7 +53,8 @@ def _us_phone(match: re.Match[str]) -> str | None:
 
 def _any_phone(text: str, region: str) -> str | None:
     """phonenumbers would dial letters ("555-2101 MOM") and believe a context in the cell: those are refused first."""
-    text = text[:100]
+    if len(text) > _LONGEST:
+        return None
     extension = _EXTENSION.search(text)
     if extension and extension.end() == len(text):
         text = text[: extension.start()]

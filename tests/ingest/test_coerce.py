@@ -131,6 +131,7 @@ def test_instants(day: str, time: str | None, instant: str) -> None:
         ("MOM 404-555-0107", None),
         ("do not call: 404-555-0107", None),
         ("404-555-0101 NO TEXTS", None),
+        (f"404-555-0101{' ' * 100}do not call", None),
         ("404-555-0101 mamá", None),
         ("9999999999", None),
         ("222-222-2222", None),
