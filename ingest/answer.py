@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ingest.errors import IngestError
+from ingest.guard import FORMULA_STARTS, guarded, unguarded
 
 RECEIPT_ERRORS = 100
 RECEIPT_MOVED = 100
@@ -32,10 +33,8 @@ when the file is sent again."""
 
 _POSITION = re.compile(r"column \d+(?: \((\w+)\))?")
 """What a column without a header is called, with what it holds if it is known (`ingest.shape.positions`)."""
+_GUARDED = "An apostrophe in front of a cell keeps a spreadsheet from changing it; leave it there."
 _BLOCK = 100  # rows of an error file that are written at once; each may have a megabyte
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is executed by spreadsheets (OWASP, "CSV Injection")."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +228,7 @@ def _correct(upload: Upload) -> str:
     if upload.error and upload.error.code == ROWS_REFUSED:
         return "correct them in the file that you have sent."
     if upload.method == "update":
-        return "correct the rows there and send that file."
+        return "correct the rows there and send that file. " + _GUARDED
     return "correct the rows where they come from and send the whole file again."
 
 
@@ -327,41 +326,36 @@ def error_file(upload: Upload, errors: Iterable[RowError]) -> bytes:
 def error_blocks(upload: Upload, errors: Iterable[RowError]) -> Iterator[bytes]:
     """The failing rows as they came, to be corrected and sent again as they are, some hundred at a time.
 
-    UTF-8 with a byte order mark (so that spreadsheets show names rightly), `row number` and `reasons`, which the engine
-    ignores, then the court's own columns, with its delimiter and its way with quotes. A short row stays short, so that
-    it cannot pass by accident; a NUL is shown as U+FFFD, for the same reason. Cells that a spreadsheet would execute
-    begin with an apostrophe, which the engine takes off again. `errors` must be all of the upload's, in row order.
+    CSV in UTF-8 with commas and a byte order mark, which every spreadsheet opens rightly: `row number` and `reasons`,
+    which the engine ignores, then the court's own columns. Cells that a spreadsheet would execute or change begin with
+    an apostrophe, which the engine takes off again (`ingest.guard`). What a short row lacks is U+FFFD, as is a NUL, so
+    that neither passes by accident. `errors` must be all of the upload's, in row order.
     """
-    delimiter = upload.delimiter or ","
     lines = _error_lines(upload, errors)
     mark = b"\xef\xbb\xbf"
     while block := list(islice(lines, _BLOCK)):
-        text = _written(block, delimiter) if upload.quoting else _unquoted(block, delimiter)
-        yield mark + text.encode("utf-8", "replace")
+        yield mark + _written(block).encode("utf-8", "replace")
         mark = b""
 
 
 def _error_lines(upload: Upload, errors: Iterable[RowError]) -> Iterator[list[str]]:
     """The header of the error file, and its rows."""
     own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] == ANSWER_COLUMNS else 0
-    yield [*ANSWER_COLUMNS, *map(neutral, upload.header[own:])]
+    names = [name or f"column {number}" for number, name in enumerate(upload.header[own:], 1)]
+    yield [*ANSWER_COLUMNS, *map(guarded, names)]
     for row, group in groupby((error for error in errors if error.severity != "excluded"), key=lambda error: error.row):
         told = list(group)
         cells = cells_of(told[0].raw.replace("\0", "\ufffd"), upload.delimiter or ",", upload.quoting)[own:]
+        cells = [unguarded(cell) for cell in cells] if own else cells
+        cells += ["\ufffd"] * (len(names) - len(cells))
         reasons = "; ".join(dict.fromkeys(f"{e.column}: {e.message}" if e.column else e.message for e in told))
-        yield [str(row), neutral(reasons), *map(neutral, cells)]
+        yield [str(row), guarded(reasons), *map(guarded, cells)]
 
 
-def _written(lines: list[list[str]], delimiter: str) -> str:
+def _written(lines: list[list[str]]) -> str:
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerows(lines)
+    csv.writer(out, lineterminator="\r\n").writerows(lines)
     return out.getvalue()
-
-
-def _unquoted(lines: list[list[str]], delimiter: str) -> str:
-    """For a court whose quotes are data: its own cells hold no delimiter, and our reasons must not."""
-    foreign = re.compile(f"[{re.escape(delimiter)}\r\n]")
-    return "".join(delimiter.join([row, foreign.sub(" ", reasons), *cells]) + "\r\n" for row, reasons, *cells in lines)
 
 
 def cells_of(raw: str, delimiter: str, quoting: bool) -> list[str]:

@@ -53,7 +53,7 @@ from ingest.task import Reading, Task, Work
 from ingest.template import REPLACE_TEMPLATE, TemplateVersion, load_template
 from ingest.verdict import counts_of, detail_of, status_of
 
-VERSION = "5"
+VERSION = "6"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 

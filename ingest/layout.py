@@ -49,7 +49,8 @@ class Layout:
         rules = self.rules
         wanted = set(rules.plan.columns.values())
         for part in self._chunks(rows):
-            cells = read_cells(self.file, self.records, part, self.dialect, rules.plan.width, wanted)
+            width, loose = rules.plan.width, rules.plan.answered
+            cells = read_cells(self.file, self.records, part, self.dialect, width, wanted, loose)
             yield check(cells, self.records, rules)
 
     def is_chunk(self, rows: Ints) -> bool:

@@ -158,7 +158,7 @@ def _tell(source: Source, wanted: Collection[str], width: int, limits: Limits) -
             "The file is text, and the template reads Excel workbooks.",
             'Send a workbook (XLSX), or set kind = "auto" in the template.',
         )
-    if source.form.quoting is None and not dialect.widths:
+    if source.form.quoting is None and not dialect.widths and not dialect.answered:
         dialect = replace(dialect, quoting=tell_quoting(source.file, dialect))
     return dialect, form
 

@@ -92,7 +92,8 @@ def _lines(layout: Layout, template: Template, batches: Sequence[Batch]) -> list
 def _people(layout: Layout, template: Template, batch: Batch) -> list[str]:
     """The names of the people in a batch of one row: its own person, and the further ones that its cells name."""
     plan = layout.rules.plan
-    cells = read_cells(layout.file, layout.records, batch.index, layout.dialect, plan.width, set(plan.columns.values()))
+    wanted = set(plan.columns.values())
+    cells = read_cells(layout.file, layout.records, batch.index, layout.dialect, plan.width, wanted, plan.answered)
     people = [""]
     for party in template.parties:
         own = [place for slot, place in plan.columns.items() if split_party(slot)[0] == party.number]

@@ -6,10 +6,10 @@ a required value that is missing, an event's date or time that cannot be read, a
 must be to know whose row it is, a row that names neither a client nor (where the template maps no client) a case, and
 what the template says is to be refused. Warnings are: a phone, an e-mail address, an amount, any other date that cannot
 be read (where payments are matched by it, the payment is left out), a code that a lookup does not hold, a local time
-that the clocks skip or repeat, a further party that is nobody.
+that the clocks skip or repeat, a date of birth to come, a hearing very far from today, a further party that is nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,16 @@ from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
 from ingest.check.unsaid import find_unsaid
-from ingest.check.values import find_cleared, find_nothing, find_partial, make_texts, read_values, report_unread
+from ingest.check.values import (
+    find_cleared,
+    find_cut,
+    find_nothing,
+    find_partial,
+    make_texts,
+    read_values,
+    report_unread,
+)
+from ingest.guard import unguarded
 from ingest.identity import natural_fields
 from ingest.mapping import lay_over
 from ingest.parse import Cells, Column, Records
@@ -36,6 +45,8 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     faults, rows = Faults(cells, records, rules), len(cells.index)
     blank = _blank(cells)
     raw = {slot: cells.columns[place] for slot, place in rules.plan.columns.items()}
+    if rules.plan.answered:
+        raw = {slot: column.map(_unguarded) for slot, column in raw.items()}
     for slot, column in raw.items():
         _refuse_long(slot, column, faults)
         if rules.plan.answered:
@@ -45,7 +56,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     for field in sorted(rules.template.required):
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
-    partial = find_partial(raw, values, faults)
+    cut, partial = find_cut(raw, values, faults), find_partial(raw, values, faults)
     unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
     values |= _constants(rules, rows)
     cells_told = texts | {name: lay_over(texts[name], cell, texts[name].filled) for name, cell in lost.items()}
@@ -55,15 +66,21 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         marked = find_cleared(raw, cells_told, values, faults)
     said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
     spoiled = {name: column.filled for name, column in unread.items()}
-    spoiled |= {name: column.filled | spoiled.get(name, False) for name, column in nothing.items()}
+    for name, column in (*nothing.items(), *cut.items()):
+        spoiled[name] = column.filled | spoiled.get(name, False)
     keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
     report_unread(nothing, keyring, faults, "nothing")
+    report_unread(cut, keyring, faults, "cut_number")
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
     return _batch(values | marked, keyring, blank, left, faults, texts)
+
+
+def _unguarded(texts: Sequence[str]) -> list[str]:
+    return [unguarded(text) for text in texts]
 
 
 def _blank(cells: Cells) -> NDArray[np.bool_]:

@@ -29,8 +29,13 @@ _SENTENCES = MappingProxyType(
         "lost_characters": "The cell holds characters that were lost (shown as \ufffd); write them anew.",
         "bad_date": "The cell holds no date that exists, written like {date}.",
         "date_with_time": "The cell holds a time beside the date; the template must read its column as event.datetime.",
+        "far_date": "The hearing is very far from today; it was taken as it is, but look at the year.",
+        "unborn": "The cell holds a date of birth that is still to come.",
         "bad_time": "The cell holds no time that exists, written like {time}.",
         "bad_phone": "The cell is not a phone number.",
+        "several_phone": "The cell holds several phone numbers; write one, or let the template split the column.",
+        "words_phone": "The cell says more than a phone number; only its kind (cell, home) may stand beside it.",
+        "several_email": "The cell holds several e-mail addresses; write one, or let the template split the column.",
         "bad_email": "The cell is not an e-mail address.",
         "bad_amount": "The cell is not an amount of money.",
         "key_bad_date": "The cell holds no date that exists, written like {date}, and records are matched by it.",
@@ -39,6 +44,9 @@ _SENTENCES = MappingProxyType(
         "key_partial": "Another cell that this one is put together with is empty, and records are matched by both.",
         "nothing": "The template's rule makes nothing of this cell.",
         "key_nothing": "The template's rule makes nothing of this cell, and records are matched by it.",
+        "cut_number": "A spreadsheet has cut this number; format its column as text and write all its digits.",
+        "key_cut_number": "A spreadsheet has cut this number, and records are matched by it; format its column as text "
+        "and write all its digits.",
         "unread_payment": "The payment was not taken: payments are matched by this cell, which cannot be read.",
         "bad_yes_no": "The cell says neither yes nor no.",
         "unknown_code": "The template's table does not hold this code; it was kept as it is.",
@@ -74,6 +82,7 @@ WORDS = MappingProxyType(
         "key_bad_amount": "no amount where records are matched by one",
         "key_partial": "half of what records are matched by",
         "key_nothing": "a cell of which the template makes nothing",
+        "key_cut_number": "a number that a spreadsheet has cut",
         "refused_code": "a code that the template's table does not hold",
         "refused_twice": "a time that comes twice",
         "refused_never": "a time that never comes",
@@ -86,7 +95,7 @@ WORDS = MappingProxyType(
 """What refuses a row, for a sentence about all of them."""
 
 _SAMPLE = datetime(2026, 3, 16, 9)
-_DECIDED = frozenset({"unknown_code", "time_twice", "time_never"})
+_DECIDED = frozenset({"unknown_code", "far_date", "time_twice", "time_never"})
 """Warnings about a cell that was taken all the same."""
 
 

@@ -3,7 +3,10 @@
 Whatever cannot be read is reported; a value that decides what a row means makes it an error, any other a warning.
 """
 
+import re
+import string
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +21,21 @@ from ingest.record import CLEARED, CONTACTS, DATE_FIELDS, MONEY_FIELDS, WHEN_FIE
 from ingest.template import Rule, split_party
 
 Read = Callable[[tuple[str, ...]], list[str | None]]
-_NO_REFERENCE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
-"""What databases and clerks write where there is none; taken for a reference, it would make one person of many."""
+FAR_PAST, FAR_AHEAD = 30, 5
+"""Years before and after this one in which a hearing is told as far off."""
+_NO_PIECE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
+"""What databases and clerks write where there is none. Short, since a piece of a number may be `00` or `NA`."""
+_NO_REFERENCE = _NO_PIECE | {
+    *("NIL", "NAN", "<NULL>", "[NULL]", "NA", "N.A.", "(NONE)", "UNK", "UNKNOWN", "TBD", "TBA"),
+    *("NOT AVAILABLE", "NOT APPLICABLE", "NOT ASSIGNED", "UNASSIGNED", "NO NUMBER"),
+    *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"),
+}
+"""The same for a whole reference or case number; taken for one, it would make one person of many."""
+_SIGNS_AND_ZEROS = f"{string.punctuation} –—0"
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
+_CUT = re.compile(r"\d(?:\.\d+)?E\+\d{2,3}|\d{1,3}\.\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
+"""How a spreadsheet writes a long number, of which nobody can tell the last digits any more: 2.02601E+11. A case number
+such as 12E345 is one."""
 
 
 def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Column], dict[str, Column]]:
@@ -35,15 +50,17 @@ def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Col
         kept = (slot for slot in rule.slots if slot in raw)
         slots = [raw[slot].map(coerce.keep_spaces) if rule.spaces else tidied[slot] for slot in kept]
         if rule.way != "one" and split_party(name)[1] in EXACT:
-            slots = [slot.map(_referring) for slot in slots]
+            slots = [slot.map(_wholly(rule)) for slot in slots]
         texts[name], unknown = apply_rule(rule, slots, template.lookups, rows)
         _report_unknown(name, rule, unknown, faults)
         if may_lose(rule):
-            cells = [slot.map(_referring) for slot in slots] if split_party(name)[1] in EXACT else slots
+            cells = [slot.map(_wholly(rule)) for slot in slots] if split_party(name)[1] in EXACT else slots
             lost[name] = find_lost(rule, cells, template.lookups, rows)
     for name in texts:
         if split_party(name)[1] in EXACT:
             texts[name] = texts[name].map(_referring)
+        elif split_party(name)[1] == "client.suffix":
+            texts[name] = texts[name].map(coerce.undotted)
     return texts, lost
 
 
@@ -54,8 +71,24 @@ def _report_unknown(name: str, rule: Rule, unknown: Column | None, faults: Fault
         faults.add(np.flatnonzero(unknown.filled).tolist(), name, code, unknown, severity)
 
 
+def _wholly(rule: Rule) -> Callable[[Sequence[str]], list[str | None]]:
+    """How cells of a reference are looked at: as pieces of it where several are put together, else as all of it."""
+    return _as_pieces if rule.way == "join" else _referring
+
+
+def _as_pieces(texts: Sequence[str]) -> list[str | None]:
+    return [None if len(text) <= _LONGEST_NONE and text.upper() in _NO_PIECE else text for text in texts]
+
+
 def _referring(texts: Sequence[str]) -> list[str | None]:
-    return [None if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE else text for text in texts]
+    return [None if _is_none(text) else text for text in texts]
+
+
+def _is_none(text: str) -> bool:
+    """Whether a text stands for no reference: such a word, or neither letter nor digit but zeros."""
+    if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE:
+        return True
+    return not text.strip(_SIGNS_AND_ZEROS)
 
 
 def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
@@ -67,12 +100,26 @@ def read_values(values: dict[str, Column], faults: Faults) -> dict[str, Column]:
     _read_when(values, faults)
     unread, matched = {}, matched_fields(faults.rules.template)
     for name in list(values):
-        reading = _reading(name, faults)
+        reading, cells = _reading(name, faults), values[name]
         if reading and name in matched:
             unread[name], values[name] = _parted(values[name], reading[1])
         elif reading:
             values[name] = _coerced(name, reading[0], values[name], reading[1], faults, "warning")
+        if split_party(name)[1] == "client.dob":
+            unborn = _take_unborn(name, cells, values, faults.rules.today)
+            if name in matched:
+                unread[name] = lay_over(unborn, unread[name], unborn.filled)
+            else:
+                faults.add(np.flatnonzero(unborn.filled).tolist(), name, "unborn", cells, "warning")
     return unread
+
+
+def _take_unborn(name: str, cells: Column, values: dict[str, Column], today: date) -> Column:
+    """Take dates of birth after `today` out of `values`; their cells."""
+    last = date.max.isoformat() if today == date.min else today.isoformat()
+    late = values[name].map(lambda days: [day if day > last else None for day in days]).filled
+    values[name] = _without(values[name], late)
+    return _without(cells, ~late)
 
 
 def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
@@ -83,11 +130,36 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
         rule = template.rules[name]
         parts = [raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw]
         if rule.way == "join" and split_party(name)[1] in EXACT and len(parts) > 1:
-            told = [part.map(_referring).filled for part in parts]
+            told = [part.map(_as_pieces).filled for part in parts]
             whole, nothing = np.logical_and.reduce(told), ~np.logical_or.reduce([part.filled for part in parts])
             partial[name] = _without(values[name], whole | ~np.logical_or.reduce(told))
             values[name] = _without(values[name], ~whole & ~nothing)
     return partial
+
+
+def find_cut(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
+    """Take references and case numbers out of `values` that a spreadsheet has cut: others would be the same. The cells
+    of those that records are matched by, by field; others are only reported."""
+    template, found = faults.rules.template, {}
+    for name in (name for name in sorted(values) if split_party(name)[1] in EXACT):
+        rule = template.rules.get(name)
+        pieces = (
+            (raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw) if rule and rule.way == "join" else ()
+        )
+        cut = Column(np.full(len(values[name].codes), -1, dtype=np.int32), ())
+        for column in (values[name], *pieces):
+            if "+" in "\n".join(column.values):  # looked at in one go, for most hold none
+                cut = lay_over(cut, column.map(_cut), cut.filled)
+        if cut.filled.any():
+            values[name] = _without(values[name], cut.filled)
+            found[name] = cut
+    for name in found.keys() - matched_fields(template):
+        faults.add(np.flatnonzero(found[name].filled).tolist(), name, "cut_number", found.pop(name), "warning")
+    return found
+
+
+def _cut(texts: Sequence[str]) -> list[str | None]:
+    return [text if _CUT.fullmatch(text) else None for text in texts]
 
 
 def find_nothing(lost: Mapping[str, Column], partial: Mapping[str, Column], faults: Faults) -> dict[str, Column]:
@@ -163,8 +235,23 @@ def _reading(name: str, faults: Faults) -> tuple[str, Read] | None:
 def _coerced(name: str, code: str, column: Column, read: Read, faults: Faults, severity: str = "error") -> Column:
     """The column as values; a cell that cannot be read is reported and left empty."""
     coerced = column.map(lambda texts: read(tuple(texts)))
-    faults.add(np.flatnonzero(column.filled & ~coerced.filled).tolist(), name, code, column, severity)
+    unread = _without(column, coerced.filled)
+    for each, cells in _by_oddity(name, code, unread, faults.rules.region):
+        faults.add(np.flatnonzero(cells.filled).tolist(), name, each, column, severity)
     return coerced
+
+
+def _by_oddity(name: str, code: str, unread: Column, region: str) -> list[tuple[str, Column]]:
+    """The cells that cannot be read, by the code of what is wrong; of phones and addresses more can be said."""
+    kind = CONTACTS.get(split_party(name)[1])
+    if kind is None or not unread.filled.any():
+        return [(code, unread)]
+    used = np.unique(unread.codes[unread.filled]).tolist()
+    texts = [unread.values[place] for place in used]
+    found = coerce.phone_oddities(texts, region) if kind == "phone" else coerce.email_oddities(texts)
+    oddities = dict(zip(used, found, strict=True))
+    told = np.array([oddities.get(place, "") for place in range(len(unread.values))] + [""])[unread.codes]
+    return [(f"{oddity}_{kind}" if oddity else code, _without(unread, told != oddity)) for oddity in sorted(set(found))]
 
 
 def _read_when(values: dict[str, Column], faults: Faults) -> None:
@@ -174,6 +261,7 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     time belongs to it.
     """
     template = faults.rules.template
+    cells = [(name, values[name]) for name in ("event.datetime", "event.date") if name in values]
     day, time = values.pop("event.date", None), values.pop("event.time", None)
     moment, sources = values.pop("event.datetime", None), dict[str, Column]()
     if day is not None:
@@ -194,9 +282,23 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
         day, time = lay_over(read, day, moment.filled), lay_over(timed, time, timed.filled)
     if day is None:
         return
+    _report_far(day, cells, faults)
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
     values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
     values["event.starts_at"] = _instants(values["event.date"], values["event.time"], sources, faults)
+
+
+def _report_far(day: Column, cells: Sequence[tuple[str, Column]], faults: Faults) -> None:
+    """Tell hearings that are so far from today that somebody may have mistyped the year."""
+    today = faults.rules.today
+    if today == date.min:
+        return
+    first, last = today.year - FAR_PAST, today.year + FAR_AHEAD
+    far = day.map(lambda days: [None if first <= int(each[:4]) <= last else each for each in days]).filled
+    for name, column in cells:
+        told = far & column.filled
+        faults.add(np.flatnonzero(told).tolist(), name, "far_date", column, "warning")
+        far = far & ~told
 
 
 def _report_moments(moment: Column, unread: Column, faults: Faults) -> None:

@@ -4,7 +4,7 @@ Every function takes the distinct texts of a column (already tidied) and returns
 text cannot be read as such a value. Nothing is guessed.
 """
 
-from ingest.coerce.contacts import read_emails, read_phones
+from ingest.coerce.contacts import email_oddities, phone_oddities, read_emails, read_phones
 from ingest.coerce.dates import (
     YEARS,
     beginning_with_dates,
@@ -16,16 +16,18 @@ from ingest.coerce.dates import (
     read_moments,
     read_times,
 )
-from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no, split_name, tidy, titled
+from ingest.coerce.texts import keep_spaces, name_part, read_money, read_yes_no, split_name, tidy, titled, undotted
 
 __all__ = [
     "YEARS",
     "beginning_with_dates",
     "clock_oddities",
+    "email_oddities",
     "instants",
     "keep_spaces",
     "name_part",
     "ordinals",
+    "phone_oddities",
     "read_dates",
     "read_days",
     "read_emails",
@@ -37,4 +39,5 @@ __all__ = [
     "split_name",
     "tidy",
     "titled",
+    "undotted",
 ]

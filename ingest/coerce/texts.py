@@ -86,8 +86,14 @@ def split_name(text: str, order: str) -> tuple[str, str, str, str]:
 
 def _without_suffix(words: list[str]) -> tuple[list[str], str]:
     if len(words) > 1 and words[-1].rstrip(".").upper() in _SUFFIXES:
-        return words[:-1], words[-1]
-    return (words, "") if len(words) != 1 or words[0].rstrip(".").upper() not in _SUFFIXES else ([], words[0])
+        return words[:-1], words[-1].rstrip(".")
+    alone = len(words) == 1 and words[0].rstrip(".").upper() in _SUFFIXES
+    return ([], words[0].rstrip(".")) if alone else (words, "")
+
+
+def undotted(texts: Sequence[str]) -> list[str]:
+    """Suffixes without the dot behind: JR. is JR."""
+    return [text.rstrip(" .") for text in texts]
 
 
 def read_money(texts: Sequence[str]) -> list[str | None]:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from ingest.answer import ANSWER_COLUMNS, as_sent
 from ingest.errors import IngestError
+from ingest.guard import unguarded
 from ingest.limits import Limits
 from ingest.template import Exclude, Place, Template, slot_owner, split_party
 
@@ -50,6 +51,8 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
         )
     answered = is_answered(first)
     shift = len(ANSWER_COLUMNS) if answered else 0
+    if answered:
+        first = _of_spreadsheet(first)
     width = len(first) - shift
     header = tuple(as_sent(cell.strip("\ufeff")) for cell in first[shift:]) if template.header else ()
     told = header or tuple(f"column {i}" for i in range(1, width + 1))
@@ -92,6 +95,13 @@ def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
 def is_answered(first: Sequence[str]) -> bool:
     """Whether a file that begins with this row is our error file, sent again; a spreadsheet may have quoted it."""
     return tuple(cell.strip('"\ufeff') for cell in first[: len(ANSWER_COLUMNS)]) == ANSWER_COLUMNS
+
+
+def _of_spreadsheet(first: Sequence[str]) -> list[str]:
+    """The header of our error file as it went out: without the columns without a name, of which a spreadsheet adds as
+    many as its widest row wants."""
+    width = max(place for place, cell in enumerate(first, 1) if cell.strip())
+    return [unguarded(cell) for cell in first[:width]]
 
 
 def _find(spec: Place, header: tuple[str, ...], width: int) -> int | None:

@@ -76,9 +76,16 @@ class Cells:
 
 
 def read_cells(
-    file: BinaryIO, records: Records, chosen: Ints, dialect: Dialect, width: int, wanted: Collection[int]
+    file: BinaryIO,
+    records: Records,
+    chosen: Ints,
+    dialect: Dialect,
+    width: int,
+    wanted: Collection[int],
+    loose: bool = False,
 ) -> Cells:
-    """The `wanted` columns of the `chosen` records (ascending places) of a file that is `width` columns wide."""
+    """The `wanted` columns of the `chosen` records (ascending places) of a file that is `width` columns wide. Where it
+    is `loose`, empty cells beyond that are none: spreadsheets make all rows as wide as the widest."""
     kinds = records.kind[chosen]
     plain = chosen[kinds <= Kind.QUOTED]
     raw = _reader(file, records)
@@ -89,9 +96,11 @@ def read_cells(
         table, lost = _read_fixed(text, len(plain), dialect.widths, wanted)
     else:
         table, lost = _read_plain(text, len(plain), dialect, quoting, width, wanted)
-    refused = [(int(plain[i]), code) for i, code in lost.items()]
+    wide = {i for i, code in lost.items() if code == _LONG} if loose else set[int]()
+    odd |= {int(plain[i]): _split(raw(int(plain[i])), dialect, Kind.ODD) for i in sorted(wide)}
+    refused = [(int(plain[i]), code) for i, code in lost.items() if i not in wide]
     refused += [(i, cells) for i, cells in odd.items() if isinstance(cells, str)]
-    whole = {i: cells for i, cells in odd.items() if not isinstance(cells, str)}
+    whole = {i: _narrow(cells, width) if loose else cells for i, cells in odd.items() if not isinstance(cells, str)}
     refused += [(i, _misfit(len(cells), width)) for i, cells in whole.items() if len(cells) != width]
     fitting = {i: cells for i, cells in whole.items() if len(cells) == width}
     kept = np.delete(plain, list(lost)) if lost else plain
@@ -151,6 +160,10 @@ def _split(raw: str, dialect: Dialect, kind: int) -> list[str] | str:
     if kind == Kind.UNCLOSED:
         return "unclosed_quote"
     return cells_of(raw, dialect)
+
+
+def _narrow(cells: list[str], width: int) -> list[str]:
+    return cells if any(cells[width:]) else cells[:width]
 
 
 def _misfit(count: int, width: int) -> str:

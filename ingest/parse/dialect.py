@@ -77,8 +77,7 @@ def tell_dialect(head: bytes, form: FileFormat, headers: Collection[str], width:
         raise IngestError("empty_file", "The file is empty.", "Look at the export that should have filled it.")
     answered = answered_by(head)
     if answered:
-        quoting = True if form.widths or form.kind == "xlsx" else form.quoting
-        form = FileFormat(delimiter=answered, quoting=quoting, header=form.header)
+        form = FileFormat(delimiter=answered, header=form.header)
     begin, line = _skip(head, begin, newline, form)
     dialect = Dialect("", newline, form.quoting is not False, begin, line=line, marked=marked, answered=bool(answered))
     _refuse_long(head, begin, newline, limits)

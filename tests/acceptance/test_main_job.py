@@ -31,7 +31,7 @@ def test_a_pushed_file_becomes_records_and_a_receipt(court: Court) -> None:
     text = (court.receipts / f"ecr.txt.{upload['id']}.receipt.txt").read_text()
     assert "ecr.txt" in text
     errors = (court.receipts / f"ecr.txt.{upload['id']}.errors.csv").read_text(encoding="utf-8-sig")
-    [header, row] = list(csv.reader(io.StringIO(errors), delimiter="|"))
+    [header, row] = list(csv.reader(io.StringIO(errors)))
     assert header == ["row number", "reasons", *ECR_COLUMNS.split("|")]
     assert row[0] == "4", "the row's number in the file"
     assert row[2] == "1000003"

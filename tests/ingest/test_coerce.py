@@ -116,10 +116,56 @@ def test_instants(day: str, time: str | None, instant: str) -> None:
         ("UNKNOWN", None),
         ("+1 404 155 0101", None),
         ("9" * 500, None),
+        ("404-555-0101 (cell)", "+14045550101"),
+        ("404-555-0101 - Home phone.", "+14045550101"),
+        ("Cell: (404) 555-0101", "+14045550101"),
+        ("H 404-555-0101", "+14045550101"),
+        ("404-555-0101 w", "+14045550101"),
+        ("404-555-0101 ext", "+14045550101"),
+        ("tel:+14045550101", "+14045550101"),
+        ("404-555-0110 DO NOT CALL", None),
+        ("404-555-0110 wrong number", None),
+        ("404-555-0110 disconnected", None),
+        ("404-555-0107 MOM", None),
+        ("404-555-0107 (attorney)", None),
+        ("MOM 404-555-0107", None),
+        ("do not call: 404-555-0107", None),
+        ("404-555-0101 NO TEXTS", None),
+        (f"404-555-0101{' ' * 100}do not call", None),
+        ("404-555-0101 mamá", None),
+        ("9999999999", None),
+        ("222-222-2222", None),
+        ("+1 (888) 888-8888 cell", None),
+        ("222-222-2223", "+12222222223"),
     ],
 )
 def test_phones(text: str, value: str | None) -> None:
     assert coerce.read_phones([text], "US") == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "oddity"),
+    [
+        ("404-555-0102 / 404-555-0103", "several"),
+        ("404-555-0102 404-555-0103", "several"),
+        ("404-555-0102 or 555-0103", "several"),
+        ("4045550102;4045550103", "several"),
+        ("404-555-0107 MOM", "words"),
+        ("404.555", ""),
+        ("NONE", ""),
+        ("404-555", ""),
+        ("9" * 500, ""),
+    ],
+)
+def test_what_is_no_phone_number_says_why(text: str, oddity: str) -> None:
+    assert coerce.read_phones([text], "US") == [None]
+    assert coerce.phone_oddities([text], "US") == [oddity]
+
+
+@pytest.mark.parametrize(("text", "oddity"), [("a@x.com;b@x.com", "several"), ("a@@x.com", ""), ("none", "")])
+def test_what_is_no_address_says_why(text: str, oddity: str) -> None:
+    assert coerce.read_emails([text]) == [None]
+    assert coerce.email_oddities([text]) == [oddity]
 
 
 def test_phones_of_another_region() -> None:

@@ -69,7 +69,7 @@ def test_a_rule_makes_a_text(court: Court, rule: str, cells: str, value: str | N
     [
         ("DOE, JANE ANN", "first last", ("JANE", "ANN", "DOE", None)),
         ("DOE JR, JOHN Q", "first last", ("JOHN", "Q", "DOE", "JR")),
-        ("DOE, JOHN Q, JR.", "first last", ("JOHN", "Q", "DOE", "JR.")),
+        ("DOE, JOHN Q, JR.", "first last", ("JOHN", "Q", "DOE", "JR")),
         ("Jane Ann Doe", "first last", ("Jane", "Ann", "Doe", None)),
         ("John Doe III", "first last", ("John", None, "Doe", "III")),
         ("DOE JANE ANN", "last first", ("JANE", "ANN", "DOE", None)),
@@ -135,7 +135,7 @@ def test_every_field_can_be_mapped(court: Court) -> None:
     ]
     header = ",".join((*plain, *dated, "payment.amount", "contact.phone", "contact.phone_type"))
     cells = ",".join(
-        (*(f"x {field}" for field in plain), *["03/16/2026"] * len(dated), "$12.50", "404-555-0101", "CELL")
+        (*(f"x {field}" for field in plain), *["02/16/2026"] * len(dated), "$12.50", "404-555-0101", "CELL")
     )
     upload = load(court, 'name = "t"\n[columns]\n' + "\n".join(lines), f"{header}\n{cells}\n")
     assert (upload.status, court.errors(upload)) == ("processed", [])
@@ -145,8 +145,8 @@ def test_every_field_can_be_mapped(court: Court) -> None:
         assert columns
         [row] = select(court, f"SELECT {', '.join(columns)} FROM {table}")
         assert row == tuple(f"x {field}" for field in plain if _table(field) == table)
-    assert select(court, "SELECT dob FROM clients") == [("2026-03-16",)]
-    assert select(court, "SELECT amount, due_date FROM payments") == [(1250, "2026-03-16")]
+    assert select(court, "SELECT dob FROM clients") == [("2026-02-16",)]
+    assert select(court, "SELECT amount, due_date FROM payments") == [(1250, "2026-02-16")]
     assert select(court, "SELECT type FROM contacts") == [("CELL",)]
 
 

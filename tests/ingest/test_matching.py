@@ -312,7 +312,7 @@ def test_a_file_with_a_bad_row_changes_nothing_where_all_or_nothing_is_taken(cou
     errors = court.errors(upload)
     assert codes(errors) == [(3, "tel", "bad_phone", "warning"), (4, "d", "bad_date", "error")]
     assert errors[0].message == "The cell is not a phone number."
-    assert b"2,B,C2,03/16/2026,x" in error_file(upload, errors)
+    assert b"2,B,C2,'03/16/2026,x" in error_file(upload, errors)
     assert "correct them in the file that you have sent." in receipt_text(upload, errors)
     assert len(receipt(upload, errors)["errors"]) == 2
     again = court.push(bad.replace("02/31", "03/20"), "/t/good.csv")

@@ -112,7 +112,7 @@ def test_it_does_what_a_loop_over_the_rows_does_and_skips_exactly(
 def test_the_same_file_twice_changes_nothing_and_is_skipped(rich_court_at: CourtAt, tmp_path: Path) -> None:
     court = rich_court_at(tmp_path)
     rows = [
-        dict.fromkeys(RICH_HEADER, "") | {"id": str(i), "no": f"F{i}", "aid": "9", "amount": "5"} for i in range(30)
+        dict.fromkeys(RICH_HEADER, "") | {"id": str(i), "no": f"F{i}", "aid": "9", "amount": "5"} for i in range(1, 31)
     ]
     rows += [rows[0] | {"status": "closed"}, rows[1] | {"date": "02/02/2026"}]
     court.push(write(rows), "/rich/a.txt")

@@ -50,7 +50,7 @@ def test_a_file_with_bad_rows_gets_an_error_file(home: Path) -> None:
     errors = [RowError(3, "Event Date", "02/30/2026", "bad_date", "No such date.", raw="17|02/30/2026")]
     drop_receipt(home, upload(error_rows=1), errors)
     content = (home / "download" / "receipts" / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig")
-    assert content.splitlines()[1].startswith("3|Event Date: No such date.|17|02/30/2026")
+    assert content.splitlines()[1].startswith("3,Event Date: No such date.,17,'02/30/2026")
 
 
 def test_an_undo_takes_the_error_file_away(home: Path) -> None:
@@ -70,7 +70,7 @@ def test_errors_of_very_many_rows_are_written_as_they_come(home: Path) -> None:
         tracemalloc.stop()
     folder = home / "download" / "receipts"
     lines = (folder / f"ecr.txt.{ID}.errors.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert (len(lines), lines[-1].split("|")[0]) == (50_001, "50001")
+    assert (len(lines), lines[-1].split(",")[0]) == (50_001, "50001")
     receipt = json.loads((folder / f"ecr.txt.{ID}.receipt.json").read_text())
     assert [error["row"] for error in receipt["errors"]] == list(range(2, 102))
 
