@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy import Connection
+
 from keys.cipher import Cipher
 from keys.masters import MasterKeys
 from keys.store import list_host_keys
@@ -48,6 +50,17 @@ class State:
         Who is to seal something asks for it inside the write transaction: then no rotation comes in between.
         """
         return self.masters.cipher()
+
+    @contextmanager
+    def changing_trust(self) -> Iterator[Connection]:
+        """A write transaction after which somebody may come in no longer: no door that begins shall go by what was.
+
+        It is forgotten once more after the commit, since a door that runs may keep again what it has read before.
+        """
+        self.standby.forget()
+        with self.database.writing() as conn:
+            yield conn
+        self.standby.forget()
 
 
 @contextmanager

@@ -85,13 +85,12 @@ def edit(
     if (network and any_network) or not any((network, any_network, quota_bytes, quota_files)):
         hint = "Name networks with --network, or --any-network; and quotas with --quota-bytes and --quota-files."
         raise AppError(Code.INVALID, "What shall change?", hint)
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_state(context.obj) as state, state.changing_trust() as conn:
         agency = agencies.find_agency(conn, slug)
         if network or any_network:
             agency = agencies.set_networks(conn, slug, network or [])
         if quota_bytes or quota_files:
             agency = change_quota(conn, context.obj, agency, quota_bytes, quota_files)
-        state.standby.forget()
     sentence = f"Agency {slug} may log in from {agency.networks or 'anywhere'}"
     print_one(_document(agency), as_json, f"{sentence}, and its /upload may hold {describe_quota(agency)}.")
 
@@ -112,9 +111,8 @@ def enable(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
 
 
 def _switch(context: typer.Context, slug: str, enabled: bool, as_json: bool) -> None:
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_state(context.obj) as state, state.changing_trust() as conn:
         agency = agencies.set_enabled(conn, slug, enabled)
-        state.standby.forget()
     print_one(_document(agency), as_json, f"Agency {slug} is {'enabled' if enabled else 'disabled'}.")
 
 

@@ -60,10 +60,9 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def remove(context: typer.Context, authority: Which, as_json: Json = False) -> None:
     """Trust an authority no longer; sessions with its certificates end."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_state(context.obj) as state, state.changing_trust() as conn:
         removed = store.remove_authority(conn, authority, now())
         document = _document(removed, store.revoked_serials(conn, removed.id), None)
-        state.standby.forget()
     print_one(document, as_json, f"Certificates of {removed.public.fingerprint} let nobody in any more.")
 
 
@@ -75,11 +74,10 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Let the certificates with these serial numbers in no longer; their sessions end."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_state(context.obj) as state, state.changing_trust() as conn:
         found = store.find_authority(conn, authority)
         fresh = store.revoke_serials(conn, found, map(_serial, serials), now(), new_id)
         document = _document(found, store.revoked_serials(conn, found.id), None)
-        state.standby.forget()
     before = len(set(serials)) - len(fresh)
     already = f", {before:,} {'was' if before == 1 else 'were'} so already" if before else ""
     sentence = f"{counted(len(fresh), 'certificate')} revoked{already}."

@@ -141,18 +141,16 @@ def edit(
     """Give a key another label, first day or expiry (`never` takes a bound away); open sessions keep to it."""
     if not label and not_before is None and expires is None:
         raise AppError(Code.INVALID, "What shall change?", "Give --label, --not-before or --expires.")
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_state(context.obj) as state, state.changing_trust() as conn:
         edited = change_key(conn, agency, key, label, TermWish(not_before, expires))
-        state.standby.forget()
     print_one(_document(edited), as_json, f"Key {edited.fingerprint} is '{edited.label}'{_term(edited)}.")
 
 
 @app.command()
 def revoke(context: typer.Context, agency: Slug, key: Which, as_json: Json = False) -> None:
     """Let a key log in no longer, from now on."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_state(context.obj) as state, state.changing_trust() as conn:
         revoked = store.revoke_key(conn, find_agency(conn, agency).id, key, now())
-        state.standby.forget()
     print_one(_document(revoked), as_json, f"Key {revoked.fingerprint} is revoked.")
 
 
