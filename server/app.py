@@ -35,6 +35,7 @@ from server.intake.register import Registrar
 from server.logs import Log, open_log
 from server.outbound.exports.rounds import ExportRounds
 from server.parts import Parts, leave
+from server.services.banner import load_banner
 from server.services.standby import Known
 from server.settings import Settings, environment
 from server.state import State, bring_up_to_date, hold_data, open_stores
@@ -66,6 +67,7 @@ class Child:
 def serve(settings: Settings) -> None:
     """Run everything until SIGTERM or SIGINT; returns when all has stopped. Raises `AppError` if it cannot start."""
     log = open_log(settings.log_level)
+    load_banner(settings.banner)  # what the door would only find out when all others have begun
     with hold_data(settings.data):
         with open_stores(settings) as state:
             _begin(state, log)

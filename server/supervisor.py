@@ -2,7 +2,7 @@
 
 A child tells by one byte on a pipe that it is ready. It holds the reading end of a second pipe, the lifeline, whose
 writing end only the supervisor has: should the supervisor be killed, the children read its end and stop by themselves,
-so that a new supervisor never meets old children.
+as on SIGTERM. A new supervisor may meet them while they do: sessions that end, a file that is being finished.
 """
 
 import asyncio

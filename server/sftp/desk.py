@@ -13,9 +13,9 @@ from typing import Any, ParamSpec, TypeVar
 from server.intake.locks import BusyError
 from server.logs import Log
 from server.mismatches import LAST, Mismatch, Mismatches
+from server.services.banner import load_banner
 from server.settings import Settings
 from server.sftp.announcer import Announcer
-from server.sftp.banner import load_banner
 from server.sftp.gate import Gate
 from server.sftp.guard import Guard
 from server.sftp.reception import Reception

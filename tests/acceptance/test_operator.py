@@ -161,6 +161,14 @@ def test_a_port_in_use(dropslot: Dropslot) -> None:
     assert "--sftp-port" in done.stderr
 
 
+def test_a_banner_that_cannot_be_read_is_told_before_anything_begins(tmp_path: Path) -> None:
+    dropslot = Dropslot(tmp_path / "data")
+    dropslot.environment["DROPSLOT_BANNER"] = f"@{tmp_path / 'notice.txt'}"
+    done = dropslot.shell("serve", "--sftp-port", "0", check=False)
+    assert (done.returncode, "notice.txt cannot be read" in done.stderr) == (1, True)
+    assert not dropslot.data.exists()
+
+
 def test_a_second_server_on_the_same_data_is_refused(court: Court) -> None:
     done = court.dropslot.shell("serve", "--sftp-host", "127.0.0.1", "--sftp-port", "0", check=False)
     assert done.returncode == 1

@@ -9,7 +9,7 @@ import paramiko
 import pytest
 
 from server.errors import AppError
-from server.sftp.banner import load_banner
+from server.services.banner import load_banner
 from tests.server.sftp.conftest import RunningDoor, need, wait_until
 from tests.server.sftp.rawclient import (
     F_READ,
