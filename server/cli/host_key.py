@@ -33,7 +33,7 @@ def list_(context: typer.Context, host: Host = None, port: Port = None, as_json:
         store.ensure_host_keys(conn, state.cipher(), now(), new_id)
         keys = store.order_host_keys(store.list_host_keys(conn), now())
     host, port = host or platform.node(), port or door_port(settings)
-    rows = [{**row, **_forms(key, host, port)} for row, key in zip(_rows(keys), keys, strict=True)]
+    rows = [{**row, **_forms(key, host, port)} for row, key in zip(_rows(keys, keys), keys, strict=True)]
     if as_json:
         print_json(rows)
         return
@@ -65,16 +65,19 @@ def rotate(
     with open_state(context.obj) as state, state.database.writing() as conn:
         store.ensure_host_keys(conn, state.cipher(), now(), new_id)
         made = store.rotate_host_keys(conn, state.cipher(), now(), begins, new_id)
+        known = store.list_host_keys(conn)
     when = "when you say: dropslot host-key activate" if after is None else f"from {begins:%Y-%m-%d %H:%M} UTC on"
-    _tell(made, as_json, f"New host keys are announced, and used {when}. Tell those who pin a key: host-key list")
+    _tell(
+        made, known, as_json, f"New host keys are announced, and used {when}. Tell those who pin a key: host-key list"
+    )
 
 
 @app.command()
 def activate(context: typer.Context, as_json: Json = False) -> None:
     """Use the new host keys from now on; the old ones are still announced."""
     with open_state(context.obj) as state, state.database.writing() as conn:
-        changed = store.activate_host_keys(conn, now())
-    _tell(changed, as_json, "The new host keys are used. When all clients know them: dropslot host-key retire")
+        changed, known = store.activate_host_keys(conn, now()), store.list_host_keys(conn)
+    _tell(changed, known, as_json, "The new host keys are used. When all clients know them: dropslot host-key retire")
 
 
 @app.command()
@@ -87,20 +90,21 @@ def retire(
 ) -> None:
     """Announce old host keys no longer; or give up a new one that is not used yet."""
     with open_state(context.obj) as state, state.database.writing() as conn:
-        changed = store.retire_host_keys(conn, key, now())
-    _tell(changed, as_json, f"{counted(len(changed), 'host key')} retired.")
+        changed, known = store.retire_host_keys(conn, key, now()), store.list_host_keys(conn)
+    _tell(changed, known, as_json, f"{counted(len(changed), 'host key')} retired.")
 
 
-def _tell(keys: list[KnownHostKey], as_json: bool, sentence: str) -> None:
+def _tell(keys: list[KnownHostKey], known: list[KnownHostKey], as_json: bool, sentence: str) -> None:
     if as_json:
-        print_json(_rows(keys))
+        print_json(_rows(keys, known))
         return
-    print_list(_rows(keys), False, ("algorithm", "fingerprint"), "")
+    print_list(_rows(keys, known), False, ("algorithm", "fingerprint"), "")
     say(sentence)
 
 
-def _rows(keys: list[KnownHostKey]) -> list[dict[str, object]]:
-    used = store.used_host_keys(keys, now())
+def _rows(keys: list[KnownHostKey], known: list[KnownHostKey]) -> list[dict[str, object]]:
+    """These of all the keys that are known."""
+    used = store.used_host_keys(known, now())
     return [
         {
             "id": key.id,

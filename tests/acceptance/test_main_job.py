@@ -91,7 +91,6 @@ def test_strict_names_take_a_name_once(court: Court) -> None:
         *("profile", "add", court.slug, "strict", "--template", "odyssey-ecr"),
         *("--directory", "/upload/strict", "--skip-same-name"),
     )
-    court.sftp("mkdir /upload/strict")
     court.push("ecr.txt", ecr(ecr_row(1)), "/upload/strict")
     court.settled()
     court.push("ecr.txt", ecr(ecr_row(2)), "/upload/strict")
@@ -128,7 +127,6 @@ def test_an_unmatched_file_that_its_court_renames_is_taken(court: Court) -> None
         *("profile", "add", court.slug, "civil", "--template", "odyssey-ecr"),
         *("--directory", "/upload/civil", "--keyword", "ecr"),
     )
-    court.sftp("mkdir /upload/civil")
     court.push("report.txt", ecr(ecr_row(1)), "/upload/civil")
     [arrival] = wait_for(lambda: court.arrivals(state="unmatched"), "an unmatched arrival")
     wait_for(lambda: list(court.receipts.glob(f"*{arrival['id']}.receipt.txt")), "a notice to the court")
@@ -143,7 +141,6 @@ def test_a_blocked_name_is_seen_and_answered(court: Court) -> None:
         *("profile", "add", court.slug, "civil", "--template", "odyssey-ecr"),
         *("--directory", "/upload/civil", "--keyword", "ecr", "--blockword", "draft"),
     )
-    court.sftp("mkdir /upload/civil")
     court.push("ECR_DRAFT.txt", ecr(ecr_row(1)), "/upload/civil")
     [arrival] = wait_for(lambda: court.arrivals(state="blocked"), "a blocked arrival")
     assert "draft" in arrival["detail"]

@@ -1,6 +1,7 @@
 """A court sends all its hearings every night; a short file waits for a person, who says yes or no."""
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ def nightly(court: Court) -> Court:
 
 
 def night(*people: int) -> bytes:
-    """A file with a hearing far ahead of each of these people."""
-    return ecr(*(ecr_row(number, date="03/16/2099") for number in people))
+    """A file with a hearing of next year of each of these people."""
+    day = f"{date.today() + timedelta(days=365):%m/%d/%Y}"
+    return ecr(*(ecr_row(number, date=day) for number in people))
 
 
 def answered(court: Court, file: str, status: str) -> dict[str, Any]:
