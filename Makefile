@@ -36,7 +36,7 @@ run: $(VENV)/.installed ## Start a demonstration: a court pushes a file, you see
 	@$(BIN)/dropslot demo
 
 test: $(VENV)/.developed ## Run the whole test-suite
-	@$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.developed ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

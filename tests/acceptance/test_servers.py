@@ -184,7 +184,8 @@ def test_our_own_endpoint_is_a_server_like_any_other(
     done = wait_for(lambda: (done := shared.run(*test, check=False)).returncode == 0 and done, "a login", 20)
     tried = json.loads(done.stdout)
     assert (tried["good"], tried["files"], tried["bytes"]) == (True, 1, 1)
-    assert "no /none" in refused(shared, "server", "test", name, "--directory", "/none")
+    missing = ("server", "test", name, "--directory", "/none")
+    wait_for(lambda: "no /none" in refused(shared, *missing), "a login at whichever process", 20)
 
 
 def test_a_wrong_proof_is_told_apart(shared: Dropslot, court: Court, sshd: peers.Sshd, tmp_path: Path) -> None:
