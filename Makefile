@@ -3,9 +3,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
-# Much of a test is waiting for servers and clients, so one more than there are cores.
-TESTERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Much of a test is waiting for servers and clients, so two more than there are cores.
+TESTERS ?= $(shell echo $$(($$(nproc) + 2)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+# Every process of every installation that a test starts would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install run test lint types contracts check bench fuzz fuzz-tools lock clean python
 .DEFAULT_GOAL := help

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ingest.errors import IngestError
-from ingest.guard import FORMULA_STARTS, guarded, unguarded
+from ingest.guard import guarded, unguarded
 
 RECEIPT_ERRORS = 100
 RECEIPT_MOVED = 100
@@ -375,13 +375,3 @@ def cells_of(raw: str, delimiter: str, quoting: bool) -> list[str]:
 def _field(delimiter: str) -> re.Pattern[str]:
     """A field: perhaps a quoted part, up to a single quote or the end, then anything up to the delimiter."""
     return re.compile(rf'(?:"((?:[^"]|"")*+)(?:"|\Z))?([^{re.escape(delimiter)}]*)')
-
-
-def neutral(cell: str) -> str:
-    """`cell`, with an apostrophe in front if a spreadsheet would execute it."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
-
-
-def as_sent(cell: str) -> str:
-    """What `neutral` was given."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell

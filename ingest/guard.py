@@ -1,4 +1,5 @@
-"""What keeps a spreadsheet from changing the cells of an error file: an apostrophe in front of them.
+"""What keeps a spreadsheet from executing cells that we write, and from changing those of an error file: an apostrophe in
+front of them.
 
 Opened in a spreadsheet, 0001232 becomes 1232, 202601000102 becomes 2.02601E+11 and 2026-03-16 what the clerk's country
 writes, and they are saved so. A cell that begins with an apostrophe stays a text, and the apostrophe is saved with it.
@@ -20,6 +21,16 @@ _READ = frozenset(
     ]
 )
 """Words that stand in what a spreadsheet takes for a date, a time or a number."""
+
+
+def neutral(cell: str) -> str:
+    """`cell`, with an apostrophe in front if a spreadsheet would execute it."""
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+def as_sent(cell: str) -> str:
+    """What `neutral` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 def guarded(cell: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ingest.answer import RECEIPT_ERRORS, Moved, RowError, Upload, answer_name, error_blocks, receipt, receipt_text
 from ingest.arrival import Arrival
 from server.errors import AppError, Code
+from server.placing import placed
 
 FOLDER = "receipts"
 
@@ -98,17 +99,8 @@ def _write(folder: int, name: str, blocks: Iterable[bytes]) -> None:
     # The end of the name holds the id; whole, a long one would not leave room for more. Two may write at once.
     beside = f".{name[-60:]}.{secrets.token_hex(4)}.tmp"
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(blocks)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(beside, dir_fd=folder)
-            raise
+        with placed(folder, beside, name) as file:
+            file.writelines(blocks)
     except OSError as error:
         raise AppError(
             Code.UNAVAILABLE, f"A receipt cannot be written ({error.strerror}).", "Check free space; it is tried again."

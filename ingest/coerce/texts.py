@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
-from ingest.answer import as_sent
+from ingest.guard import as_sent
 from ingest.record import NO, YES
 
 _NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant

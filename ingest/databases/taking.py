@@ -4,24 +4,32 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Taking:
-    """One column of a record. In texts, NULL stands for nothing, '' never does.
+class Marked:
+    """A column of which some staged texts are no values, but marks: they empty what is there, or leave it as it is.
 
-    Nothing that is staged leaves what is there if the column is `kept`, and empties it otherwise. What the literals of
-    SQL `empties` and `leaves` say may be staged in place of a value: it empties the column, or leaves what is there; no
-    record ever holds it. Where the condition `stays` is true, of columns of rows `{new}` and `{old}`, nothing is taken.
+    The marks are literals of SQL; no record ever holds one.
     """
 
     name: str
-    kept: bool = False
     empties: str = ""
     leaves: str = ""
-    stays: str = ""
 
     @property
     def is_plain(self) -> bool:
         """Whether a new record takes what is staged as it is."""
         return not (self.empties or self.leaves)
+
+
+@dataclass(frozen=True)
+class Taking(Marked):
+    """One column of a record. In texts, NULL stands for nothing, '' never does.
+
+    Nothing that is staged leaves what is there if the column is `kept`, and empties it otherwise. Where the condition
+    `stays` is true, of columns of rows `{new}` and `{old}`, nothing is taken.
+    """
+
+    kept: bool = False
+    stays: str = ""
 
     def begins(self) -> str:
         """What the column is in a new record."""
@@ -41,20 +49,12 @@ class Taking:
 
 
 @dataclass(frozen=True)
-class Laying:
+class Laying(Marked):
     """A column that holds a JSON object of texts (see `Backend.pack`), or NULL: what is staged is laid over it, key by
     key.
 
-    If `taken_out` is given, the name of a parameter that holds a JSON object, its keys are taken out before. A staged
-    text may be what the literals say, as in `Taking`.
+    If `taken_out` is given, the name of a parameter that holds a JSON object, its keys are taken out before. Each of the
+    texts may be a mark.
     """
 
-    name: str
     taken_out: str = ""
-    empties: str = ""
-    leaves: str = ""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a new record takes what is staged as it is."""
-        return not (self.empties or self.leaves)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ingest.answer import ANSWER_COLUMNS, as_sent
+from ingest.answer import ANSWER_COLUMNS
 from ingest.errors import IngestError
-from ingest.guard import unguarded
+from ingest.guard import as_sent, unguarded
 from ingest.limits import Limits
 from ingest.template import Exclude, Place, Template, slot_owner, split_party
 

@@ -39,7 +39,7 @@ class Manner:
     def laying(self, table: str, taken_out: str) -> Laying:
         """Of the custom fields, of which a snapshot has those of the parameter `taken_out` taken out before."""
         if self.whole:
-            return Laying(CUSTOM, taken_out, leaves=_text(UNSAID) if self._may_leave(table, CUSTOM) else "")
+            return Laying(CUSTOM, taken_out=taken_out, leaves=_text(UNSAID) if self._may_leave(table, CUSTOM) else "")
         return Laying(CUSTOM, empties=_text(CLEARED) if self.clears else "")
 
     def moving(self) -> tuple[Taking, ...]:

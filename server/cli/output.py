@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ingest.answer import neutral
+from ingest.guard import neutral
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

@@ -134,7 +134,7 @@ def add(
     terms = _terms(context.params)
     with open_state(context.obj) as state, state.database.writing() as conn:
         profile = create_profile(conn, agency, name, **terms)
-        make_directory(context.obj.agencies / agency, profile)
+        make_directory(context.obj.home(agency), profile)
         document, overlaps = _document(conn, profile), tell_overlaps(conn, profile)
     place = profile.directory if profile.server_id is None else f"{profile.directory} on {document['server']}"
     sentence = f"Profile {name}: files in {place} go through {template}."
@@ -173,7 +173,7 @@ def edit(
     with open_state(context.obj) as state, state.database.writing() as conn:
         before = inbox.find_profile(conn, find_agency(conn, agency).id, name)
         profile = edit_profile(conn, agency, name, terms)
-        make_directory(context.obj.agencies / agency, profile)
+        make_directory(context.obj.home(agency), profile)
         document, overlaps = _document(conn, profile), tell_overlaps(conn, profile, before)
     sentence = f"Profile {name} of {agency} is changed."
     print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps]))

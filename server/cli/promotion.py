@@ -9,6 +9,7 @@ from server.cli.output import Json, counted, print_json, printable, say
 from server.errors import AppError, Code
 from server.services.promotion import ProfileChange, Promotion, compare
 from server.services.promotion import promote as copy
+from server.services.provision import make_directory
 from server.state import open_state
 from server.sync.profiles import refuse_unfit
 
@@ -42,6 +43,8 @@ def promote(
         with state.database.writing() as conn:
             copy(conn, staging, production, found)
             refuse_unfit(conn, production, [change.profile.name for change in found.profiles])
+            for change in found.profiles:
+                make_directory(context.obj.home(production), change.profile)
     if as_json:
         print_json(_document(found))
     else:

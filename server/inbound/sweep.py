@@ -91,9 +91,14 @@ def _sweep_home(state: State, registrar: Registrar, agency: Agency, log: Log) ->
         with state.database.reading() as conn:
             taken = find_all_taken(conn, agency.id, [found.inode for found in batch])
         known += len(taken)
-        same = {id_: found for found in batch if (id_ := _same(found, taken.get(found.inode)))}
-        fresh += [found for found in batch if not _same(found, taken.get(found.inode))]
-        _tell_renamed(state, registrar, agency, same)
+        same = {}
+        for found in batch:
+            if id_ := _same(found, taken.get(found.inode)):
+                same[id_] = found
+            else:
+                fresh.append(found)
+        if same:
+            _tell_renamed(state, registrar, agency, same)
         if len(fresh) >= BATCH or (fresh and len(batch) < BATCH):
             swept += _take_all(state, registrar, agency, fresh, trouble, log)
             fresh = []

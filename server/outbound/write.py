@@ -3,7 +3,7 @@
 Text is UTF-8 with CRLF at the end of each line. CSV begins with a byte order mark, so that spreadsheets show names
 rightly, TXT does not: it is for programs. In both, a value that holds the separator, a double quote or a line break
 stands in double quotes, and quotes in it are doubled (RFC 4180), so that nothing of it is lost; a text that a
-spreadsheet would execute begins with an apostrophe (`ingest.answer.neutral`). In a workbook a text is a text whatever
+spreadsheet would execute begins with an apostrophe (`ingest.guard.neutral`). In a workbook a text is a text whatever
 it looks like, dates, times and numbers are real ones, and the table goes on in another sheet where one is full.
 """
 
@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ingest.answer import neutral
+from ingest.guard import neutral
 from server.errors import AppError, Code
 
 SHEET_ROWS = 1_048_576

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from server.errors import AppError, Code
 from server.logs import Log
+from server.placing import placed
 from server.remotes.landing import land
 from server.remotes.places import (
     MOST_FILES,
@@ -119,17 +120,8 @@ class ManagedRemote:
             draft = beside(name)
             with suppress(FileNotFoundError):
                 os.unlink(draft, dir_fd=folder)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            try:
-                with os.fdopen(os.open(draft, flags, 0o644, dir_fd=folder), "wb") as file:
-                    shutil.copyfileobj(given, file, BLOCK)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except OSError:
-                with suppress(OSError):
-                    os.unlink(draft, dir_fd=folder)
-                raise
+            with placed(folder, draft, name) as file:
+                shutil.copyfileobj(given, file, BLOCK)
             os.fsync(folder)
 
     def _remove(self, file: RemoteFile) -> None:

@@ -37,6 +37,7 @@ def test_templates_and_profiles_are_copied_after_a_yes(pair: Dropslot, tmp_path:
     assert [[each[name] for name in columns] for each in pair.json("profile", "list", "real")] == [
         [each[name] for name in columns] for each in pair.json("profile", "list", "trial")
     ]
+    assert (pair.data / "agencies/real/upload/state").is_dir()
     assert "has all templates and profiles" in pair.run("agency", "promote", "trial", "real").stdout
 
 

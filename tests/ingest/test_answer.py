@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.answer import Counts, RowError, Upload, as_sent, cells_of, error_file, neutral, receipt, receipt_text
+from ingest.answer import Counts, RowError, Upload, cells_of, error_file, receipt, receipt_text
 from ingest.errors import IngestError
 from ingest.parse import split_record
 from tests.ingest.court import BEGIN, Court, codes, ecr, row
@@ -79,16 +79,6 @@ def test_an_answer_can_be_given_after_a_crash(court: Court) -> None:
     rows = list(csv.reader(io.StringIO(error_file(upload, court.errors(upload)).decode("utf-8-sig"))))
     assert [line[0] for line in rows] == ["row number", "2", "3"]
     assert rows[1][12] == 'Room "A"'
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
-def test_formulas_are_neutralised(cell: str) -> None:
-    assert neutral(cell) == f"'{cell}"
-
-
-@given(st.text())
-def test_what_was_neutralised_comes_back(cell: str) -> None:
-    assert as_sent(neutral(cell)) == cell or neutral(cell) == cell
 
 
 @given(st.text(alphabet='a"|\r\n\u2028', max_size=20), st.booleans())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import coerce
-from ingest.answer import as_sent
+from ingest.guard import as_sent
 from ingest.template import TIME_FORMATS
 
 DATES = ("%m/%d/%Y", "%Y-%m-%d")

@@ -84,7 +84,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=rows,
     changes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), rows), max_size=3),

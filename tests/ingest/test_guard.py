@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.answer import error_file
-from ingest.guard import guarded, unguarded
+from ingest.guard import as_sent, guarded, neutral, unguarded
 from tests.ingest.court import Court, codes, ecr, row
 from tests.ingest.test_format import as_xlsx
 from tests.ingest.test_mapping import load, select
@@ -129,3 +129,13 @@ def test_a_column_without_a_name_at_the_end_is_one(court: Court) -> None:
     answer = error_file(upload, court.errors(upload)).replace(b",x,", b",03/16/2026,")
     assert court.push(resaved(answer), "/t/b.csv").status == "processed"
     assert select(court, "SELECT room FROM events") == [("4B",)]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_formulas_are_neutralised(cell: str) -> None:
+    assert neutral(cell) == f"'{cell}"
+
+
+@given(st.text())
+def test_what_was_neutralised_comes_back(cell: str) -> None:
+    assert as_sent(neutral(cell)) == cell or neutral(cell) == cell

@@ -71,7 +71,7 @@ FILLER = [dict.fromkeys(RICH_HEADER, "") | {"id": str(i), "no": f"F{i}", "pet": 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("empty", ["leave", "clear"])
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=lines,
     changes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), lines), max_size=3),

@@ -71,18 +71,12 @@ def processed(state: State) -> list[str]:
         return [upload.arrival_id for upload in reversed(inbox.list_uploads(conn))]
 
 
-def test_a_file_of_which_the_door_could_not_tell_goes_before_those_that_came_later(state: State, home: Path) -> None:
-    told_late = send(state, home, ecr(ecr_row(1, judge="Old, O.")), ago=1)
-    with patch.object(type(state.database), "writing", side_effect=AppError(Code.UNAVAILABLE, "It is away.")):
-        registrar(state).received([told_late])
-    new = send(state, home, ecr(ecr_row(1, judge="New, N.")))
-    registrar(state).received([new])
-    assert processed(state) == [told_late.id, new.id]
-
-
-def test_a_file_that_lost_its_job_goes_before_those_that_came_later(state: State, home: Path) -> None:
+@pytest.mark.parametrize(("part", "call"), [("database", "writing"), ("queue", "enqueue_all")])
+def test_a_file_of_which_the_door_could_not_tell_goes_before_those_that_came_later(
+    state: State, home: Path, part: str, call: str
+) -> None:
     old = send(state, home, ecr(ecr_row(1, judge="Old, O.")), ago=1)
-    with patch.object(type(state.queue), "enqueue_all", side_effect=AppError(Code.UNAVAILABLE, "It is away.")):
+    with patch.object(type(getattr(state, part)), call, side_effect=AppError(Code.UNAVAILABLE, "It is away.")):
         registrar(state).received([old])
     new = send(state, home, ecr(ecr_row(1, judge="New, N.")))
     registrar(state).received([new])

@@ -96,7 +96,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[tupl
 
 often = settings(
     deadline=None,
-    max_examples=120,
+    max_examples=60,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
@@ -136,7 +136,7 @@ def _transfers(draw: st.DrawFn) -> list[Step]:
 
 
 def test_any_transfer(sides: tuple[Side, Side]) -> None:
-    @settings(often, max_examples=60)
+    @settings(often, max_examples=30)
     @given(_transfers(), pieces)
     def transfer(steps: list[Step], sizes: list[int]) -> None:
         hot, stock = (side.play(steps, sizes) for side in sides)
