@@ -1,5 +1,5 @@
-"""What keeps a spreadsheet from executing cells that we write, and from changing those of an error file: an apostrophe in
-front of them.
+"""What keeps a spreadsheet from executing cells that we write, and from changing those of an error file: an apostrophe
+in front of them.
 
 Opened in a spreadsheet, 0001232 becomes 1232, 202601000102 becomes 2.02601E+11 and 2026-03-16 what the clerk's country
 writes, and they are saved so. A cell that begins with an apostrophe stays a text, and the apostrophe is saved with it.

@@ -53,8 +53,8 @@ class Laying(Marked):
     """A column that holds a JSON object of texts (see `Backend.pack`), or NULL: what is staged is laid over it, key by
     key.
 
-    If `taken_out` is given, the name of a parameter that holds a JSON object, its keys are taken out before. Each of the
-    texts may be a mark.
+    If `taken_out` is given, the name of a parameter that holds a JSON object, its keys are taken out before. Each of
+    the texts may be a mark.
     """
 
     taken_out: str = ""

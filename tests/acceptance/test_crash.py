@@ -53,7 +53,7 @@ def test_the_worker_is_killed_while_it_ingests(lone_court: Court) -> None:
 @pytest.mark.both_databases
 @pytest.mark.timeout(300)  # it starts four servers
 def test_everything_is_killed_after_the_file_was_accepted(lone_court: Court) -> None:
-    """Three nights on one server, each with a file of its own and a kill a little later, at another moment each time."""
+    """Three nights on one server, each with a file of its own and a kill at another moment after it."""
     court = lone_court
     for night, pause in enumerate((0.0, random.uniform(0.02, 0.3), random.uniform(0.3, 1.0)), start=1):
         file = court.folder / f"ecr-{night}.txt"

@@ -279,4 +279,4 @@ def test_many_new_names_do_not_keep_others_from_writing_and_are_forgotten(
             names = conn.execute(select(func.count()).select_from(sync_files)).scalar()
         assert names == 2000
     assert sum(written) >= 2 * 2000
-    assert max(written) <= 2 * cycle.PIECE + 1, "of each row what was there goes, and it comes; all others wait for that"
+    assert max(written) <= 2 * cycle.PIECE + 1, "a piece of what goes, and of what comes"
