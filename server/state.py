@@ -76,6 +76,17 @@ def open_state(settings: Settings) -> Iterator[State]:
         yield state
 
 
+@contextmanager
+def open_installation(settings: Settings) -> Iterator[State]:
+    """As `open_state`, of an installation that is there: a wrong directory does not become one.
+
+    Raises `AppError` not_found if there is none.
+    """
+    require_installation(settings.data)
+    with open_state(settings) as state:
+        yield state
+
+
 def bring_up_to_date(state: State) -> None:
     """See that the database is there, is ours, and has the present schema. Raises `AppError` as `open_state`."""
     _refuse_lost(state.settings, state.database)
@@ -175,15 +186,17 @@ def prepare_folders(data: Path) -> None:
 
 
 def require_installation(data: Path) -> None:
-    """For those who look at an installation, and must not begin one where they were started in a wrong directory.
-
-    Raises `AppError` not_found.
-    """
-    if not _is_ours(data):
+    """Raises `AppError` not_found if `data` is no installation's; what cannot be looked into may be one."""
+    try:
+        found = _is_ours(data)
+    except PermissionError:
+        return
+    if not found:
         raise AppError(
             Code.NOT_FOUND,
             f"There is no installation in {data}.",
-            "Name its directory: dropslot --data DIR ... (sudo does not hand DROPSLOT_DATA on).",
+            "Name its directory: dropslot --data DIR ... (sudo does not hand DROPSLOT_DATA on). "
+            "To begin one: dropslot agency add",
         )
 
 

@@ -15,7 +15,7 @@ from server.intake.usage import Usage, measure
 from server.services.provision import create_agency
 from server.settings import Settings
 from server.sizes import say_size
-from server.state import open_state
+from server.state import open_installation, open_state
 
 app = typer.Typer(help="Add, edit, list, show, enable, disable and connect agencies.", no_args_is_help=True)
 app.command("password")(password.password)
@@ -43,7 +43,7 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """List all agencies."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         rows = [_document(agency) for agency in agencies.list_agencies(conn)]
     columns = ("slug", "name", "timezone", "staging", "enabled", "networks", "quota_bytes", "quota_files", "created_at")
     print_list(rows, as_json, columns, "No agency yet. Add one with: dropslot agency add SLUG --name N --timezone TZ")
@@ -52,7 +52,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def show(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
     """Show one agency."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         agency = agencies.find_agency(conn, slug)
     home: Path = context.obj.home(slug)
     used = _measure(home / "upload")
@@ -85,7 +85,7 @@ def edit(
     if (network and any_network) or not any((network, any_network, quota_bytes, quota_files)):
         hint = "Name networks with --network, or --any-network; and quotas with --quota-bytes and --quota-files."
         raise AppError(Code.INVALID, "What shall change?", hint)
-    with open_state(context.obj) as state, state.changing_trust() as conn:
+    with open_installation(context.obj) as state, state.changing_trust() as conn:
         agency = agencies.find_agency(conn, slug)
         if network or any_network:
             agency = agencies.set_networks(conn, slug, network or [])
@@ -111,7 +111,7 @@ def enable(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
 
 
 def _switch(context: typer.Context, slug: str, enabled: bool, as_json: bool) -> None:
-    with open_state(context.obj) as state, state.changing_trust() as conn:
+    with open_installation(context.obj) as state, state.changing_trust() as conn:
         agency = agencies.set_enabled(conn, slug, enabled)
     print_one(_document(agency), as_json, f"Agency {slug} is {'enabled' if enabled else 'disabled'}.")
 

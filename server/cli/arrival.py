@@ -10,7 +10,7 @@ from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list, print_one, state_word
 from server.errors import AppError, Code
 from server.intake.register import TASK
-from server.state import open_state
+from server.state import open_installation
 
 app = typer.Typer(help="List the files that came.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List arrivals, newest first."""
-    with open_state(context.obj) as opened, opened.database.reading() as conn:
+    with open_installation(context.obj) as opened, opened.database.reading() as conn:
         owner = find_agency(conn, agency).id if agency else None
         slugs = {known.id: known.slug for known in list_agencies(conn)}
         found = inbox.list_arrivals(conn, agency_id=owner, state=state, limit=limit)
@@ -42,7 +42,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Run an arrival again that was parked after failing too often, or match it anew after a profile was added."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         revived = state.queue.revive(arrival_id)
         with state.database.writing() as conn:
             arrival = inbox.match_again(conn, arrival_id)

@@ -12,7 +12,7 @@ from server.cli.key_file import read_key_file
 from server.cli.output import Json, counted, print_list, print_one
 from server.clock import new_id, now
 from server.errors import AppError, Code
-from server.state import open_state
+from server.state import open_installation, open_state
 
 app = typer.Typer(help="Trust authorities whose OpenSSH certificates let agencies in.", no_args_is_help=True)
 
@@ -43,7 +43,7 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """List the trusted authorities; with --json also the serial numbers that are revoked."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
         rows = [
             _document(one, store.revoked_serials(conn, one.id), slugs.get(one.agency_id or ""))
@@ -60,7 +60,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def remove(context: typer.Context, authority: Which, as_json: Json = False) -> None:
     """Trust an authority no longer; sessions with its certificates end."""
-    with open_state(context.obj) as state, state.changing_trust() as conn:
+    with open_installation(context.obj) as state, state.changing_trust() as conn:
         removed = store.remove_authority(conn, authority, now())
         document = _document(removed, store.revoked_serials(conn, removed.id), None)
     print_one(document, as_json, f"Certificates of {removed.public.fingerprint} let nobody in any more.")
@@ -74,7 +74,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Let the certificates with these serial numbers in no longer; their sessions end."""
-    with open_state(context.obj) as state, state.changing_trust() as conn:
+    with open_installation(context.obj) as state, state.changing_trust() as conn:
         found = store.find_authority(conn, authority)
         fresh = store.revoke_serials(conn, found, map(_serial, serials), now(), new_id)
         document = _document(found, store.revoked_serials(conn, found.id), None)

@@ -6,14 +6,13 @@ import typer
 
 from server.checkup import examine
 from server.cli.output import Json, print_json, say
-from server.state import open_state, require_installation
+from server.state import open_installation
 from server.sync.checkup import examine_sync
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Check this installation; exit status 1 if something needs a person."""
-    require_installation(context.obj.data)
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         findings = [*examine(state), *examine_sync(state)]
     healthy = all(finding.good for finding in findings)
     if as_json:

@@ -26,7 +26,7 @@ from server.outbound.exports.plan import (
 from server.outbound.exports.run import Task, deliver, run_export
 from server.outbound.exports.store import Export, ExportState, Run, find_export, list_exports, list_runs, note_error
 from server.schedule.slots import Days, Slot, next_slot
-from server.state import State, open_state
+from server.state import State, open_installation
 
 app = typer.Typer(
     help="Scheduled exports: what was written to an agency's records since the last time, as a file in its /exports.",
@@ -60,7 +60,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Export a dataset at a time of each day, or of some days; the first file holds everything."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         owner, when = find_agency(conn, agency), When(at, timezone, weekdays, every_days)
         export = create_export(conn, owner, dataset, name, when, Shape(form, directory), now())
     _tell(export, owner, as_json, f"Export {export.name} of {agency}: {_PLACED}.")
@@ -81,7 +81,7 @@ def edit(
     as_json: Json = False,
 ) -> None:
     """Change when an export runs, or what its next files are."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         owner, when = find_agency(conn, agency), When(at, timezone, weekdays, every_days, daily)
         export = change_export(conn, owner, name, when, Shape(form, directory), now())
         if (when, form, directory) == (When(), None, None):
@@ -92,7 +92,7 @@ def edit(
 @app.command()
 def pause(context: typer.Context, agency: Slug, name: Name, as_json: Json = False) -> None:
     """Let an export rest; what is written meanwhile is in the first file afterwards."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         owner = find_agency(conn, agency)
         rests = find_export(conn, owner.id, name).state == ExportState.PAUSED
         export = pause_export(conn, owner, name)
@@ -108,7 +108,7 @@ def pause(context: typer.Context, agency: Slug, name: Name, as_json: Json = Fals
 @app.command()
 def resume(context: typer.Context, agency: Slug, name: Name, as_json: Json = False) -> None:
     """Let an export run again, from its next time on."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         owner = find_agency(conn, agency)
         export = resume_export(conn, owner, name, now())
     _tell(export, owner, as_json, f"Export {name} of {agency} runs again: {{when}}.")
@@ -117,7 +117,7 @@ def resume(context: typer.Context, agency: Slug, name: Name, as_json: Json = Fal
 @app.command()
 def cancel(context: typer.Context, agency: Slug, name: Name, as_json: Json = False) -> None:
     """End an export for good; its files stay until they are too old."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         owner = find_agency(conn, agency)
         export = cancel_export(conn, owner, name)
     _tell(export, owner, as_json, f"Export {name} of {agency} is cancelled.")
@@ -134,7 +134,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run an export now, beside its schedule: the next file goes on where this one ends."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.reading() as conn:
             export = find_export(conn, find_agency(conn, agency).id, name)
         if export.state == ExportState.CANCELLED:
@@ -165,7 +165,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the exports of an agency, or of all."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         owners = {one.id: one for one in ([find_agency(conn, agency)] if agency else list_agencies(conn))}
         found = [one for one in list_exports(conn, cancelled=cancelled) if one.agency_id in owners]
         documents = [
@@ -198,7 +198,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show an export, what went wrong last, and its last runs."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         owner = find_agency(conn, agency)
         export = find_export(conn, owner.id, name)
         runs = list_runs(conn, export.id, limit)

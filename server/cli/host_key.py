@@ -13,7 +13,7 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.services.moment import read_beginning
 from server.settings import Settings
-from server.state import door_port, open_state, require_installation
+from server.state import door_port, open_installation
 
 app = typer.Typer(help="List, rotate, activate and retire the server's own keys.", no_args_is_help=True)
 
@@ -28,8 +28,7 @@ Port = Annotated[
 def list_(context: typer.Context, host: Host = None, port: Port = None, as_json: Json = False) -> None:
     """List the host keys, in the forms in which clients and DNS want to be told of them."""
     settings: Settings = context.obj
-    require_installation(settings.data)
-    with open_state(settings) as state, state.database.writing() as conn:
+    with open_installation(settings) as state, state.database.writing() as conn:
         store.ensure_host_keys(conn, state.cipher(), now(), new_id)
         keys = store.order_host_keys(store.list_host_keys(conn), now())
     host, port = host or platform.node(), port or door_port(settings)
@@ -62,7 +61,7 @@ def rotate(
     begins = store.WHEN_TOLD if after is None else read_beginning(after, "UTC", now())
     if begins <= now():
         raise AppError(Code.INVALID, "This time is in the past.", "Name a later one, such as --in 14d.")
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         store.ensure_host_keys(conn, state.cipher(), now(), new_id)
         made = store.rotate_host_keys(conn, state.cipher(), now(), begins, new_id)
         known = store.list_host_keys(conn)
@@ -75,7 +74,7 @@ def rotate(
 @app.command()
 def activate(context: typer.Context, as_json: Json = False) -> None:
     """Use the new host keys from now on; the old ones are still announced."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         changed, known = store.activate_host_keys(conn, now()), store.list_host_keys(conn)
     _tell(changed, known, as_json, "The new host keys are used. When all clients know them: dropslot host-key retire")
 
@@ -89,7 +88,7 @@ def retire(
     as_json: Json = False,
 ) -> None:
     """Announce old host keys no longer; or give up a new one that is not used yet."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         changed, known = store.retire_host_keys(conn, key, now()), store.list_host_keys(conn)
     _tell(changed, known, as_json, f"{counted(len(changed), 'host key')} retired.")
 

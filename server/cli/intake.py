@@ -23,13 +23,13 @@ from server.inbound.sweep import sweep as sweep_homes
 from server.intake.register import Registrar
 from server.intake.spool import Manifest
 from server.logs import Log, open_log
-from server.state import State, open_state
+from server.state import State, open_installation
 
 
 def sweep(context: typer.Context, as_json: Json = False) -> None:
     """Look now for files that nobody announced, for steps that a crash left undone, and for what uploads hold."""
     log = open_log("error")
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         registrar = Registrar(state.database, state.queue, log)
         reconcile(state, registrar, log)
         swept = sweep_homes(state, registrar, log)
@@ -59,7 +59,7 @@ def ingest(
     if not is_file(file):
         raise AppError(Code.INVALID, f"{file} is not a file.", "Name the file to ingest.")
     log = open_log("error")
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         owner, upload = _ingest(state, log, file, agency, profile)
         with state.database.reading() as conn:
             errors = inbox.row_errors(conn, upload.id)

@@ -19,7 +19,7 @@ from server.cli.place import look
 from server.clock import now
 from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
-from server.state import open_state
+from server.state import open_installation
 
 app = typer.Typer(
     help="SSH keys of agencies, authorities that sign them, and the master key.",
@@ -74,7 +74,7 @@ def add(
 ) -> None:
     """Let the holder of a key log in as the agency."""
     text = read_key_file(file)
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         key = enrol_key(conn, agency, text, label, TermWish(not_before, expires))
     sentence = f"Key {key.fingerprint} ({key.algorithm}) may log in as {agency}{_term(key)}."
     print_one(_document(key), as_json, sentence)
@@ -102,7 +102,7 @@ def generate(
     if not printed:
         _check_free(out)
     pair = PairWish(kind, form, _read_passphrase() if passphrase_stdin else None)
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         private, key = make_key(conn, agency, label, TermWish(not_before, expires), pair)
         # Before the commit: a key whose private half was lost is not enrolled.
         if printed:
@@ -120,7 +120,7 @@ def generate(
 @app.command("list")
 def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
     """List the keys of an agency, or of all, revoked and expired ones too."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         chosen = [find_agency(conn, agency)] if agency else list_agencies(conn)
         rows = [{"agency": owner.slug, **_document(key)} for owner in chosen for key in store.list_keys(conn, owner.id)]
     columns = ("agency", "fingerprint", "algorithm", "bits", "label", "state", "created_at", "not_before")
@@ -141,7 +141,7 @@ def edit(
     """Give a key another label, first day or expiry (`never` takes a bound away); open sessions keep to it."""
     if not label and not_before is None and expires is None:
         raise AppError(Code.INVALID, "What shall change?", "Give --label, --not-before or --expires.")
-    with open_state(context.obj) as state, state.changing_trust() as conn:
+    with open_installation(context.obj) as state, state.changing_trust() as conn:
         edited = change_key(conn, agency, key, label, TermWish(not_before, expires))
     print_one(_document(edited), as_json, f"Key {edited.fingerprint} is '{edited.label}'{_term(edited)}.")
 
@@ -149,7 +149,7 @@ def edit(
 @app.command()
 def revoke(context: typer.Context, agency: Slug, key: Which, as_json: Json = False) -> None:
     """Let a key log in no longer, from now on."""
-    with open_state(context.obj) as state, state.changing_trust() as conn:
+    with open_installation(context.obj) as state, state.changing_trust() as conn:
         revoked = store.revoke_key(conn, find_agency(conn, agency).id, key, now())
     print_one(_document(revoked), as_json, f"Key {revoked.fingerprint} is revoked.")
 

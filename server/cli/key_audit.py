@@ -9,7 +9,7 @@ from server.agencies import find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_list
 from server.clock import now
 from server.services.audit import audit as find
-from server.state import open_state
+from server.state import open_installation
 
 
 def audit(
@@ -19,7 +19,7 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Say which keys expire, have expired, lie unused or are weak, and what to do; exit status 1 if there are any."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         chosen = [find_agency(conn, agency)] if agency else list_agencies(conn)
         findings = find(conn, chosen, now(), timedelta(days=days))
     print_list(

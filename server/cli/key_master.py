@@ -4,7 +4,7 @@ import typer
 
 from server.cli.output import Json, as_dict, counted, print_one
 from server.rotation import rotate_master
-from server.state import open_state
+from server.state import open_installation
 
 
 def rotate(context: typer.Context, as_json: Json = False) -> None:
@@ -12,7 +12,7 @@ def rotate(context: typer.Context, as_json: Json = False) -> None:
 
     A backup of the database from before opens only with the master key of its time: keep that one with it.
     """
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         done = rotate_master(state)
     sentence = (
         f"The master key is {done.key_id} now, in {done.place}. Sealed anew with it: "

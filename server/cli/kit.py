@@ -21,7 +21,7 @@ from server.errors import AppError, Code
 from server.services.kit import Court, write_kit
 from server.services.provision import make_key
 from server.settings import Settings
-from server.state import State, door_port, open_state
+from server.state import State, door_port, open_installation
 
 LABEL = "connect kit"
 
@@ -47,7 +47,7 @@ def connect_kit(
     """Write a folder with which a court can connect: scripts, host keys, and what to do in plain words."""
     settings: Settings = context.obj
     place = out or Path(f"{slug}-connect-kit")
-    with open_state(settings) as state:
+    with open_installation(settings) as state:
         known = _host_keys(state)
         with state.database.writing() as conn:
             agency = find_agency(conn, slug)

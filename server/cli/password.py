@@ -10,7 +10,7 @@ from keys.secret import Secret
 from server.agencies import set_password
 from server.cli.output import Json, print_one
 from server.errors import AppError, Code
-from server.state import open_state
+from server.state import open_installation
 
 LONGEST_LINE = 1024
 
@@ -27,7 +27,7 @@ def password(
     if generate + stdin + off != 1:
         raise AppError(Code.INVALID, "Say what is wanted.", "Give one of --generate, --stdin and --off.")
     chosen = None if off else make_password() if generate else _read()
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         set_password(conn, slug, None if chosen is None else hash_password(chosen))
     document: dict[str, object] = {"agency": slug, "password_login": not off}
     if generate and chosen:

@@ -17,7 +17,7 @@ from server.clock import now
 from server.errors import AppError, Code
 from server.remotes.server import MANAGED_ID
 from server.services.provision import make_directory
-from server.state import open_state
+from server.state import open_installation
 from server.sync.overdue import find_overdue
 from server.sync.overlap import tell_overlaps
 from server.sync.places import Standing, standing_of
@@ -132,7 +132,7 @@ def add(
 ) -> None:
     """Add a profile to an agency."""
     terms = _terms(context.params)
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         profile = create_profile(conn, agency, name, **terms)
         make_directory(context.obj.home(agency), profile)
         document, overlaps = _document(conn, profile), tell_overlaps(conn, profile)
@@ -170,7 +170,7 @@ def edit(
     terms = _terms(context.params)
     if not terms:
         raise AppError(Code.INVALID, "Nothing to change.", "Name what is to be otherwise, such as --auto-sync.")
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         before = inbox.find_profile(conn, find_agency(conn, agency).id, name)
         profile = edit_profile(conn, agency, name, terms)
         make_directory(context.obj.home(agency), profile)
@@ -219,7 +219,7 @@ def _plain(key: str, value: object) -> object:
 @app.command()
 def remove(context: typer.Context, agency: Slug, name: str, as_json: Json = False) -> None:
     """Remove a profile; what came through it stays."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         removed = inbox.remove_profile(conn, find_agency(conn, agency).id, name)
     print_one(as_dict(removed), as_json, f"Profile {name} is removed.")
 
@@ -227,7 +227,7 @@ def remove(context: typer.Context, agency: Slug, name: str, as_json: Json = Fals
 @app.command("list")
 def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
     """List the profiles of an agency, or of all."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         chosen = [find_agency(conn, agency)] if agency else list_agencies(conn)
         rows = [
             {**_document(conn, profile), "agency": owner.slug}
@@ -242,7 +242,7 @@ def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = F
 @app.command()
 def show(context: typer.Context, agency: Slug, name: str, as_json: Json = False) -> None:
     """Show a profile: what it takes and delivers, its last cycle, what went wrong, and when it is looked at next."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         owner = find_agency(conn, agency)
         profile = inbox.find_profile(conn, owner.id, name)
         document = {**_document(conn, profile), "agency": owner.slug, **_condition(conn, profile, owner)}

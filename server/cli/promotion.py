@@ -10,7 +10,7 @@ from server.errors import AppError, Code
 from server.services.promotion import ProfileChange, Promotion, compare
 from server.services.promotion import promote as copy
 from server.services.provision import make_directory
-from server.state import open_state
+from server.state import open_installation
 from server.sync.profiles import refuse_unfit
 
 
@@ -22,7 +22,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Copy templates and profiles from one agency to another, after showing what differs. Nothing is removed."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.reading() as conn:
             found = compare(conn, staging, production)
         if not as_json:

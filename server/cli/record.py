@@ -10,7 +10,7 @@ from ingest import inbox
 from ingest.inbox import Change
 from server.agencies import find_agency
 from server.cli.output import Json, print_csv, print_json, print_list, say
-from server.state import open_state
+from server.state import open_installation
 
 app = typer.Typer(help="List the records of an agency, and show the history of one.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List records: a table, or everything with --json or --csv."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         columns = (*inbox.COLUMNS[kind], *([inbox.WITHDRAWN] if withdrawn else []))
         rows = inbox.records(conn, kind, find_agency(conn, agency).id, withdrawn=withdrawn)
         if as_csv:
@@ -60,7 +60,7 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Show which upload has set which field of a record, when, and from what to what."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         changes = inbox.record_history(conn, kind, record_id)
     columns = ("at", "action", "field", "from", "to", "file", "upload")
     print_list([_told(change) for change in changes], as_json, columns, "Nothing is known of it.")

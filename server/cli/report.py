@@ -20,7 +20,7 @@ from server.outbound.reports.run import run_report
 from server.outbound.reports.wanted import want
 from server.outbound.write import Form
 from server.sizes import say_size
-from server.state import open_state
+from server.state import open_installation
 
 app = typer.Typer(
     help="List the reports, show their columns, and write one; a profile delivers one on each cycle.",
@@ -103,7 +103,7 @@ def run(
         raise AppError(Code.INVALID, "A workbook is not for a terminal.", "Name a file: --output report.xlsx")
     if output == STANDARD_OUTPUT and as_json:
         raise AppError(Code.INVALID, "The report itself would stand among the JSON.", "Name a file with --output.")
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.reading() as conn:
             owner = find_agency(conn, agency)
         staged = state.settings.data / FOLDER / f"{new_id()}.{form}"

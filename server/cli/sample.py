@@ -25,7 +25,7 @@ from server.clock import new_id, now
 from server.db import open_database, translated
 from server.errors import AppError, Code
 from server.settings import Settings
-from server.state import open_state
+from server.state import open_installation
 
 if TYPE_CHECKING:
     from ingest.preview import Preview
@@ -160,7 +160,7 @@ def _against(settings: Settings, agency: str | None, template: str, zone: str) -
     """The records of an agency, or none at all, in a database of its own that is gone afterwards."""
     text = _text_of(Path(template))
     if agency is not None:
-        with open_state(settings) as state:
+        with open_installation(settings) as state:
             with state.database.reading() as conn:
                 owner = find_agency(conn, agency)
                 version = _version(template, text) if text else inbox.find_template(conn, owner.id, template)

@@ -14,7 +14,7 @@ from server.errors import AppError, Code
 from server.remotes import store
 from server.remotes.server import MANAGED_ID, Kind, SecretField, Server
 from server.remotes.wish import ServerWish, change_server, make_server
-from server.state import State, open_state
+from server.state import State, open_installation, open_state
 from server.sync.places import resume
 
 
@@ -158,7 +158,7 @@ def edit(
     )
     if wish.is_empty:
         raise AppError(Code.INVALID, "What shall change?", "See: dropslot server edit --help")
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         told = _change(state, name, wish)
     print_one(told, as_json, f"Server {name} is changed. Next: dropslot server test {name}")
 

@@ -21,7 +21,7 @@ from server.remotes.reach import fingerprint, open_remote, refuse_untrusted
 from server.remotes.server import HostKeyState, Kind, Server
 from server.remotes.trial import Trial, try_server
 from server.sizes import say_size
-from server.state import State, open_state
+from server.state import State, open_installation
 from server.sync.places import note_tried, resume
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -40,7 +40,7 @@ def try_out(
     The first time, a remote SFTP server shows its host key: compare the fingerprint with what its administrator says,
     and confirm it, here or with `dropslot server trust`. Until then nothing is exchanged with it.
     """
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.reading() as conn:
             server = store.find_server(conn, name)
             owner = find_agency(conn, agency) if agency else None
@@ -78,7 +78,7 @@ def trust(
     as_json: Json = False,
 ) -> None:
     """Trust a server's host key, and no other: the one that has this fingerprint."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.reading() as conn:
             server = store.find_server(conn, name)
         if server.kind is not Kind.SFTP:

@@ -12,7 +12,7 @@ from server.cli.server_words import document, for_people
 from server.errors import AppError, Code
 from server.remotes import store
 from server.remotes.users import users_of
-from server.state import open_state
+from server.state import open_installation
 from server.sync.files import forget_server
 from server.sync.places import forget_place
 
@@ -29,7 +29,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the servers."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         chosen = find_agency(conn, agency).id if agency else None
         rows = [document(conn, server) for server in store.list_servers(conn, chosen)]
     print_list(rows, as_json, ("name", "type", "agency", "where", "state"), "")
@@ -38,7 +38,7 @@ def list_(
 @app.command()
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """Show one server, without its secrets."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         told = document(conn, store.find_server(conn, name))
     if not as_json:
         told = for_people(told)
@@ -53,7 +53,7 @@ app.command("edit")(server_edit.edit)
 @app.command()
 def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """Forget a server and its secrets; no profile may use it any more."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         server = store.find_server(conn, name)
         refuse_default(server)
         if used := users_of(conn, server.id):

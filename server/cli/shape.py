@@ -11,7 +11,7 @@ from ingest.limits import Limits
 from server.agencies import find_agency
 from server.cli.output import Json, print_json, printable, say
 from server.errors import AppError, Code
-from server.state import open_state
+from server.state import open_installation
 
 
 def accept(
@@ -28,7 +28,7 @@ def accept(
     from ingest import drift  # what reads files takes seconds to import: other commands do without
     from ingest.record import records_of
 
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.reading() as conn:
             owner = find_agency(conn, agency)
         with state.database.writing(records_of(owner.id)) as conn:

@@ -23,7 +23,7 @@ from server.logs import open_log
 from server.remotes.port import RemoteFile
 from server.remotes.server import MANAGED_ID
 from server.remotes.store import find_server, list_servers
-from server.state import State, open_state
+from server.state import State, open_installation
 from server.sync.cycle import Viewer
 from server.sync.delivery import deliver_from
 from server.sync.files import known_files, to_remove
@@ -52,7 +52,7 @@ def now_(
     what came of it. Only profiles whose Auto-Sync is on are looked at; a parked server is tried again. A running server
     need not be stopped. Exit status 1 if a profile ended with an error.
     """
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         tasks = _wanted(state, agency, profile)
         _unpark(state, tasks)
         with _bars(not as_json) as viewer:
@@ -80,7 +80,7 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Show what the cycles saw, took and left, and why."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         names = Names.read(conn)
         runs = list_runs(conn, _chosen(conn, agency, profile), limit, eventful=not all_)
         documents = [_document(run, names) for run in runs]
@@ -101,7 +101,7 @@ def log(
 @app.command("list")
 def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
     """List the profiles on other servers, or with a report: how it goes with each, and when it is looked at next."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         owner = find_agency(conn, agency).id if agency else None
         known, last = standings(conn), last_runs(conn)
         late = {one.profile.id for one in overdue_profiles(conn, now())}
@@ -125,7 +125,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Have a parked server tried again: its cause is mended."""
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         wanted = find_server(conn, server)
         homes = [agency.id for agency in list_agencies(conn)]  # of our own endpoint, each home stands for itself
         ids = homes if wanted.id == MANAGED_ID else [wanted.id]

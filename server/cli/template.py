@@ -12,7 +12,7 @@ from server.cli import sample, shape
 from server.cli.output import Json, as_dict, print_list, print_one
 from server.errors import AppError, Code
 from server.services.provision import create_template
-from server.state import open_state
+from server.state import open_installation
 
 app = typer.Typer(help="Add, list and show Upload Templates, propose one, and try one out.", no_args_is_help=True)
 app.command("infer")(sample.infer)
@@ -42,7 +42,7 @@ def add(
         name, _, csv = each.partition("=")
         text = with_lookup(text, name, _read(Path(csv), "a CSV file, as NAME=FILE"))
     text = with_files(text, lambda name: _read(file.parent / name, "a CSV file beside the template"))
-    with open_state(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, state.database.writing() as conn:
         warnings = inbox.warnings(conn, find_agency(conn, agency).id, text)
         version = create_template(conn, agency, text)
     told = " ".join([f"Template {version.name} version {version.version} is there.", *warnings])
@@ -60,7 +60,7 @@ def _read(file: Path, what: str) -> str:
 @app.command("list")
 def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = False) -> None:
     """List the built-in templates, and those of an agency (or of all)."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         slugs = {owner.id: owner.slug for owner in list_agencies(conn)}
         owners = [find_agency(conn, agency).id] if agency else [*slugs, ""]
         found = {version.id: version for owner in owners for version in inbox.list_templates(conn, owner)}
@@ -73,6 +73,6 @@ def list_(context: typer.Context, agency: OptionalSlug = None, as_json: Json = F
 @app.command()
 def show(context: typer.Context, agency: Slug, name: str, as_json: Json = False) -> None:
     """Show a template as TOML, ready to be changed and added under another name."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         version = inbox.find_template(conn, find_agency(conn, agency).id, name)
     print_one(as_dict(version), as_json, version.text.rstrip())

@@ -16,7 +16,7 @@ from server.corrections import replay_upload, undo_upload
 from server.errors import AppError, Code
 from server.intake.register import TASK
 from server.logs import open_log
-from server.state import State, open_state
+from server.state import State, open_installation
 
 app = typer.Typer(
     help="List uploads, show one with its row errors, confirm or reject one that waits, undo one, run one again.",
@@ -34,7 +34,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List uploads, newest first."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         owner = find_agency(conn, agency).id if agency else None
         slugs = {known.id: known.slug for known in list_agencies(conn)}
         uploads = inbox.list_uploads(conn, agency_id=owner, limit=limit)
@@ -52,7 +52,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show an upload: what was created and updated, and each row that failed with its reason."""
-    with open_state(context.obj) as state, state.database.reading() as conn:
+    with open_installation(context.obj) as state, state.database.reading() as conn:
         upload = inbox.find_upload(conn, upload_id)
         if upload is None:
             raise AppError(Code.NOT_FOUND, f"There is no upload {upload_id}.", "See: dropslot upload list")
@@ -71,7 +71,7 @@ def _print(conn: Connection, upload: Upload, as_json: bool) -> None:
 @app.command()
 def confirm(context: typer.Context, upload_id: UploadId, as_json: Json = False) -> None:
     """Let a file take effect that waits for a person; it is run again, from the archive, as a new upload."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.writing(_records_of(state, upload_id)) as conn:
             upload = inbox.confirm_upload(conn, upload_id, now())
         _run(state, upload, as_json)
@@ -85,7 +85,7 @@ def reject(
     as_json: Json = False,
 ) -> None:
     """Settle a file that waits for a person as failed; nothing of it takes effect, and the agency is told."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         with state.database.writing(_records_of(state, upload_id)) as conn:
             upload = inbox.reject_upload(conn, upload_id, reason.strip())
         _run(state, upload, as_json)
@@ -111,7 +111,7 @@ def _records_of(state: State, upload_id: str) -> str:
 @app.command()
 def undo(context: typer.Context, upload_id: UploadId, as_json: Json = False) -> None:
     """Put back every record that an upload has changed, and remove those that it has created; all or nothing."""
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         undone = undo_upload(state, upload_id)
     upload = undone.upload
     if as_json:
@@ -143,7 +143,7 @@ def replay(
 ) -> None:
     """Run the archived original of an upload again, every row of it, and print its receipt."""
     log = open_log("error")
-    with open_state(context.obj) as state:
+    with open_installation(context.obj) as state:
         arrival = replay_upload(state, upload_id, template_version, profile)
         upload = settled(state, log, arrival.id)
         with state.database.reading() as conn:

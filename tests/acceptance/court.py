@@ -103,6 +103,10 @@ class Dropslot:
             assert done.returncode == 0, f"{' '.join(command)}: {err or out}"
         return subprocess.CompletedProcess(command, done.returncode, out, err)
 
+    def begin(self) -> None:
+        """Make it an installation: one that has an agency."""
+        self.run("agency", "add", "first", "--name", "First", "--timezone", "America/New_York")
+
     def json(self, *arguments: str | Path) -> Any:
         """The JSON document a command prints."""
         return json.loads(self.run(*arguments, "--json").stdout)

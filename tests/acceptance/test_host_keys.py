@@ -79,7 +79,7 @@ def test_new_keys_are_used_by_themselves_when_their_time_has_come(lone_court: Co
 
 
 def test_dns_records_are_those_of_ssh_keygen(dropslot: Dropslot, tmp_path: Path) -> None:
-    dropslot.run("agency", "list")
+    dropslot.begin()
     for key in host_keys(dropslot):
         public = tmp_path / f"{key['algorithm']}.pub"
         public.write_text(key["known_hosts"].split(" ", 1)[1] + "\n")
@@ -111,6 +111,7 @@ def test_putty_takes_what_is_printed_for_winscp(court: Court) -> None:
 def test_a_step_out_of_order_is_refused_with_the_next_one(
     dropslot: Dropslot, commands: list[str], sentence: str
 ) -> None:
+    dropslot.begin()
     for command in commands[:-1]:
         dropslot.run("host-key", *command.split())
     refused = dropslot.run("host-key", *commands[-1].split(), check=False)
@@ -119,7 +120,7 @@ def test_a_step_out_of_order_is_refused_with_the_next_one(
 
 
 def test_a_key_in_use_is_not_retired_and_a_new_one_can_be_given_up(dropslot: Dropslot) -> None:
-    dropslot.run("agency", "list")
+    dropslot.begin()
     used = [key["fingerprint"] for key in host_keys(dropslot)]
     dropslot.run("host-key", "rotate")
     assert dropslot.run("host-key", "retire", used[0], check=False).returncode == 1

@@ -84,6 +84,7 @@ def test_psftp_logs_in_with_a_key_made_for_it(court: Court) -> None:
 
 
 def test_the_audit_ends_with_status_1_if_something_is_to_be_done(dropslot: Dropslot, tmp_path: Path) -> None:
+    dropslot.run("server", "add", "own", "--type", "managed")
     assert dropslot.run("key", "audit").returncode == 0
     dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
     nothing = dropslot.run("key", "audit", "gwinnett", check=False)

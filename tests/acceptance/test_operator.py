@@ -82,6 +82,7 @@ def test_a_public_key_comes_from_standard_input_and_in_rfc_4716(court: Court) ->
 def test_a_mistake_gets_a_sentence_and_a_status(
     dropslot: Dropslot, arguments: list[str], status: int, sentence: str
 ) -> None:
+    dropslot.begin()
     done = dropslot.shell(*arguments, check=False)
     assert done.returncode == status
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
@@ -131,7 +132,8 @@ def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self/uid_map").exists(), reason="needs another user")
 def test_a_data_directory_that_is_not_writable(tmp_path: Path) -> None:
-    done = Dropslot(Path("/proc/dropslot")).shell("agency", "list", check=False)
+    zone = ("--name", "G", "--timezone", "America/New_York")
+    done = Dropslot(Path("/proc/dropslot")).shell("agency", "add", "gwinnett", *zone, check=False)
     assert done.returncode == 1
     assert "cannot be used" in done.stderr
 
@@ -270,7 +272,7 @@ def test_a_template_of_ones_own(court: Court) -> None:
 
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
     assert "no installation" in dropslot.shell("doctor", check=False).stderr
-    dropslot.run("agency", "list")
+    dropslot.run("server", "add", "own", "--type", "managed")
     done = dropslot.shell("doctor", check=False)
     assert done.returncode == 1
     assert "agency add" in done.stdout

@@ -272,7 +272,7 @@ def test_the_master_key_is_replaced_while_the_server_runs(shared: Dropslot, cour
 
 
 def test_a_lost_master_key_is_told_by_doctor(dropslot: Dropslot) -> None:
-    dropslot.run("agency", "list")
+    dropslot.begin()
     dropslot.run("host-key", "list")
     (dropslot.data / "keys" / "master.key").write_bytes(bytes(range(32)))
     said = dropslot.run("doctor", check=False).stdout

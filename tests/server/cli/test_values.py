@@ -64,8 +64,14 @@ def test_a_number_of_thousands_of_digits_is_refused(tmp_path: Path, words: list[
     assert isinstance(done.exception, AppError)
 
 
-@pytest.mark.parametrize("words", ["host-key list", "ban add 198.51.100.7", "ban list", "doctor"])
-def test_who_only_looks_begins_no_installation(tmp_path: Path, words: str) -> None:
+ELSEWHERE = """\
+agency list|agency disable gwinnett|key list|key audit|host-key list|host-key rotate|ban list|ban add 198.51.100.7
+profile list gwinnett|template list gwinnett|server list|sync now|sync log|export list gwinnett
+arrival list|upload list|record list clients --agency gwinnett|sweep|doctor"""
+
+
+@pytest.mark.parametrize("words", ELSEWHERE.replace("\n", "|").split("|"))
+def test_a_wrong_directory_becomes_no_installation(tmp_path: Path, words: str) -> None:
     done = CliRunner().invoke(app, ["--data", str(tmp_path / "typo"), *words.split()])
     assert isinstance(done.exception, AppError)
     assert "There is no installation" in done.exception.message
