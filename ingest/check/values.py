@@ -32,6 +32,7 @@ _NO_REFERENCE = _NO_PIECE | {
 }
 """The same for a whole reference or case number; taken for one, it would make one person of many."""
 _SIGNS_AND_ZEROS = f"{string.punctuation} –—0"
+_NUMBER = re.compile("[1-9]")
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
 _CUT = re.compile(r"\d(?:\.\d+)?E\+\d{2,3}|\d{1,3}\.\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
 """How a spreadsheet writes a long number, of which nobody can tell the last digits any more: 2.02601E+11. A case number
@@ -81,11 +82,12 @@ def _as_pieces(texts: Sequence[str]) -> list[str | None]:
 
 
 def _referring(texts: Sequence[str]) -> list[str | None]:
-    return [None if _is_none(text) else text for text in texts]
+    return [text if _NUMBER.search(text) or not _is_none(text) else None for text in texts]
 
 
 def _is_none(text: str) -> bool:
-    """Whether a text stands for no reference: such a word, or neither letter nor digit but zeros."""
+    """Whether a text stands for no reference: such a word, or neither letter nor digit but zeros. None has a `_NUMBER`,
+    which is looked for first since it is quicker."""
     if len(text) <= _LONGEST_NONE and text.upper() in _NO_REFERENCE:
         return True
     return not text.strip(_SIGNS_AND_ZEROS)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from ingest import ledger
+from ingest import ledger, skip
 from ingest.ledger import Ledger
-from ingest.skip import Known, count_distinct
+from ingest.skip import FEW, Known, count_distinct
 
 NAMES = ("client", "contact", "contact")
 
@@ -44,8 +44,12 @@ def test_nothing_is_one_empty_block(rows: Ledger) -> None:
     assert (len(rows), len(rows.known()), rows.places.tolist()) == (0, 0, [])
 
 
+@pytest.mark.parametrize("few", [FEW, -1])
 @pytest.mark.parametrize(
     ("keys", "count"), [([], 0), ([0], 0), ([5], 1), ([0, 0, -3, 5, 5], 2), ([-3, -1], 2), ([9, 0], 1), ([0, -9], 1)]
 )
-def test_records_are_counted_once_and_none_is_none(keys: list[int], count: int) -> None:
+def test_records_are_counted_once_and_none_is_none(
+    keys: list[int], count: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skip, "FEW", few)
     assert count_distinct(np.array(keys, dtype=np.int64)) == count
