@@ -271,7 +271,8 @@ class Wire:
     """A proxy to `target` (a port of loopback) on `port`, whose faults can be set at any time.
 
     `delay` is in seconds, for each piece that comes back; `cut_after` cuts each connection after so many bytes have
-    come back, counted from `reset()`; `silent` swallows what comes back; `carried` counts bytes.
+    come back, counted from `reset()`; `silent` swallows what comes back; `carried` counts bytes; `connected` how many
+    connections there are now.
     """
 
     target: int
@@ -281,6 +282,7 @@ class Wire:
     silent: bool = False
     carried: int = 0
     connections: int = 0
+    connected: int = 0
 
     def reset(self) -> None:
         """No fault, and count from nothing."""
@@ -294,11 +296,13 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
+        self.connected += 1
         there = asyncio.ensure_future(self._carry(reader, far_writer, False))
         back = asyncio.ensure_future(self._carry(far_reader, writer, True))
         await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
         for task in (there, back):
             task.cancel()
+        self.connected -= 1
         for one in (writer, far_writer):
             one.transport.abort() if self.cut_after is not None else one.close()
 

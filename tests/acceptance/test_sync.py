@@ -118,6 +118,7 @@ def test_a_pull_that_is_killed_goes_on_where_it_was(dropslot: Dropslot, sshd: pe
             process.send_signal(signal.SIGKILL)
         assert dropslot.process is not None
         dropslot.process.wait(30)
+        wait_for(lambda: not wire.connected, "the connection to end with the process that had it")
         wire.reset()
         size = begun.stat().st_size
         assert size < len(content)
