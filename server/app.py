@@ -32,6 +32,7 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
+from server.loading import loading
 from server.logs import Log, open_log
 from server.outbound.exports.rounds import ExportRounds
 from server.parts import Parts, leave
@@ -141,7 +142,8 @@ def _settle_memory() -> None:
 
 def run_worker(settings: Settings, child: Child) -> None:
     """A worker: until SIGTERM or the end of the supervisor, then finish the file at hand."""
-    from server.worker import work  # the engine costs seconds and 100 MB to import: the other roles do without
+    with loading():
+        from server.worker import work  # the engine costs seconds and 100 MB to import: the other roles do without
 
     log = open_log(settings.log_level)
     stopping = _stop_event(child.lifeline_fd)

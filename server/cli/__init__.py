@@ -3,12 +3,14 @@
 import sys
 from typing import NoReturn
 
+from server.loading import loading
+
 
 def main() -> NoReturn:
     """Run the program. To import it takes a moment, in which somebody may press Ctrl-C too."""
     try:
-        from server.cli.program import main as run
-
+        with loading():
+            from server.cli.program import main as run
         run()
     except KeyboardInterrupt:
         sys.stderr.write("Aborted!\n")

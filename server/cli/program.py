@@ -3,8 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -13,28 +15,10 @@ from typer.core import TyperGroup
 
 from ingest.errors import IngestError
 from keys.errors import KeysError
-from server.cli import (
-    agency,
-    arrival,
-    ban,
-    demo,
-    doctor,
-    export,
-    host_key,
-    intake,
-    key,
-    profile,
-    record,
-    report,
-    serve,
-    servers,
-    sync,
-    template,
-    upload,
-)
 from server.cli.output import printable
 from server.clock import now
 from server.errors import AppError, Code
+from server.loading import loading
 from server.logs import trace
 from server.settings import Settings
 
@@ -60,25 +44,58 @@ class Commands(TyperGroup):
             raise
 
 
-app = typer.Typer(cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command("serve")(serve.serve)
-app.add_typer(agency.app, name="agency")
-app.add_typer(key.app, name="key")
-app.add_typer(ban.app, name="ban")
-app.add_typer(host_key.app, name="host-key")
-app.add_typer(template.app, name="template")
-app.add_typer(profile.app, name="profile")
-app.add_typer(sync.app, name="sync")
-app.add_typer(servers.app, name="server")
-app.add_typer(arrival.app, name="arrival")
-app.add_typer(upload.app, name="upload")
-app.add_typer(record.app, name="record")
-app.add_typer(export.app, name="export")
-app.add_typer(report.app, name="report")
-app.command("sweep")(intake.sweep)
-app.command("ingest")(intake.ingest)
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
+COMMANDS = MappingProxyType(
+    {
+        "serve": "serve:serve",
+        "agency": "agency:app",
+        "key": "key:app",
+        "ban": "ban:app",
+        "host-key": "host_key:app",
+        "template": "template:app",
+        "profile": "profile:app",
+        "sync": "sync:app",
+        "server": "servers:app",
+        "arrival": "arrival:app",
+        "upload": "upload:app",
+        "record": "record:app",
+        "export": "export:app",
+        "report": "report:app",
+        "sweep": "intake:sweep",
+        "ingest": "intake:ingest",
+        "doctor": "doctor:doctor",
+        "demo": "demo:demo",
+    }
+)
+"""Each command: its module here, and its name in there."""
+
+
+def assemble(words: Sequence[str] = ()) -> typer.Typer:
+    """The program for a command line: with the command that is typed, or to help and to suggest with all of them.
+
+    To import all would take a tenth of a second more, for each command and each process of a server.
+    """
+    app = typer.Typer(
+        cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    app.callback()(begin)
+    typed = _typed(words)
+    with loading():
+        for name in [typed] if typed else COMMANDS:
+            module, _, own = COMMANDS[name].partition(":")
+            part = getattr(import_module(f"server.cli.{module}"), own)
+            app.add_typer(part, name=name) if isinstance(part, typer.Typer) else app.command(name)(part)
+    return app
+
+
+def _typed(words: Sequence[str]) -> str | None:
+    """The first of the words, but for where the data is, if it is a command."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--data":
+            next(rest, None)
+        elif not word.startswith("--data="):
+            return word if word in COMMANDS else None
+    return None
 
 
 def _say_version(wanted: bool) -> None:
@@ -87,7 +104,6 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def begin(
     context: typer.Context,
     data: Annotated[
@@ -109,7 +125,7 @@ def main() -> NoReturn:
     try:
         _refuse_unreadable(sys.argv[1:])
         try:
-            app()
+            assemble(sys.argv[1:])()
         finally:
             sys.stdout.flush()
     except (AppError, IngestError, KeysError) as error:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.loading import loading
 from server.settings import Policy, Settings
 
 
@@ -39,7 +40,8 @@ def serve(
     lifeline_fd: Descriptor = None,
 ) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM); running uploads may end first."""
-    from server import app  # importing the whole server would slow down every other command
+    with loading():
+        from server import app  # importing the whole server would slow down every other command
 
     given: dict[str, Any] = {
         "sftp_port": sftp_port,

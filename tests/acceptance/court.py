@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from ingest.errors import IngestError
 from keys.errors import KeysError
-from server.cli.program import app
+from server.cli.program import assemble
 from server.errors import AppError
 
 DROPSLOT = Path(sys.executable).with_name("dropslot")
@@ -82,7 +82,7 @@ class Dropslot:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in this process, which is faster than `shell` by the time it takes to import everything."""
         command = ["--data", str(self.data), *map(str, arguments)]
-        done = CliRunner(env=self.environment).invoke(app, command, input=stdin)
+        done = CliRunner(env=self.environment).invoke(assemble(command), command, input=stdin)
         if done.exception is not None and not isinstance(done.exception, (SystemExit, *REFUSALS)):
             raise done.exception
         status = 1 if isinstance(done.exception, REFUSALS) else done.exit_code

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from server.cli.program import app
+from server.cli.program import assemble
 from server.errors import AppError
 from server.state import prepare_folders
 
@@ -24,6 +24,6 @@ NETWORKS = {"DROPSLOT_NEVER_BAN": "2001:db8::/32 10.1.0.0/16", "DROPSLOT_PROXY_N
 )
 def test_an_address_that_would_not_stay_out_is_not_banned(tmp_path: Path, address: str, sentence: str) -> None:
     prepare_folders(tmp_path)
-    done = CliRunner(env=NETWORKS).invoke(app, ["--data", str(tmp_path), "ban", "add", address])
+    done = CliRunner(env=NETWORKS).invoke(assemble(), ["--data", str(tmp_path), "ban", "add", address])
     assert isinstance(done.exception, AppError)
     assert sentence in str(done.exception)

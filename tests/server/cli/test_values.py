@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from server.cli.program import app
+from server.cli.program import assemble
 from server.errors import AppError
 
 
@@ -21,7 +21,7 @@ from server.errors import AppError
     ids=range(4),
 )
 def test_a_value_that_cannot_be_is_told(tmp_path: Path, words: str, said: str) -> None:
-    done = CliRunner().invoke(app, ["--data", str(tmp_path), *words.split()], env={"COLUMNS": "150"})
+    done = CliRunner().invoke(assemble(), ["--data", str(tmp_path), *words.split()], env={"COLUMNS": "150"})
     assert done.exit_code == 2
     assert said in done.output
     assert "Input should" not in done.output
@@ -43,8 +43,8 @@ def test_a_value_that_cannot_be_is_told(tmp_path: Path, words: str, said: str) -
 def test_an_empty_value_does_not_stand_for_everybody(tmp_path: Path, words: list[str], said: str) -> None:
     data = ["--data", str(tmp_path / "data")]
     zone = ["--name", "A", "--timezone", "America/New_York"]
-    assert CliRunner().invoke(app, [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
-    done = CliRunner().invoke(app, [*data, *words])
+    assert CliRunner().invoke(assemble(), [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
+    done = CliRunner().invoke(assemble(), [*data, *words])
     assert isinstance(done.exception, AppError)
     assert said in done.exception.message
 
@@ -58,9 +58,11 @@ def test_a_number_of_thousands_of_digits_is_refused(tmp_path: Path, words: list[
     ca = tmp_path / "ca"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(ca)], check=True)
     zone = ["--name", "A", "--timezone", "America/New_York"]
-    assert CliRunner().invoke(app, [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
-    assert CliRunner().invoke(app, [*data, "key", "authority", "add", f"{ca}.pub", "--label", "ca"]).exit_code == 0
-    done = CliRunner().invoke(app, [*data, *words])
+    assert CliRunner().invoke(assemble(), [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
+    assert (
+        CliRunner().invoke(assemble(), [*data, "key", "authority", "add", f"{ca}.pub", "--label", "ca"]).exit_code == 0
+    )
+    done = CliRunner().invoke(assemble(), [*data, *words])
     assert isinstance(done.exception, AppError)
 
 
@@ -72,7 +74,7 @@ arrival list|upload list|record list clients --agency gwinnett|sweep|doctor"""
 
 @pytest.mark.parametrize("words", ELSEWHERE.replace("\n", "|").split("|"))
 def test_a_wrong_directory_becomes_no_installation(tmp_path: Path, words: str) -> None:
-    done = CliRunner().invoke(app, ["--data", str(tmp_path / "typo"), *words.split()])
+    done = CliRunner().invoke(assemble(), ["--data", str(tmp_path / "typo"), *words.split()])
     assert isinstance(done.exception, AppError)
     assert "There is no installation" in done.exception.message
     assert not (tmp_path / "typo").exists()
