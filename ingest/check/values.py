@@ -33,6 +33,7 @@ _NO_REFERENCE = _NO_PIECE | {
 """The same for a whole reference or case number; taken for one, it would make one person of many."""
 _SIGNS_AND_ZEROS = f"{string.punctuation} –—0"
 _NUMBER = re.compile("[1-9]")
+_NUMBERED = re.compile(r"(?:[^\n1-9]*+[1-9][^\n]*+\n)*+")
 _LONGEST_NONE = max(map(len, _NO_REFERENCE))
 _CUT = re.compile(r"\d(?:\.\d+)?E\+\d{2,3}|\d{1,3}\.\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
 """How a spreadsheet writes a long number, of which nobody can tell the last digits any more: 2.02601E+11. A case number
@@ -82,6 +83,9 @@ def _as_pieces(texts: Sequence[str]) -> list[str | None]:
 
 
 def _referring(texts: Sequence[str]) -> list[str | None]:
+    """Most are numbers, which is seen of all of them in one go."""
+    if _NUMBERED.fullmatch("\n".join([*texts, ""])):
+        return list(texts)
     return [text if _NUMBER.search(text) or not _is_none(text) else None for text in texts]
 
 

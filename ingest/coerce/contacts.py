@@ -8,6 +8,8 @@ import phonenumbers
 # The North American Numbering Plan: area code and exchange begin with 2 to 9 (NANPA, ATIS-0300051). It takes area codes
 # that are not assigned yet; asking phonenumbers for each number would cost fifty times as much.
 _NANP = re.compile(r"(?:\+?1[ .\-]*)?\(? ?([2-9]\d{2}) ?\)?[ .\-/]*([2-9]\d{2})[ .\-]*(\d{4})", re.ASCII)
+_FILLED_IN = frozenset(f"+1{digit * 10}" for digit in "23456789")
+"""One digit ten times, as clerks write where there is none."""
 _NANP_REGIONS = frozenset({"US", "CA"})
 # What HTML's input type=email accepts (WHATWG HTML, "valid e-mail address"), with a dot wanted in the domain.
 _EMAIL = re.compile(
@@ -42,13 +44,11 @@ def read_phones(texts: Sequence[str], region: str) -> list[str | None]:
     they may say that the number is somebody else's. Numbers of other countries need their '+'."""
     if region not in _NANP_REGIONS:
         return [_any_phone(text, region) for text in texts]
-    return [_us_phone(match) if (match := _NANP.fullmatch(text)) else _any_phone(text, region) for text in texts]
-
-
-def _us_phone(match: re.Match[str]) -> str | None:
-    """The number; none if it is one digit ten times, as clerks fill in."""
-    number = f"{match[1]}{match[2]}{match[3]}"
-    return None if number == number[0] * len(number) else f"+1{number}"
+    found = [
+        f"+1{match[1]}{match[2]}{match[3]}" if (match := _NANP.fullmatch(text)) else _any_phone(text, region)
+        for text in texts
+    ]
+    return found if _FILLED_IN.isdisjoint(found) else [None if phone in _FILLED_IN else phone for phone in found]
 
 
 def _any_phone(text: str, region: str) -> str | None:

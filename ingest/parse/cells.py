@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ class Column:
         """The column with its values changed, all at once; None and '' become nothing."""
         changed = change(self.values)
         if all(changed):
-            return Column(self.codes, tuple(value for value in changed if value))
+            return Column(self.codes, cast(tuple[str, ...], tuple(changed)))
         kept = np.array([bool(value) for value in changed] + [False], dtype=bool)
         numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
         return Column(numbers[self.codes], tuple(value for value in changed if value))
