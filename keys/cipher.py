@@ -28,6 +28,8 @@ NONCE_BYTES = 12
 TAG_BYTES = 16
 HEADER_BYTES = 1 + ID_BYTES
 
+LOST = "If it is lost for good: dropslot key replace-lost-master"
+
 
 class Cipher:
     """Seals under one master key; opens what was sealed under it, or under an other one that it is given."""
@@ -56,6 +58,14 @@ class Cipher:
         """The same secret, sealed under the master key that seals now. Raises KeysError as `open` does."""
         return sealed if self.is_current(sealed) else self.seal(self.open(sealed, purpose), purpose)
 
+    def opens(self, sealed: bytes, purpose: str) -> bool:
+        """Whether `open` would."""
+        try:
+            self.open(sealed, purpose)
+        except KeysError:
+            return False
+        return True
+
     def open(self, sealed: bytes, purpose: str) -> bytes:
         """Decrypt what `seal` gave.
 
@@ -68,7 +78,8 @@ class Cipher:
             raise KeysError(
                 "denied",
                 f"This secret was sealed with another master key ({header[1:].hex()}).",
-                "Restore the keys/master.key that belongs to this database, or set DROPSLOT_MASTER_KEY... as it was.",
+                "Restore the keys/master.key that belongs to this database, or set DROPSLOT_MASTER_KEY... as it was. "
+                + LOST,
             )
         try:
             return self._aeads[header].decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], header + purpose.encode())

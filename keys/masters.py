@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from keys.cipher import Cipher
+from keys.cipher import LOST, Cipher
 from keys.errors import KeysError
 from keys.kms import Kms
 from keys.secret import (
@@ -171,12 +171,12 @@ class MasterKeys:
     def _refuse_lost(self) -> None:
         """A new key opens nothing of what is there; and what it seals, the right one does not open."""
         settings = self._settings
-        others = settings.previous or settings.previous_file or self.kept_file
+        others = settings.previous or settings.previous_file or self.kept_file or self.under_way
         if not os.path.lexists(self._stored) and not others and self._is_needed():
             raise KeysError(
                 "not_found",
                 f"The master key is missing: there is no {self._stored}, and what the database has sealed needs it.",
-                "Restore that file, or set DROPSLOT_MASTER_KEY... as it was when the server ran.",
+                f"Restore that file, or set DROPSLOT_MASTER_KEY... as it was when the server ran. {LOST}",
             )
 
 

@@ -22,6 +22,7 @@ from server.outbound.exports.store import list_exports
 from server.remotes.reach import fingerprint, refuse_untrusted
 from server.remotes.server import Kind
 from server.remotes.store import list_servers
+from server.rotation import find_loss
 from server.state import State
 
 LEAST_FREE = 1024**3
@@ -58,6 +59,7 @@ def examine(state: State) -> list[Finding]:
         *_host_keys(state),
         *_agencies(state),
         *_servers(state),
+        *_secrets(state),
         *_unread(state),
         _spool(state),
         *_waiting(state),
@@ -134,6 +136,18 @@ def _servers(state: State) -> Iterator[Finding]:
             yield Finding(f"server {server.name}", False, error.message, error.hint)
         else:
             yield Finding(f"server {server.name}", True, f"its host key {fingerprint(server.host_key)} is trusted")
+
+
+def _secrets(state: State) -> Iterator[Finding]:
+    """Secrets of servers that were sealed with another master key, or altered."""
+    try:
+        lost = find_loss(state).secrets
+    except KeysError:
+        return  # told of the master key
+    for server, field in lost:
+        what = f"its {field.value.replace('_', ' ')} does not open with the master key at hand"
+        hint = f"Put the right master key back, or give it again: dropslot server edit {server.name} ..."
+        yield Finding(f"server {server.name}", False, what, hint)
 
 
 def _unread(state: State) -> Iterator[Finding]:

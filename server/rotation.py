@@ -12,6 +12,9 @@ opens; the next rotation goes on from there with the same next key. The server m
 
 If the operator gives the key (environment, secret manager), steps 1 and 3 are his: the new key where the old one was,
 the old one as the previous one, and the server started again.
+
+A master key that is lost for good can be replaced too: what it alone opens is given up first, and committed; then a new
+one is made, if none is there, and new host keys. Whoever dies in between leaves an installation that has none yet.
 """
 
 import fcntl
@@ -20,9 +23,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from keys.store import reseal_host_keys
+from sqlalchemy import Connection
+
+from keys.cipher import Cipher
+from keys.errors import KeysError
+from keys.store import (
+    KnownHostKey,
+    ensure_host_keys,
+    find_unopened,
+    forget_host_keys,
+    reseal_host_keys,
+)
+from server.clock import new_id, now
 from server.errors import AppError, Code
+from server.remotes import secrets
 from server.remotes.secrets import reseal_servers
+from server.remotes.server import SecretField, Server
 from server.state import State
 
 
@@ -40,6 +56,17 @@ class Rotation:
     left_over: Path | None = None
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What no master key at hand opens: host keys, retired ones too, and secrets of servers."""
+
+    host_keys: tuple[KnownHostKey, ...]
+    secrets: tuple[tuple[Server, SecretField], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.host_keys or self.secrets)
+
+
 def rotate_master(state: State) -> Rotation:
     """Replace the master key. Raises `AppError` conflict if another rotation runs, invalid if there is no other key."""
     masters = state.masters
@@ -55,6 +82,42 @@ def rotate_master(state: State) -> Rotation:
         elif not host_keys + secrets:
             raise _same_key(masters.place)
     return Rotation(cipher.key_id, masters.place, host_keys, secrets, masters.kept_file)
+
+
+def find_loss(state: State) -> Loss:
+    """What cannot be opened just now. Raises KeysError for a master key that is there and cannot be used."""
+    with state.database.reading() as conn:
+        return _find_loss(conn, _at_hand(state))
+
+
+def replace_lost(state: State) -> Loss:
+    """Give up what no master key at hand opens, and make what the server needs anew: all that was given up.
+
+    Raises `AppError` conflict if a rotation runs, KeysError for a master key that is there and cannot be used.
+    """
+    with _alone(state.settings.run / "rotate.lock"):
+        with state.database.writing() as conn:
+            lost = _find_loss(conn, _at_hand(state))
+            forget_host_keys(conn, lost.host_keys)
+            secrets.forget_secrets(conn, lost.secrets)
+        state.standby.forget()
+        with state.database.writing() as conn:
+            ensure_host_keys(conn, state.cipher(), now(), new_id)
+    return lost
+
+
+def _find_loss(conn: Connection, cipher: Cipher | None) -> Loss:
+    return Loss(tuple(find_unopened(conn, cipher)), tuple(secrets.find_unopened(conn, cipher)))
+
+
+def _at_hand(state: State) -> Cipher | None:
+    """None if there is no master key any more; one whose place cannot be reached is not lost."""
+    try:
+        return state.cipher()
+    except KeysError as error:
+        if error.code == "not_found":
+            return None
+        raise
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from keys.cipher import Cipher
 from keys.errors import KeysError
@@ -151,6 +151,18 @@ def reseal_host_keys(conn: Connection, cipher: Cipher) -> int:
             conn.execute(update(host_keys).where(host_keys.c.id == row.id).values(sealed=sealed))
             changed += 1
     return changed
+
+
+def find_unopened(conn: Connection, cipher: Cipher | None) -> list[KnownHostKey]:
+    """The pairs, retired ones too, whose private half `cipher` does not open; without one: all."""
+    rows = conn.execute(select(host_keys).order_by(host_keys.c.created_at, host_keys.c.id)).all()
+    known = [(_known(row), row.sealed) for row in rows]
+    return [key for key, sealed in known if cipher is None or not cipher.opens(sealed, _purpose(key.public))]
+
+
+def forget_host_keys(conn: Connection, keys: Iterable[KnownHostKey]) -> None:
+    """As if these pairs had never been: clients that know them do not know the server any more."""
+    conn.execute(delete(host_keys).where(host_keys.c.id.in_([key.id for key in keys])))
 
 
 def _known(row: Row[Any]) -> KnownHostKey:

@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(authority.app, name="authority")
 app.command("audit")(key_audit.audit)
 app.command("rotate-master")(key_master.rotate)
+app.command("replace-lost-master")(key_master.replace)
 
 LONGEST_PASSPHRASE = 1024
 

@@ -1,5 +1,6 @@
 """A server's secrets: each sealed for its server and its field, so that none can be put where another one belongs."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -34,6 +35,26 @@ def reseal_servers(conn: Connection, cipher: Cipher) -> int:
             update_server(conn, replace(server, sealed={**server.sealed, **new}))
             changed += len(new)
     return changed
+
+
+def find_unopened(conn: Connection, cipher: Cipher | None) -> list[tuple[Server, SecretField]]:
+    """The secrets, each with its server, that `cipher` does not open; without one: all."""
+    sealed = [(server, field, value) for server in list_servers(conn) for field, value in server.sealed.items()]
+    return [
+        (server, field)
+        for server, field, value in sealed
+        if cipher is None or not cipher.opens(value, purpose(server.id, field))
+    ]
+
+
+def forget_secrets(conn: Connection, secrets: Iterable[tuple[Server, SecretField]]) -> None:
+    """The servers stay without them."""
+    lost: dict[str, tuple[Server, set[SecretField]]] = {}
+    for server, field in secrets:
+        lost.setdefault(server.id, (server, set()))[1].add(field)
+    for server, fields in lost.values():
+        kept = {field: value for field, value in server.sealed.items() if field not in fields}
+        update_server(conn, replace(server, sealed=kept))
 
 
 def purpose(server_id: str, field: SecretField) -> str:

@@ -1,6 +1,7 @@
 """An operator tells dropslot of an SFTP server and of a bucket, tests them, and is warned when one changes."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from obstore.store import S3Store
 
 from tests import peers
-from tests.acceptance.court import Court, Dropslot, wait_for
+from tests.acceptance.court import Court, Dropslot, need, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,13 @@ def fingerprint_of(dropslot: Dropslot, name: str, which: str = "shown_fingerprin
 def add_sshd(dropslot: Dropslot, peer: peers.Sshd, name: str = "county", *more: str | Path) -> None:
     where = ("--host", peer.host, "--port", str(peer.port), "--username", peer.user, "--directory", str(peer.root))
     dropslot.run("server", "add", name, "--type", "sftp", *where, "--private-key", peer.key, *more)
+
+
+def scanned(port: int) -> list[str]:
+    done = subprocess.run(
+        [need("ssh-keyscan"), "-p", str(port), "127.0.0.1"], capture_output=True, text=True, timeout=30
+    )
+    return [line.split()[-1] for line in done.stdout.splitlines()]
 
 
 def refused(dropslot: Dropslot, *command: str | Path) -> str:
@@ -277,6 +285,42 @@ def test_a_lost_master_key_is_told_by_doctor(dropslot: Dropslot) -> None:
     (dropslot.data / "keys" / "master.key").write_bytes(bytes(range(32)))
     said = dropslot.run("doctor", check=False).stdout
     assert "MEND  host key: This secret was sealed with another master key" in said
+    assert "If it is lost for good: dropslot key replace-lost-master" in said
+
+
+def test_a_server_goes_on_without_the_master_key_that_is_lost(dropslot: Dropslot, tmp_path: Path) -> None:
+    dropslot.run("agency", "add", "court", "--name", "Court", "--timezone", "America/Phoenix")
+    (tmp_path / "password").write_text("s3cret-word")
+    where = ("--type", "sftp", "--host", "127.0.0.1", "--username", "u", "--password-file", tmp_path / "password")
+    dropslot.run("server", "add", "county", *where)
+    assert "opens all that is sealed" in refused(dropslot, "key", "replace-lost-master")
+    dropslot.start()
+    old = {row["fingerprint"] for row in dropslot.json("host-key", "list")}
+    (dropslot.data / "keys" / "master.key").unlink()
+    asked = dropslot.run("key", "replace-lost-master", stdin=b"n\n", check=False)
+    assert "password of the server county" in asked.stdout
+    assert all(fingerprint in asked.stdout for fingerprint in old)
+    assert "Add --yes" in refused(dropslot, "key", "replace-lost-master", "--json")
+    assert "MEND  master key" in dropslot.run("doctor", check=False).stdout
+    done = dropslot.json("key", "replace-lost-master", "--yes")
+    assert set(done["host_keys"]) == old
+    assert done["secrets"] == [{"server": "county", "secret": "password"}]
+    said = dropslot.run("doctor", check=False).stdout
+    assert f"ok    master key: {done['key_id']} in" in said
+    assert old.isdisjoint(row["fingerprint"] for row in dropslot.json("host-key", "list"))
+    dropslot.run("server", "edit", "county", "--password-file", tmp_path / "password")
+    new = {row["known_hosts"].split()[-1] for row in dropslot.json("host-key", "list")}
+    wait_for(lambda: new <= set(scanned(dropslot.port)), "the doors to show the new host keys")
+
+
+def test_doctor_tells_of_secrets_that_do_not_open(dropslot: Dropslot, tmp_path: Path) -> None:
+    dropslot.begin()
+    (tmp_path / "password").write_text("s3cret-word")
+    where = ("--type", "sftp", "--host", "127.0.0.1", "--username", "u", "--password-file", tmp_path / "password")
+    dropslot.run("server", "add", "county", *where)
+    (dropslot.data / "keys" / "master.key").write_bytes(bytes(range(32)))
+    said = dropslot.run("doctor", check=False).stdout
+    assert "MEND  server county: its password does not open with the master key at hand" in said
 
 
 def test_putty_keys_are_told_how_to_be_converted(dropslot: Dropslot, tmp_path: Path) -> None:

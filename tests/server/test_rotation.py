@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from keys.cipher import Cipher
 from keys.errors import KeysError
 from keys.secret import Secret
-from keys.store import ensure_host_keys, open_host_keys
+from keys.store import ensure_host_keys, list_host_keys, open_host_keys
 from keys.tables import host_keys
 from server.clock import new_id, now
 from server.errors import AppError
 from server.remotes import store
 from server.remotes.secrets import open_secret, seal_secret
 from server.remotes.server import Kind, SecretField, Server
-from server.rotation import rotate_master
+from server.rotation import find_loss, replace_lost, rotate_master
 from server.services.host_keys import HostKeys
 from server.settings import Settings
 from server.state import State, open_state
@@ -247,3 +247,66 @@ def test_the_door_reads_its_keys_while_the_master_key_is_replaced(state: State) 
 
     keys = HostKeys(state.database, cipher)
     assert len(keys.read()) == 3
+
+
+def test_what_a_lost_master_key_opened_is_given_up(state: State) -> None:
+    fill(state)
+    (state.settings.data / "keys" / "master.key").unlink()
+    lost = find_loss(state)
+    assert (len(lost.host_keys), len(lost.secrets)) == (3, 3)
+    assert replace_lost(state) == lost
+    assert not find_loss(state)
+    with state.database.reading() as conn:
+        assert {key.id for key in list_host_keys(conn)}.isdisjoint(key.id for key in lost.host_keys)
+        assert len(open_host_keys(conn, state.cipher(), now())) == 3
+        assert [(one.name, dict(one.sealed)) for one in store.list_servers(conn)[1:]] == [
+            (f"secret-{number}", {}) for number in range(3)
+        ]
+
+
+def test_what_opens_is_kept(state: State) -> None:
+    fill(state)
+    stranger = Cipher(Secret(bytes(32)))
+    with state.database.writing() as conn:
+        server = store.find_server(conn, "secret-1")
+        sealed = {SecretField.PASSWORD: seal_secret(stranger, server.id, SecretField.PASSWORD, Secret(b"x"))}
+        store.update_server(conn, replace(server, sealed={**server.sealed, **sealed}))
+    lost = replace_lost(state)
+    assert (lost.host_keys, [(server.name, field) for server, field in lost.secrets]) == (
+        (),
+        [("secret-1", SecretField.PASSWORD)],
+    )
+    with state.database.reading() as conn:
+        assert open_secret(state.cipher(), store.find_server(conn, "secret-2"), SecretField.PASSWORD) is not None
+        assert len(open_host_keys(conn, state.cipher(), now())) == 3
+    rotate_master(state)  # which opens everything
+
+
+def test_retired_host_keys_do_not_stay_behind(state: State) -> None:
+    fill(state)
+    with state.database.writing() as conn:
+        conn.execute(update(host_keys).values(retired_at=now()))
+        ensure_host_keys(conn, state.cipher(), now(), new_id)
+    (state.settings.data / "keys" / "master.key").write_bytes(bytes(range(32)))
+    assert len(replace_lost(state).host_keys) == 6
+    assert rotate_master(state).host_keys == 3
+
+
+def test_a_master_key_that_cannot_be_read_is_not_lost(state: State) -> None:
+    fill(state)
+    (state.settings.data / "keys" / "master.key").chmod(0o644)
+    for attempt in (find_loss, replace_lost):
+        with pytest.raises(KeysError) as refused:
+            attempt(state)
+        assert refused.value.code == "denied"
+    (state.settings.data / "keys" / "master.key").chmod(0o600)
+    assert not find_loss(state)
+
+
+def test_the_next_key_alone_still_opens_what_it_sealed(state: State) -> None:
+    fill(state)
+    keys = state.settings.data / "keys"
+    (keys / "master.key").rename(keys / "master.key.next")
+    assert not find_loss(state)
+    rotate_master(state)
+    assert len(all_open(state)) == 1
