@@ -23,6 +23,7 @@ from server.remotes.reach import fingerprint, refuse_untrusted
 from server.remotes.server import Kind
 from server.remotes.store import list_servers
 from server.rotation import find_loss
+from server.settings import Settings
 from server.state import State
 
 LEAST_FREE = 1024**3
@@ -52,9 +53,9 @@ def counted(number: int, thing: str) -> str:
 def examine(state: State) -> list[Finding]:
     """All findings, in the order in which a file meets their subjects."""
     return [
-        Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}"),
+        _program(),
         Finding("database", True, state.database.describe()),
-        _disk(state),
+        _disk(state.settings),
         _master_key(state),
         *_host_keys(state),
         *_agencies(state),
@@ -70,9 +71,18 @@ def examine(state: State) -> list[Finding]:
     ]
 
 
-def _disk(state: State) -> Finding:
-    free = shutil.disk_usage(state.settings.data).free
-    sentence = f"{state.settings.data} has {free / GIB:.1f} GiB free"
+def examine_shut(settings: Settings, refusal: AppError) -> list[Finding]:
+    """What can be told while the database cannot be used, as `refusal` says."""
+    return [_program(), Finding("database", False, refusal.message, refusal.hint), _disk(settings)]
+
+
+def _program() -> Finding:
+    return Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}")
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data).free
+    sentence = f"{settings.data} has {free / GIB:.1f} GiB free"
     return Finding("disk", free >= LEAST_FREE, sentence, "Free some space: a full disk refuses uploads.")
 
 

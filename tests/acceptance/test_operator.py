@@ -282,6 +282,18 @@ def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
     assert "key add gwinnett" not in dropslot.run("doctor", check=False).stdout
 
 
+def test_the_doctor_tells_of_the_disk_while_the_database_is_away(dropslot: Dropslot) -> None:
+    dropslot.run("server", "add", "own", "--type", "managed")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # where nobody listens
+        nowhere = f"postgresql://dropslot@127.0.0.1:{taken.getsockname()[1]}/dropslot"
+        dropslot.environment["DROPSLOT_DATABASE"] = nowhere
+        done = dropslot.shell("doctor", check=False)
+    assert done.returncode == 1
+    assert "MEND  database: The database server does not answer." in done.stdout
+    assert f"disk: {dropslot.data} has" in done.stdout
+
+
 def test_the_doctor_tells_of_a_file_that_was_stopped_until_somebody_did_something(
     dropslot: Dropslot, tmp_path: Path
 ) -> None:
