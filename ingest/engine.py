@@ -51,9 +51,9 @@ from ingest.skip import SkipIndex
 from ingest.tally import Tally
 from ingest.task import Reading, Task, Work
 from ingest.template import REPLACE_TEMPLATE, TemplateVersion, load_template
-from ingest.verdict import counts_of, detail_of, status_of
+from ingest.verdict import counts_of, detail_of, notes_of, status_of
 
-VERSION = "6"
+VERSION = "7"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 
@@ -303,7 +303,6 @@ class _HeldError(Exception):
     """What was merged must not be committed: `upload` tells what it would have done, and why."""
 
     def __init__(self, upload: Upload) -> None:
-        super().__init__()
         self.upload = upload
 
 
@@ -329,6 +328,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         warning_rows=tally.warning_rows,
         counts=counts_of(reading.known, tally.rows, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
+        notes=upload.notes + notes_of(outcome, stage, upload.id),
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not reading.good) if outcome.withdrawn else None
     if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):

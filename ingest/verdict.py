@@ -3,12 +3,16 @@
 from dataclasses import replace
 
 from ingest.answer import Counts, Upload
+from ingest.inbox.renamed import find_renamed
 from ingest.inbox.uploads import count_rescheduled
 from ingest.ledger import Ledger
 from ingest.merge import Outcome, Stage
 from ingest.record import KINDS
 from ingest.skip import Known
 from ingest.tally import Tally, count_records
+
+SHOWN = 3
+"""References of whom a sentence speaks."""
 
 
 def counts_of(known: Known, fresh: Ledger, outcome: Outcome, stage: Stage, upload_id: str) -> dict[str, Counts]:
@@ -29,6 +33,22 @@ def _moved(outcome: Outcome, stage: Stage, upload_id: str) -> int:
     instead = outcome.withdrawn.moved if outcome.withdrawn else 0
     touched = outcome.merged["events"].updated + outcome.merged["events"].restored
     return instead + (count_rescheduled(stage.conn, upload_id) if touched else 0)
+
+
+def notes_of(outcome: Outcome, stage: Stage, upload_id: str) -> tuple[str, ...]:
+    """What the agency should look at, though every row of it is good; in the transaction of the merge."""
+    merged = outcome.merged["clients"]
+    if not merged.updated and not merged.restored:
+        return ()
+    number, references = find_renamed(stage.conn, upload_id, SHOWN)
+    if not number:
+        return ()
+    who = f"{number:,} {'client has' if number == 1 else 'clients have'}"
+    which = f" (reference {', '.join(references)}{', ...' if number > len(references) else ''})" if references else ""
+    return (
+        f"{who} another first and last name than before{which}. If that is somebody else, the hearings and contacts of "
+        "both are one person's now: give each person a reference of their own.",
+    )
 
 
 def status_of(used: bool, tally: Tally) -> str:
