@@ -41,7 +41,8 @@ class Top:
 
     def find_header(self, wanted: Collection[str]) -> Heading:
         """The first of the first rows that holds most of the `wanted` names; the very first if none holds any, or if
-        the template has said where the header is. Raises IngestError for an empty file."""
+        the template has said where the header is. Raises IngestError for an empty file, and where rows stand above a
+        header that nobody has told the place of."""
         places = list(islice(self._filled(), LOOKED_AT))
         if not places:
             raise IngestError("empty_file", "The file is empty.", "Look at the export that should have filled it.")
@@ -54,7 +55,24 @@ class Top:
         if self._form.header_row or not wanted:
             return self._heading(places[:depth])
         headings = [self._heading(places[i : i + depth]) for i in range(max(1, len(places) - depth + 1))]
-        return max(headings, key=lambda heading: len(set(wanted) & set(heading.names)))
+        found = max(range(len(headings)), key=lambda i: len(set(wanted) & set(headings[i].names)))
+        self._refuse_rows(places[:found], headings[found])
+        return headings[found]
+
+    def _refuse_rows(self, above: Sequence[int], header: Heading) -> None:
+        """A title above the header is no row; but whoever sorts a sheet may sort its header in among the rows."""
+        width = sum(1 for name in header.names if name.strip())
+        rows = [place for place in above if _is_row(self._cells(place), width)]
+        if not rows:
+            return
+        lines, line = self.records.line[rows].tolist(), int(self.records.line[header.place])
+        what = "line looks like a row" if len(rows) == 1 else "lines look like rows"
+        raise IngestError(
+            "rows_above_header",
+            f"The header stands in line {line:,}, and above it {len(rows):,} {what} (line {lines[0]:,} is the first).",
+            "Put the header above all rows and send the file again. If those lines are none, the template can say "
+            f"where the header is (header = {line}).",
+        )
 
     def _heading(self, places: Sequence[int]) -> Heading:
         if len(places) == 1:
@@ -127,6 +145,13 @@ class Top:
     def _bytes(self, place: int) -> bytes:
         self._file.seek(int(self.records.start[place]))
         return self._file.read(int(self.records.end[place] - self.records.start[place]))
+
+
+def _is_row(cells: Sequence[str], width: int) -> bool:
+    """Whether a line is about as full as one of `width` cells, and holds numbers, dates or times, as no heading does."""
+    filled = [cell for cell in cells if cell.strip()]
+    numbered = sum(1 for cell in filled if any(map(str.isdigit, cell)))
+    return len(filled) * 4 >= width * 3 and numbered >= min(2, width)
 
 
 def without_trailer(rows: Ints, top: Top, pattern: str | None) -> Ints:

@@ -9,7 +9,13 @@ from types import MappingProxyType
 from ingest.guard import as_sent
 from ingest.record import NO, YES
 
-_NOTHING = dict.fromkeys(map(ord, "\ufeff\u200b"))  # a byte order mark and a space without width, unseen and unmeant
+_NOTHING = MappingProxyType(
+    dict.fromkeys(
+        (0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A), 0xFEFF)
+    )
+)
+"""Unseen and unmeant, and brought along by copying: byte order marks, marks of direction, soft hyphens, spaces and
+operators without width. The joiners (U+200C, U+200D) belong to how some names are written."""
 _CONTROLS = MappingProxyType(dict.fromkeys((*range(32), 127), " "))
 _TOGETHER = 500
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

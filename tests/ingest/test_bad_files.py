@@ -146,3 +146,43 @@ def test_any_bytes_are_answered(court: Court, content: bytes) -> None:
     upload = court.push(content, f"/upload/{len(court.uploads)}")
     assert upload.status in {"processed", "partially_processed", "failed"}
     assert receipt_text(upload, court.errors(upload))
+
+
+ABOVE = 'name = "t"\n{form}[columns]\nclient.reference = "id"\nclient.last_name = "last"\ncase.number = "no"\n'
+
+
+@pytest.mark.parametrize("method", ["update", "replace_template"])
+def test_rows_above_the_header_stop_the_file(court: Court, method: str) -> None:
+    court.template(ABOVE.format(form="") + f'[processing]\nmethod = "{method}"', "/t")
+    rows = [f"24CR{number},Ash,24CR{number}\n" for number in range(3)]
+    court.push("".join(["id,last,no\n", *rows, "ZK1,Elm,ZK1\n"]), "/t/mon.csv")
+    before = court.dump()
+    upload = court.push("".join([*rows, "id,last,no\n", "ZK1,Elm,ZK1\n"]), "/t/tue.csv")
+    assert upload.status == "failed"
+    assert upload.error is not None
+    assert upload.error.code == "rows_above_header"
+    assert "line 4, and above it 3 lines look like rows (line 1 is the first)" in upload.error.message
+    assert court.dump() == before
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Gwinnett County\n",
+        "Report 7,,\n",
+        "Run date:,03/01/2027,\n",
+        "Party,,Case\n",
+        "Party,Name,Number\n",
+        '"March 1, 2027",,\nPage 1,,\n',
+    ],
+    ids=range(6),
+)
+def test_a_title_above_the_header_is_no_row(court: Court, title: str) -> None:
+    court.template(ABOVE.format(form=""), "/t")
+    upload = court.push(f"{title}id,last,no\n1,Ash,C1\n", "/t/a.csv")
+    assert (upload.status, upload.rows) == ("processed", 1)
+
+
+def test_what_stands_above_a_header_whose_place_is_told_is_none_of_our_business(court: Court) -> None:
+    court.template(ABOVE.format(form="[file]\nheader = 2\n"), "/t")
+    assert court.push("7,8,9\nid,last,no\n1,Ash,C1\n", "/t/a.csv").status == "processed"

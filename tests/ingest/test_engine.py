@@ -347,6 +347,17 @@ def test_byte_order_marks_inside_a_file_make_no_second_record(tmp_path: Path, co
     assert {client[2] for client in dumps[0]["clients"]} == {"Zoë"}
 
 
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\u200e", "\u202c", "\u2060", "\u2069", "\ufeff"])
+def test_what_cannot_be_seen_makes_no_second_record(court: Court, mark: str) -> None:
+    court.push(ecr(row("77", "CR-1"), row(f"77{mark}", f"CR{mark}-1"), row(f"{mark}77", f"CR-1{mark}")))
+    assert {table: len(rows) for table, rows in court.dump().items() if rows} == {
+        "clients": 1,
+        "cases": 1,
+        "case_parties": 1,
+        "events": 1,
+    }
+
+
 def test_hearings_between_two_stray_quotes_are_kept(court: Court) -> None:
     lines = [row(str(i), f"CR-{i}") for i in range(9)]
     lines[2], lines[6] = lines[2].replace("Avery", '"Avery'), lines[6].replace("Avery", 'Avery"')
