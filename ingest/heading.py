@@ -148,7 +148,7 @@ class Top:
 
 
 def _is_row(cells: Sequence[str], width: int) -> bool:
-    """Whether a line is about as full as one of `width` cells, and holds numbers, dates or times, as no heading does."""
+    """Whether a line is about as full as one of `width` cells, and holds numbers, dates or times, unlike a heading."""
     filled = [cell for cell in cells if cell.strip()]
     numbered = sum(1 for cell in filled if any(map(str.isdigit, cell)))
     return len(filled) * 4 >= width * 3 and numbered >= min(2, width)
