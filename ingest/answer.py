@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from itertools import groupby, islice, zip_longest
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ingest.errors import IngestError
 from ingest.guard import guarded, unguarded
@@ -195,11 +196,11 @@ def _row(error: RowError) -> dict[str, Any]:
     return {name: getattr(error, name) for name in shown}
 
 
-def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = ()) -> str:
-    """The answer for people: what was taken, what was not, and what to do."""
+def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = (), zone: str = "UTC") -> str:
+    """The answer for people: what was taken, what was not, and what to do. `zone` is the agency's."""
     lines = [
         f"File:      {upload.file} ({upload.size:,} bytes)",
-        f"Processed: {upload.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Processed: {clock_time(upload.started_at, zone, seconds=True)}",
     ]
     lines += [f"Result:    {_result(upload)}", ""]
     lines += _failure(upload.error) if upload.error else _taken(upload)
@@ -222,6 +223,12 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
         f"SHA-256 {upload.sha256}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def clock_time(at: datetime, zone: str, seconds: bool = False) -> str:
+    """An instant as clocks show it in a zone: `2026-11-22 19:21 EST`."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{local:%Y-%m-%d %H:%M:%S %Z}" if seconds else f"{local:%Y-%m-%d %H:%M %Z}"
 
 
 def _correct(upload: Upload) -> str:

@@ -88,7 +88,7 @@ def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -
         return Comparison((), None)
     names = plan.header if template.header else ()
     kinds = () if template.header else _kinds(layout)
-    day = day_of(upload.started_at)
+    day = day_of(upload.started_at, layout.rules.zone)
     shape = Shape(names, plan.width, upload.file, day, kinds, version=version)
     if known is None:
         return Comparison((), shape)
@@ -101,22 +101,22 @@ def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -
 
 
 def accept(
-    known: Shape | None, upload: Upload, version: TemplateVersion, limits: Limits
+    known: Shape | None, upload: Upload, version: TemplateVersion, limits: Limits, zone: str
 ) -> tuple[Shape, tuple[str, ...]]:
     """The shape of the file of `upload`, stopped or not, as the one to be expected; and the fields that nothing is read
-    for any more.
+    for any more. `zone` is the agency's.
 
     Raises IngestError `conflict` if there is nothing to accept, or if the template cannot do without what is gone.
     """
     template = spared(load_template(version.text), known, version.id)
     if upload.error is None or upload.error.code not in STOPPED:
-        return _without_lost(known, upload, version, template), ()
+        return _without_lost(known, upload, version, template, zone), ()
     gone = _let_go(known, upload.header, template, limits)
     shape = Shape(
         upload.header if template.header else (),
         len(upload.header),
         upload.file,
-        day_of(upload.started_at),
+        day_of(upload.started_at, zone),
         kinds=() if template.header else _kinds_known(known, upload.header),
         let_go=template.spared | gone,
         version=version.id,
@@ -124,7 +124,9 @@ def accept(
     return shape, tuple(_unread(gone, template, template.columns.keys() - gone))
 
 
-def _without_lost(known: Shape | None, upload: Upload, version: TemplateVersion, template: Template) -> Shape:
+def _without_lost(
+    known: Shape | None, upload: Upload, version: TemplateVersion, template: Template, zone: str
+) -> Shape:
     """The shape of the last file, which came without columns that the template can do without."""
     if upload.error is not None:
         raise IngestError(
@@ -132,7 +134,7 @@ def _without_lost(known: Shape | None, upload: Upload, version: TemplateVersion,
             f"{upload.file} was not stopped for columns that could be accepted. {upload.error.message}",
             upload.error.hint,
         )
-    if known is None or (known.file, known.day) != (upload.file, day_of(upload.started_at)):
+    if known is None or (known.file, known.day) != (upload.file, day_of(upload.started_at, zone)):
         raise IngestError(
             "conflict",
             f"{upload.file} was not stopped: it is {upload.status.replace('_', ' ')}.",

@@ -77,7 +77,7 @@ def ingest(engine: Engine, work: Work) -> Upload:
         with engine.connect() as conn:
             task = _prepare(conn, work, arrival, upload)
             upload = task.upload
-            earlier = find_duplicate(conn, arrival, task.profile, upload, task.template.processing)
+            earlier = find_duplicate(conn, arrival, task.profile, upload, task.template, work.zone)
             refuse_overtaken(conn, arrival, upload, task.template.processing)
         if earlier is not None and (duplicate := _close_duplicate(engine, task)):
             return duplicate
@@ -380,7 +380,7 @@ def _close_duplicate(engine: Engine, task: Task) -> Upload | None:
         arrival = _find_waiting(conn, upload.arrival_id)
         if arrival.state in DONE:
             return _recorded(conn, arrival)
-        earlier = find_duplicate(conn, arrival, task.profile, upload, processing)
+        earlier = find_duplicate(conn, arrival, task.profile, upload, task.template, task.work.zone)
         if earlier and earlier.holds and processing.replaces:  # it says what is: nothing older is to be confirmed
             overtake(conn, upload, arrival)
         return _record(conn, replace(upload, notes=(earlier.told,)), earlier.told) if earlier else None

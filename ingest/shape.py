@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 STOPPED = ("drift", "missing_column")
 """Codes of files that were not taken for their columns."""
@@ -107,6 +108,6 @@ def kind_of(column: str) -> str:
     return (found and found[2]) or ""
 
 
-def day_of(at: datetime) -> str:
-    """The day of an instant, in UTC."""
-    return f"{at:%Y-%m-%d}"
+def day_of(at: datetime, zone: str) -> str:
+    """The day of an instant in a zone."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d}"

@@ -90,7 +90,7 @@ def _tell(state: State, upload: Upload) -> None:
         agency = agency_by_id(conn, upload.agency_id)
         rows = inbox.row_errors(conn, upload.id)
     try:
-        drop_receipt(state.settings.home(agency.slug), upload, rows)
+        drop_receipt(state.settings.home(agency.slug), upload, rows, zone=agency.timezone)
     except AppError:
         state.queue.enqueue(TASK, upload.arrival_id, lane=upload.agency_id)
         return

@@ -21,12 +21,14 @@ from server.placing import placed
 FOLDER = "receipts"
 
 
-def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: Sequence[Moved] = ()) -> None:
+def drop_receipt(
+    home: Path, upload: Upload, errors: Iterable[RowError], moved: Sequence[Moved] = (), zone: str = "UTC"
+) -> None:
     """Write the receipt, and the error file if any row failed. Raises `AppError` unavailable or conflict.
 
     What is true no more is deleted: a notice that nothing was taken from the file, and the error file of an upload that
     is undone, of which no row is to come back. `errors` are all of the upload's, in row order; they are read once and
-    never held at the same time.
+    never held at the same time. `zone` is the agency's.
     """
     shown: list[RowError] = []
     passing = _keeping(errors, shown)
@@ -34,7 +36,7 @@ def drop_receipt(home: Path, upload: Upload, errors: Iterable[RowError], moved: 
         if upload.error_file:
             _write(folder, upload.error_file, error_blocks(upload, passing))
         deque(passing, maxlen=0)  # what no error file has read
-        _write(folder, upload.receipt_text_file, [receipt_text(upload, shown, moved).encode()])
+        _write(folder, upload.receipt_text_file, [receipt_text(upload, shown, moved, zone).encode()])
         _write(folder, upload.receipt_file, [_json(receipt(upload, shown, moved))])
         untrue = [] if upload.error_file else [answer_name(upload.file, upload.id, "errors.csv")]
         for name in (*_notices(upload.file, upload.arrival_id), *untrue):

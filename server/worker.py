@@ -204,7 +204,8 @@ def _answer(state: State, log: Log, agency: Agency, upload: Upload) -> None:
         for each in waiting:
             with state.database.reading() as conn:
                 moved = inbox.moved_hearings(conn, each.id)
-                drop_receipt(state.settings.home(agency.slug), each, inbox.each_row_error(conn, each.id), moved)
+                errors, home = inbox.each_row_error(conn, each.id), state.settings.home(agency.slug)
+                drop_receipt(home, each, errors, moved, agency.timezone)
             _keep(state, log, each)
             with state.database.writing() as conn:
                 inbox.mark_answered(conn, each, now())

@@ -5,15 +5,16 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, exists, select
 
-from ingest.answer import Upload
+from ingest.answer import Upload, clock_time
 from ingest.arrival import Arrival, Profile
 from ingest.errors import IngestError
 from ingest.inbox.arrivals import latest_success
 from ingest.inbox.confirmation import newest_success
 from ingest.inbox.uploads import find_upload
 from ingest.index import current_index
+from ingest.shape import day_of
 from ingest.tables import uploads
-from ingest.template import Processing
+from ingest.template import Processing, Template
 
 _SLACK = timedelta(minutes=1)
 """By so much the clocks of two machines may differ."""
@@ -28,15 +29,16 @@ class Duplicate:
 
 
 def find_duplicate(
-    conn: Connection, arrival: Arrival, profile: Profile, upload: Upload, processing: Processing
+    conn: Connection, arrival: Arrival, profile: Profile, upload: Upload, template: Template, zone: str
 ) -> Duplicate | None:
-    """Whether the file is a duplicate of an earlier one. What is run again never is one."""
+    """Whether the file is a duplicate of an earlier one. What is run again never is one. `zone` is the agency's."""
     earlier = latest_success(conn, arrival)
     if earlier is None or arrival.replay_of:
         return None
-    when = f"{earlier.received_at:%Y-%m-%d %H:%M} UTC"
+    when = clock_time(earlier.received_at, zone)
     made = find_upload(conn, earlier.upload_id or "")
-    if made and _read_alike(made, upload) and _still_holds(conn, made, processing):
+    alike = made is not None and _read_alike(made, upload) and not _judges_anew(made, upload, template, zone)
+    if made and alike and _still_holds(conn, made, template.processing):
         return Duplicate(f"The same content came under the same name on {when} and was processed then.", holds=True)
     if profile.skip_same_name:
         told = f"A file of the same name was processed on {when}, and this profile takes each name once."
@@ -51,6 +53,12 @@ def _read_alike(earlier: Upload, upload: Upload) -> bool:
         upload.template,
         upload.template_version,
     )
+
+
+def _judges_anew(earlier: Upload, upload: Upload, template: Template, zone: str) -> bool:
+    """Whether by now filters leave out other rows of a snapshot: what has no row any more is withdrawn."""
+    ageing = template.processing.replaces and any(exclude.test == "past" for exclude in template.excludes)
+    return ageing and day_of(earlier.started_at, zone) != day_of(upload.started_at, zone)
 
 
 def _still_holds(conn: Connection, earlier: Upload, processing: Processing) -> bool:

@@ -67,7 +67,7 @@ def ingest(
         shown = {"agency": owner.slug, "errors": [error_document(error) for error in errors]}
         print_json({**upload_document(upload), **shown})
     else:
-        say(receipt_text(upload, errors).rstrip())
+        say(receipt_text(upload, errors, zone=owner.timezone).rstrip())
     if upload.error is not None:
         sys.exit(1)
 

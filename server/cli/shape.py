@@ -35,7 +35,7 @@ def accept(
             version = inbox.find_template(conn, owner.id, template)
             upload = _find(conn, owner.id, template, upload_id)
             known = inbox.find_shape(conn, owner.id, template)
-            shape, spared = drift.accept(known, upload, version, Limits())
+            shape, spared = drift.accept(known, upload, version, Limits(), owner.timezone)
             inbox.keep_shape(conn, owner.id, template, shape, upload.started_at)
     before = known.columns if known else upload.expected
     if as_json:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from ingest import inbox
 from ingest.answer import Moved, RowError, Upload, receipt_text
 from ingest.record import records_of
-from server.agencies import find_agency, list_agencies
+from server.agencies import agency_by_id, find_agency, list_agencies
 from server.cli.job import settled
 from server.cli.output import Json, as_dict, print_json, print_list, say, state_word
 from server.clock import now
@@ -65,7 +65,7 @@ def _print(conn: Connection, upload: Upload, as_json: bool) -> None:
         shown = {"errors": [error_document(error) for error in errors], "moved": [moved_document(one) for one in moved]}
         print_json({**upload_document(upload), **shown})
     else:
-        say(receipt_text(upload, errors, moved).rstrip())
+        say(receipt_text(upload, errors, moved, agency_by_id(conn, upload.agency_id).timezone).rstrip())
 
 
 @app.command()

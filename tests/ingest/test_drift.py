@@ -16,7 +16,7 @@ from ingest.record import records_of
 from ingest.shape import Shape, leave_out, read_history, read_shape, write_history
 from ingest.undo import undo
 from tests.ingest.conftest import CourtAt
-from tests.ingest.court import Court
+from tests.ingest.court import ZONE, Court
 
 NAMED = """
 name = "named"
@@ -61,7 +61,7 @@ def accepted(court: Court, upload: Upload, template: str) -> tuple[str, ...]:
     with court.database.writing() as conn:
         version = inbox.find_template(conn, court.agency, template)
         known = inbox.find_shape(conn, court.agency, template)
-        shape, spared = drift.accept(known, upload, version, Limits())
+        shape, spared = drift.accept(known, upload, version, Limits(), ZONE)
         inbox.keep_shape(conn, court.agency, template, shape, court.at)
     return spared
 

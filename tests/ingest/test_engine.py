@@ -161,6 +161,7 @@ def test_the_same_file_twice_is_a_duplicate_and_changes_nothing(court: Court) ->
     before = court.dump()
     upload = court.push(content)
     assert (upload.status, upload.error) == ("duplicate", None)
+    assert "on 2026-03-02 01:00 EST and was processed then" in upload.notes[0]  # by the court's clock
     assert court.dump() == before
     assert court.push(content, "/upload/other name.txt").status == "processed"
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from ingest.record import records_of
 from ingest.template import Processing, builtin_templates, load_template
 from ingest.undo import undo
 from tests.ingest.conftest import CourtAt
-from tests.ingest.court import Court, codes, ecr, row
+from tests.ingest.court import ZONE, Court, codes, ecr, row
 
 ECR = builtin_templates()["odyssey-ecr"]
 LIVE = {
@@ -730,3 +731,16 @@ def test_a_field_without_a_column_is_not_emptied_by_a_snapshot(bare_court_at: Co
     court.push("no,day,room\nX1,04/16/2099,\n", "/upload/b.csv")
     with court.database.reading() as conn:
         assert tuple(conn.execute(text("SELECT judge, room FROM events")).one()) == ("Oak", None)
+
+
+def test_the_same_snapshot_is_no_duplicate_once_a_filter_judges_otherwise(court: Court) -> None:
+    court.template(
+        'name = "p"\n[processing]\nmethod = "replace_template"\nguard = 100\n[columns]\nclient.reference = "r"\n'
+        'case.number = "n"\nevent.date = "d"\n[[exclude]]\nfield = "event.date"\npast = true\n',
+        "/p",
+    )
+    soon, content = court.at.astimezone(ZoneInfo(ZONE)), "r,n,d\n1,C1,{}\n2,C2,12/31/2027\n"
+    content = content.format(f"{soon.date() + timedelta(days=1):%m/%d/%Y}")
+    assert court.push(content, "/p/a.csv").status == "processed"
+    again = court.push(content, "/p/a.csv")
+    assert (again.status, again.counts["events"].withdrawn) == ("processed", 1)

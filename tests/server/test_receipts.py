@@ -40,8 +40,10 @@ def names(home: Path) -> list[str]:
 
 
 def test_a_good_file_gets_two_receipts(home: Path) -> None:
-    drop_receipt(home, upload(), [])
+    drop_receipt(home, upload(), [], zone="America/New_York")
     assert names(home) == [f"ecr.txt.{ID}.receipt.json", f"ecr.txt.{ID}.receipt.txt"]
+    text = (home / "download" / "receipts" / f"ecr.txt.{ID}.receipt.txt").read_text()
+    assert "Processed: 2026-03-16 02:00:00 EDT\n" in text
     receipt = json.loads((home / "download" / "receipts" / f"ecr.txt.{ID}.receipt.json").read_text())
     assert receipt["rows"] == 2
 
