@@ -18,7 +18,7 @@ from ingest.infer.contents import Contents, look_at
 from ingest.layout import Layout
 from ingest.limits import Limits
 from ingest.mapping import is_told, made_of, map_columns
-from ingest.mapping.plan import Plan, described
+from ingest.mapping.plan import NO_HEADER, UNLIKE, Plan, described
 from ingest.parse import read_cells
 from ingest.shape import STOPPED, Shape, day_of, kind_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
@@ -65,7 +65,8 @@ def comparing(known: Shape | None, template: Template, limits: Limits) -> Iterat
         if error.code != "missing_column" or known is None or not error.expected:
             raise
         gone = [name for name in known.columns if name not in error.found]
-        now = error.hint if error.hint.startswith("Is ") else "Export the file with the columns of before."
+        is_plain = not error.hint.startswith("Is ") and error.hint != NO_HEADER
+        now = "Export the file with the columns of before." if is_plain else error.hint
         raise IngestError(
             CODE,
             f"{_briefly(error)} The last file, {known.file} of {known.day}, had "
@@ -78,7 +79,8 @@ def comparing(known: Shape | None, template: Template, limits: Limits) -> Iterat
 
 def _briefly(error: IngestError) -> str:
     """What is missing, without what was expected and found: those stand side by side below it."""
-    return error.message.partition(" Expected: ")[0]
+    missing, _, rest = error.message.partition(" Expected: ")
+    return rest[rest.index(UNLIKE) :] if error.hint == NO_HEADER else missing
 
 
 def compare(known: Shape | None, layout: Layout, version: str, upload: Upload) -> Comparison:

@@ -12,6 +12,9 @@ from ingest.template import Exclude, Place, Template, slot_owner, split_party
 
 _NAMES_SHOWN, _NAME_SHOWN = 30, 60
 _WHEN = frozenset({"event.date", "event.time", "event.datetime"})
+UNLIKE = "The first line does not look like a header"
+NO_HEADER = "Send the file with its header, the names of the columns, in the first line."
+"""What to do about a file of which no column is found."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +170,16 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
         "missing_column",
         f"The file lacks {'a column' if len(names) == 1 else 'columns'} that the template {template.name} reads: "
         f"{', '.join(names)}. Expected: {expected}. {_found(template, header, width)}",
-        hint or "Export the file with these columns, or change the template.",
+        hint or _advice(template, header),
         tuple(dict.fromkeys(_first(template.columns[slot]) for slot in wanted)),
         _shown_header(template, header, width),
     )
+
+
+def _advice(template: Template, header: tuple[str, ...]) -> str:
+    if template.header and not template.headers & set(header):
+        return NO_HEADER
+    return "Export the file with these columns, or change the template."
 
 
 def _shown_header(template: Template, header: tuple[str, ...], width: int) -> tuple[str, ...]:
@@ -186,7 +195,7 @@ def _found(template: Template, header: tuple[str, ...], width: int) -> str:
     if not template.header:
         return f"Found: {columns}."
     if not template.headers & set(header):
-        return f"The first line does not look like a header ({columns})."
+        return f"{UNLIKE} ({columns})."
     return f"Found: {_listed(header)}."
 
 

@@ -220,6 +220,14 @@ def test_a_stopped_file_is_told_what_the_operators_can_do(named: Court, content:
     assert ("operators of this server must change the template" in upload.error.hint) != can
 
 
+def test_a_file_that_lost_its_header_is_told_so(named: Court) -> None:
+    named.push(table(HEAD, ROW))
+    error = named.push(table(ROW, ROW), "/upload/b.txt").error
+    assert error is not None
+    assert error.message.startswith(f"The first line does not look like a header ({len(ROW)} columns). The last file,")
+    assert error.hint.startswith("Send the file with its header, the names of the columns, in the first line.")
+
+
 def test_where_nothing_has_changed_nothing_is_accepted(named: Court) -> None:
     upload = named.push(table(HEAD, ROW))
     with pytest.raises(IngestError, match="shape that is expected"):
