@@ -198,7 +198,7 @@ def _row(error: RowError) -> dict[str, Any]:
 def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = ()) -> str:
     """The answer for people: what was taken, what was not, and what to do."""
     lines = [
-        f"File:      {upload.file} ({upload.size:,} bytes)",
+        f"File:      {_on_one_line(upload.file)} ({upload.size:,} bytes)",
         f"Processed: {upload.started_at:%Y-%m-%d %H:%M:%S} UTC",
     ]
     lines += [f"Result:    {_result(upload)}", ""]
@@ -215,7 +215,7 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
         lines += ["", "Rows that the template leaves out:"]
         lines += [f"  row {e.row}: {e.message}" for e in left_out(errors)[:RECEIPT_ERRORS]]
     if upload.error_file:
-        lines += ["", f"All of them are in {upload.error_file}; {_correct(upload)}"]
+        lines += ["", f"All of them are in {_on_one_line(upload.error_file)}; {_correct(upload)}"]
     lines += [
         *([""] if lines[-1] else []),
         f"Upload {upload.id}, template {upload.template}, version {upload.template_version}.",
@@ -234,9 +234,13 @@ def _correct(upload: Upload) -> str:
 
 def _place(error: RowError) -> str:
     """The column and what stands in it, on one line whatever it holds."""
-    value = "".join(character if character.isprintable() else "\ufffd" for character in error.value)
+    value = _on_one_line(error.value)
     shown = value if len(value) <= VALUE_IN_TEXT else value[:VALUE_IN_TEXT] + "…"
     return (f", {error.column}" if error.column else "") + (f' "{shown}"' if shown else "")
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _result(upload: Upload) -> str:

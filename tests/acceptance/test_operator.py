@@ -354,3 +354,29 @@ def test_the_doctor_tells_of_a_client_that_could_not_agree_on_algorithms(court: 
     assert "dropslot serve --policy compat" in told[0]
     assert "SSH-2.0-OpenSSH" in told[0]
     assert '"reason": "algorithm mismatch"' in court.dropslot.log()
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b1m\n"
+
+
+def test_the_name_of_a_file_cannot_steer_the_terminal(dropslot: Dropslot, tmp_path: Path) -> None:
+    """Neither of one that is found in a home nor of one that is ingested by hand."""
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    (court.home / "upload" / f"{STEERING}swept.txt").write_bytes(ecr(ecr_row(1)))
+
+    def swept() -> str:
+        told = dropslot.run("sweep").stdout
+        return told if "owned" in told else ""
+
+    said: list[str] = [wait_for(swept, "the file to be quiet")]
+    by_hand = court.write(f"{STEERING}ingested.txt", ecr(ecr_row(2), "x"))
+    said.append(dropslot.run("ingest", by_hand, "--agency", court.slug, "--profile", "nightly").stdout)
+    uploads = [upload["id"] for upload in dropslot.json("upload", "list")]
+    said += [dropslot.run("upload", "show", upload).stdout for upload in uploads]
+    said += [dropslot.run("upload", "undo", upload).stdout for upload in reversed(uploads)]
+    said.append(dropslot.run("doctor", check=False).stdout)
+    assert len(uploads) == 2
+    for text in said:
+        assert [character for character in text if not character.isprintable() and character != "\n"] == []
+    for text in said[:-1]:
+        assert any("owned" in line and (".txt" in line) for line in text.splitlines()), text
