@@ -22,6 +22,8 @@ RECEIPT_ERRORS = 100
 RECEIPT_MOVED = 100
 EXCLUDED_LISTED = 1000
 """Rows left out by filters that are listed with an upload; all are counted. A feed may hold years of past hearings."""
+RECEIPT_LISTED = RECEIPT_ERRORS + EXCLUDED_LISTED
+"""Of the rows that are listed with an upload, the first that hold all a receipt says of those to be corrected."""
 REST_TAKEN = "; the rest of the row was taken"
 """What the message of a warning ends with."""
 ROWS_REFUSED = "rows_refused"

@@ -6,7 +6,7 @@ import typer
 from sqlalchemy import Connection
 
 from ingest import inbox
-from ingest.answer import Moved, RowError, Upload, receipt_text
+from ingest.answer import RECEIPT_LISTED, Moved, RowError, Upload, receipt_text
 from ingest.record import records_of
 from server.agencies import find_agency, list_agencies
 from server.cli.job import settled
@@ -60,7 +60,8 @@ def show(
 
 
 def _print(conn: Connection, upload: Upload, as_json: bool) -> None:
-    errors, moved = inbox.row_errors(conn, upload.id), inbox.moved_hearings(conn, upload.id)
+    errors = inbox.row_errors(conn, upload.id, None if as_json else RECEIPT_LISTED)
+    moved = inbox.moved_hearings(conn, upload.id)
     if as_json:
         shown = {"errors": [error_document(error) for error in errors], "moved": [moved_document(one) for one in moved]}
         print_json({**upload_document(upload), **shown})
