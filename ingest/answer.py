@@ -23,6 +23,8 @@ RECEIPT_ERRORS = 100
 RECEIPT_MOVED = 100
 EXCLUDED_LISTED = 1000
 """Rows left out by filters that are listed with an upload; all are counted. A feed may hold years of past hearings."""
+RECEIPT_LISTED = RECEIPT_ERRORS + EXCLUDED_LISTED
+"""Of the rows that are listed with an upload, the first that hold all a receipt says of those to be corrected."""
 REST_TAKEN = "; the rest of the row was taken"
 """What the message of a warning ends with."""
 ROWS_REFUSED = "rows_refused"
@@ -199,7 +201,7 @@ def _row(error: RowError) -> dict[str, Any]:
 def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Moved] = (), zone: str = "UTC") -> str:
     """The answer for people: what was taken, what was not, and what to do. `zone` is the agency's."""
     lines = [
-        f"File:      {upload.file} ({upload.size:,} bytes)",
+        f"File:      {_on_one_line(upload.file)} ({upload.size:,} bytes)",
         f"Processed: {clock_time(upload.started_at, zone, seconds=True)}",
     ]
     lines += [f"Result:    {_result(upload)}", ""]
@@ -216,7 +218,7 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
         lines += ["", "Rows that the template leaves out:"]
         lines += [f"  row {e.row}: {e.message}" for e in left_out(errors)[:RECEIPT_ERRORS]]
     if upload.error_file:
-        lines += ["", f"All of them are in {upload.error_file}; {_correct(upload)}"]
+        lines += ["", f"All of them are in {_on_one_line(upload.error_file)}; {_correct(upload)}"]
     lines += [
         *([""] if lines[-1] else []),
         f"Upload {upload.id}, template {upload.template}, version {upload.template_version}.",
@@ -241,9 +243,13 @@ def _correct(upload: Upload) -> str:
 
 def _place(error: RowError) -> str:
     """The column and what stands in it, on one line whatever it holds."""
-    value = "".join(character if character.isprintable() else "\ufffd" for character in error.value)
+    value = _on_one_line(error.value)
     shown = value if len(value) <= VALUE_IN_TEXT else value[:VALUE_IN_TEXT] + "…"
     return (f", {error.column}" if error.column else "") + (f' "{shown}"' if shown else "")
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _result(upload: Upload) -> str:

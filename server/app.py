@@ -309,19 +309,26 @@ def _stop_signals(lifeline_fd: int | None = None) -> asyncio.Event:
 
 
 def _stop_event(lifeline_fd: int | None = None) -> threading.Event:
-    """The same for a process without an event loop."""
+    """The same for a process without an event loop.
+
+    A handler runs in the main thread, which may hold the lock of the event at that moment: it would wait for itself. So
+    the interpreter writes each signal into a pipe, and a thread that waits for that, and for the lifeline, sets it.
+    """
     asked = threading.Event()
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
-    if lifeline_fd is not None:
-        descriptor = lifeline_fd
+        signal.signal(number, lambda *_: None)
+    # Not plain reads: a sibling's event loop may have made the shared lifeline non-blocking.
+    ends = select.poll()
+    for descriptor in (heard, lifeline_fd):
+        if descriptor is not None:
+            ends.register(descriptor, select.POLLIN)
 
-        def watch() -> None:
-            # Not a plain read: a sibling's event loop may have made the shared pipe non-blocking.
-            end = select.poll()
-            end.register(descriptor, select.POLLIN)
-            end.poll()
-            asked.set()
+    def watch() -> None:
+        ends.poll()
+        asked.set()
 
-        threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
     return asked

@@ -1,7 +1,5 @@
 """What an operator does about an upload that should not have been, or not in that way: undo it, run it again."""
 
-from pathlib import Path
-
 from ingest import inbox
 from ingest.answer import Upload
 from ingest.arrival import Arrival, Profile
@@ -50,7 +48,7 @@ def replay_upload(state: State, upload_id: str, version: int | None = None, prof
                 Code.CONFLICT, "The profile of this file is gone.", "Name the one to run it through with --profile."
             )
         find_template(conn, upload.agency_id, profile.template, version)
-    _check_original(state, came, upload)
+    _archive_original(state, came, upload)
     with state.database.writing() as conn:
         arrival = inbox.register_replay(conn, upload, came.path, profile, now(), version)
     state.queue.enqueue(TASK, arrival.id, lane=arrival.agency_id)
@@ -65,8 +63,11 @@ def _find(state: State, upload_id: str) -> Upload:
     return upload
 
 
-def _check_original(state: State, came: Arrival, upload: Upload) -> Path:
-    """Where the original is. It may still be on its way from the spool to the archive."""
+def _archive_original(state: State, came: Arrival, upload: Upload) -> None:
+    """See that the archive has the original as it came; one that the spool alone has is taken into it.
+
+    Raises `AppError` not_found if it is gone, conflict if it has changed.
+    """
     state.archive.keep(state.spool.data_path(came.id), upload.sha256)
     original = state.archive.path(upload.sha256)
     if not original.exists():
@@ -81,16 +82,15 @@ def _check_original(state: State, came: Arrival, upload: Upload) -> Path:
             f"The original of {upload.file} in the archive is not what it was: it has another SHA-256.",
             "Have the file sent again, and look at the disk.",
         )
-    return original
 
 
 def _tell(state: State, upload: Upload) -> None:
     """Renew the agency's receipt; if that cannot be done now, a worker does it later."""
-    with state.database.reading() as conn:
-        agency = agency_by_id(conn, upload.agency_id)
-        rows = inbox.row_errors(conn, upload.id)
     try:
-        drop_receipt(state.settings.home(agency.slug), upload, rows, zone=agency.timezone)
+        with state.database.reading() as conn:
+            agency = agency_by_id(conn, upload.agency_id)
+            errors, home = inbox.each_row_error(conn, upload.id), state.settings.home(agency.slug)
+            drop_receipt(home, upload, errors, zone=agency.timezone)
     except AppError:
         state.queue.enqueue(TASK, upload.arrival_id, lane=upload.agency_id)
         return

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from server.checkup import examine, examine_shut
-from server.cli.output import Json, print_json, say
+from server.cli.output import Json, print_json, printable, say
 from server.errors import AppError, Code
 from server.state import open_installation
 from server.sync.checkup import examine_sync
@@ -25,7 +25,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         print_json({"healthy": healthy, "findings": findings})
     else:
         for finding in findings:
-            say(f"{'ok  ' if finding.good else 'MEND'}  {finding.subject}: {finding.sentence}")
+            say(printable(f"{'ok  ' if finding.good else 'MEND'}  {finding.subject}: {finding.sentence}"))
             if finding.hint and not finding.good:
                 for line in finding.hint.splitlines():
                     say(f"      {line}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ingest import inbox
-from ingest.answer import Upload, receipt_text
+from ingest.answer import RECEIPT_LISTED, Upload, receipt_text
 from server.agencies import Agency, find_agency
 from server.checkup import how_to_read
 from server.cli.job import settled
@@ -62,7 +62,7 @@ def ingest(
     with open_installation(context.obj) as state:
         owner, upload = _ingest(state, log, file, agency, profile)
         with state.database.reading() as conn:
-            errors = inbox.row_errors(conn, upload.id)
+            errors = inbox.row_errors(conn, upload.id, None if as_json else RECEIPT_LISTED)
     if as_json:
         shown = {"agency": owner.slug, "errors": [error_document(error) for error in errors]}
         print_json({**upload_document(upload), **shown})

@@ -52,8 +52,16 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> N
 
 
 def say(sentence: str) -> None:
-    """A line for people."""
-    sys.stdout.write(sentence + "\n")
+    """Lines for people."""
+    for line in sentence.split("\n"):
+        sys.stdout.write(printable(line) + "\n")
+
+
+def print_text(text: str) -> None:
+    """A text that is meant to be a file: every character of it, but on a terminal none that could steer that."""
+    lines = text.rstrip().split("\n")
+    shown = ["\t".join(map(printable, line.split("\t"))) for line in lines] if sys.stdout.isatty() else lines
+    sys.stdout.write("\n".join(shown) + "\n")
 
 
 def counted(number: int, thing: str) -> str:

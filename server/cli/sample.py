@@ -18,7 +18,7 @@ from ingest.arrival import Arrival, ArrivalState
 from ingest.limits import Limits
 from ingest.template import TemplateVersion, load_template
 from server.agencies import find_agency
-from server.cli.output import Json, aligned, counted, print_json, printable, say, state_word
+from server.cli.output import Json, aligned, counted, print_json, print_text, printable, say, state_word
 from server.cli.place import is_file
 from server.cli.upload import error_document, upload_document
 from server.clock import new_id, now
@@ -54,9 +54,9 @@ def infer(
             {"template": draft.text, "undecided": list(draft.undecided), "warnings": list(draft.warnings)},
         )
         return
-    say(draft.text.rstrip())
+    print_text(draft.text)
     for sentence in (*(f"To be decided: {each}" for each in draft.undecided), *draft.warnings):
-        typer.echo(sentence, err=True)  # beside the template, which may go to a file
+        typer.echo(printable(sentence), err=True)  # beside the template, which may go to a file
 
 
 def _named(sample: Path) -> str:

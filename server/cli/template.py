@@ -9,7 +9,7 @@ from ingest import inbox
 from ingest.template import with_files, with_lookup
 from server.agencies import find_agency, list_agencies
 from server.cli import sample, shape
-from server.cli.output import Json, as_dict, print_list, print_one
+from server.cli.output import Json, as_dict, print_json, print_list, print_one, print_text
 from server.errors import AppError, Code
 from server.services.provision import create_template
 from server.state import open_installation
@@ -75,4 +75,7 @@ def show(context: typer.Context, agency: Slug, name: str, as_json: Json = False)
     """Show a template as TOML, ready to be changed and added under another name."""
     with open_installation(context.obj) as state, state.database.reading() as conn:
         version = inbox.find_template(conn, find_agency(conn, agency).id, name)
-    print_one(as_dict(version), as_json, version.text.rstrip())
+    if as_json:
+        print_json(as_dict(version))
+    else:
+        print_text(version.text)

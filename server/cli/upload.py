@@ -6,11 +6,11 @@ import typer
 from sqlalchemy import Connection
 
 from ingest import inbox
-from ingest.answer import Moved, RowError, Upload, receipt_text
+from ingest.answer import RECEIPT_LISTED, Moved, RowError, Upload, receipt_text
 from ingest.record import records_of
 from server.agencies import agency_by_id, find_agency, list_agencies
 from server.cli.job import settled
-from server.cli.output import Json, as_dict, print_json, print_list, say, state_word
+from server.cli.output import Json, as_dict, print_json, print_list, printable, say, state_word
 from server.clock import now
 from server.corrections import replay_upload, undo_upload
 from server.errors import AppError, Code
@@ -60,7 +60,8 @@ def show(
 
 
 def _print(conn: Connection, upload: Upload, as_json: bool) -> None:
-    errors, moved = inbox.row_errors(conn, upload.id), inbox.moved_hearings(conn, upload.id)
+    errors = inbox.row_errors(conn, upload.id, None if as_json else RECEIPT_LISTED)
+    moved = inbox.moved_hearings(conn, upload.id)
     if as_json:
         shown = {"errors": [error_document(error) for error in errors], "moved": [moved_document(one) for one in moved]}
         print_json({**upload_document(upload), **shown})
@@ -118,7 +119,7 @@ def undo(context: typer.Context, upload_id: UploadId, as_json: Json = False) -> 
         counts = {"put_back": dict(undone.put_back), "removed": dict(undone.removed)}
         print_json({"id": upload.id, "file": upload.file, **counts, "since": [later.id for later in undone.since]})
         return
-    say(f"{upload.file}: {upload.notes[-1]}")
+    say(printable(f"{upload.file}: {upload.notes[-1]}"))
     say("The same file may be sent again; the original runs again with: dropslot upload replay " + upload.id)
     if undone.since:
         newest = undone.since[0]
@@ -126,7 +127,7 @@ def undo(context: typer.Context, upload_id: UploadId, as_json: Json = False) -> 
         say(
             f"{count} may name the same records and have found them as they were. So that nothing they name is missing,"
         )
-        say(f"run the newest again, which is {newest.file}: dropslot upload replay {newest.id}")
+        say(f"run the newest again, which is {printable(newest.file)}: dropslot upload replay {newest.id}")
 
 
 @app.command()

@@ -8,12 +8,15 @@ Calculations for the Authorization Header"); the proxy is that of the environmen
 
 import hashlib
 import hmac
+import io
+import socket
+import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.client import HTTPMessage
-from typing import IO
+from http.client import HTTPConnection, HTTPMessage, HTTPResponse
+from typing import IO, Any
 from urllib.parse import quote, unquote_plus, urlsplit
 from xml.parsers import expat
 
@@ -52,15 +55,16 @@ class Page:
     more: str
 
 
-def read_page(server: Server, access: Access, prefix: str, more: str = "", deep: bool = False) -> Page:
+def read_page(server: Server, access: Access, seconds: float, prefix: str, more: str = "", deep: bool = False) -> Page:
     """Ask for keys that begin with `prefix`; those behind another `/` as folders, unless `deep`. Blocks.
 
-    Raises OSError if there is no such answer, ValueError if it cannot be read.
+    Raises OSError if there is no such answer, or not all of it within `seconds`, ValueError if it cannot be read.
     """
     query = {"encoding-type": "url", "list-type": "2", "prefix": prefix}
     query |= {} if deep else {"delimiter": "/"}
     query |= {"continuation-token": more} if more else {}
-    opener = urllib.request.build_opener(_NoRedirect)
+    until = time.monotonic() + seconds
+    opener = urllib.request.build_opener(_NoRedirect, _Plain(until), _Secure(until))
     with opener.open(_request(server, access, query), timeout=server.timeout) as answer:
         body: bytes = answer.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES:
@@ -75,6 +79,65 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> None:
         """Answers with None: the redirect is an error."""
+
+
+class _Bounded(urllib.request.AbstractHTTPHandler):
+    """Opens connections whose answers are read until a moment, by the monotonic clock, and no longer."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self._until = until
+
+    def do_open(self, http_class: Any, req: urllib.request.Request, **arguments: Any) -> HTTPResponse:
+        """Send the request over a connection of `http_class`, and read the head of the answer."""
+
+        def connection(host: str, **given: Any) -> HTTPConnection:
+            made: HTTPConnection = http_class(host, **given)
+            made.response_class = self._answer  # type: ignore[assignment]  # it makes one, as the class would
+            return made
+
+        return super().do_open(connection, req, **arguments)
+
+    def _answer(self, sock: socket.socket, *given: Any, **named: Any) -> HTTPResponse:
+        return HTTPResponse(_Received(sock, self._until), *given, **named)  # type: ignore[arg-type]  # makes files
+
+
+class _Plain(_Bounded, urllib.request.HTTPHandler):
+    """For http."""
+
+
+class _Secure(_Bounded, urllib.request.HTTPSHandler):
+    """For https."""
+
+
+class _Received(io.RawIOBase):
+    """What a socket receives until a moment; the socket's own timeout begins anew with each byte."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock = sock
+        self._until = until
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What an answer asks a socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, into: Any) -> int | None:
+        """See `io.RawIOBase`. Raises TimeoutError once the moment has come."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The answer took too long.")
+        self._sock.settimeout(min(left, self._sock.gettimeout() or left))
+        return self._raw.readinto(into)
+
+    def close(self) -> None:
+        """See `io.RawIOBase`."""
+        self._raw.close()
+        super().close()
 
 
 def _request(server: Server, access: Access, query: Mapping[str, str]) -> urllib.request.Request:

@@ -59,6 +59,7 @@ class S3Remote:
         self._access = access
         self._store = _store(server, access, server.timeout)
         self._slow_store = _store(server, access, _patient(server, PART))  # for requests that carry much
+        self._longest = server.timeout * (1 + RETRIES)  # seconds until there is an answer
         self._log = log
 
     async def list(self, directory: str) -> list[RemoteFile]:
@@ -174,7 +175,9 @@ class S3Remote:
     async def _page(self, directory: str, begin: str, more: str, odd: OddKeyError, deep: bool = False) -> Page:
         async with self._patience(directory, one_key=False):
             try:
-                return await asyncio.to_thread(read_page, self._server, self._access, begin, more, deep)
+                return await asyncio.to_thread(read_page, self._server, self._access, self._longest, begin, more, deep)
+            except TimeoutError:
+                raise
             except (OSError, ValueError, HTTPException):
                 raise odd from None
 
@@ -253,7 +256,7 @@ class S3Remote:
     async def _patience(self, path: str, one_key: bool = True) -> AsyncIterator[None]:
         """Wait for one answer; errors are `AppError`s that name `path`. The library tries again what may be tried."""
         with _translated(self._server, path, one_key):
-            async with asyncio.timeout(self._server.timeout * (1 + RETRIES)):
+            async with asyncio.timeout(self._longest):
                 yield
 
     def _missing(self, directory: str) -> AppError:

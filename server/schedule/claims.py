@@ -7,7 +7,7 @@ effect once, whoever has begun it how often.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, String, Table, delete, select, update
+from sqlalchemy import Column, Connection, Index, String, Table, delete, update
 
 from ingest.databases import insert_missing
 from server.db.metadata import Instant, metadata
@@ -54,12 +54,6 @@ def release(conn: Connection, name: str, slot: str, owner: str) -> None:
     """The run has failed; anybody may try it again."""
     mine = (slots.c.name == name, slots.c.slot == slot, slots.c.owner == owner, slots.c.done_at.is_(None))
     conn.execute(delete(slots).where(*mine))
-
-
-def is_done(conn: Connection, name: str, slot: str) -> bool:
-    """Whether the slot has run."""
-    found = select(slots.c.done_at).where(slots.c.name == name, slots.c.slot == slot)
-    return conn.execute(found).scalar() is not None
 
 
 def forget(conn: Connection, before: datetime) -> int:

@@ -10,7 +10,7 @@ from ingest.tables import arrivals, profiles
 from server.agencies import Agency, list_agencies
 from server.clock import new_id
 from server.schedule.cycle import read_cycle
-from server.schedule.slots import Schedule, Slot, next_slot, slots_between
+from server.schedule.slots import Schedule, Slot, slots_between
 
 FURTHEST = timedelta(days=63)
 """So far back is looked for the slot before: further than any schedule's slots lie apart."""
@@ -61,11 +61,6 @@ def _came_since(conn: Connection, profile_id: str, early: datetime) -> bool:
         arrivals.c.replay_of.is_(None),
     )
     return bool(conn.execute(select(query)).scalar())
-
-
-def next_expected(profile: Profile, agency: Agency, at: datetime) -> datetime | None:
-    """When its next file is expected."""
-    return next_slot(read_cycle(profile.expected, agency.timezone), at).at if profile.expected else None
 
 
 def _last_two(schedule: Schedule, at: datetime) -> tuple[Slot | None, Slot | None]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from sqlalchemy import Connection
 
+from ingest import inbox
+from ingest.answer import RowError
 from tests.acceptance.conftest import make_court
 from tests.acceptance.court import Court, Dropslot, ecr, ecr_row, need, run_quietly, wait_for
 
@@ -354,3 +357,55 @@ def test_the_doctor_tells_of_a_client_that_could_not_agree_on_algorithms(court: 
     assert "dropslot serve --policy compat" in told[0]
     assert "SSH-2.0-OpenSSH" in told[0]
     assert '"reason": "algorithm mismatch"' in court.dropslot.log()
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b1m\n"
+
+
+def test_the_name_of_a_file_cannot_steer_the_terminal(dropslot: Dropslot, tmp_path: Path) -> None:
+    """Neither of one that is found in a home nor of one that is ingested by hand."""
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    (court.home / "upload" / f"{STEERING}swept.txt").write_bytes(ecr(ecr_row(1)))
+
+    def swept() -> str:
+        told = dropslot.run("sweep").stdout
+        return told if "owned" in told else ""
+
+    said: list[str] = [wait_for(swept, "the file to be quiet")]
+    by_hand = court.write(f"{STEERING}ingested.txt", ecr(ecr_row(2), "x"))
+    said.append(dropslot.run("ingest", by_hand, "--agency", court.slug, "--profile", "nightly").stdout)
+    uploads = [upload["id"] for upload in dropslot.json("upload", "list")]
+    said += [dropslot.run("upload", "show", upload).stdout for upload in uploads]
+    said += [dropslot.run("upload", "undo", upload).stdout for upload in reversed(uploads)]
+    said.append(dropslot.run("doctor", check=False).stdout)
+    assert len(uploads) == 2
+    for text in said:
+        assert [character for character in text if not character.isprintable() and character != "\n"] == []
+    for text in said[:-1]:
+        assert any("owned" in line and (".txt" in line) for line in text.splitlines()), text
+
+
+def test_a_receipt_on_the_terminal_holds_no_more_rows_than_it_shows(
+    dropslot: Dropslot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are to be corrected are shown behind however many that the template leaves out."""
+    court, held, read = make_court(dropslot, tmp_path / "court", "gwinnett"), list[int](), inbox.row_errors
+
+    def counted(conn: Connection, upload_id: str, limit: int | None = None) -> list[RowError]:
+        rows = read(conn, upload_id, limit)
+        held.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(inbox, "row_errors", counted)
+    template = 'name = "list"\n[columns]\nclient.reference = "id"\ncase.number = "no"\n'
+    template += '[[exclude]]\ncolumn = "state"\nis = ["Vacated"]\nname = "vacated hearings"\n'
+    dropslot.run("template", "add", court.slug, court.write("t.toml", template.encode()))
+    dropslot.run("profile", "add", court.slug, "list", "--template", "list", "--keyword", "list")
+    rows = ["id,no,state", *(f"{n},X{n},Vacated" for n in range(1200)), *(f"{n}" for n in range(1200))]
+    sent = court.write("list.csv", "\n".join(rows).encode())
+    said = dropslot.run("ingest", sent, "--agency", court.slug, "--profile", "list", check=False).stdout
+    [upload] = dropslot.json("upload", "list")
+    for text in (said, dropslot.run("upload", "show", upload["id"]).stdout):
+        numbers = [int(line.split()[1].strip(":")) for line in text.splitlines() if line.startswith("  row ")]
+        assert numbers == [*range(1202, 1302), *range(2, 102)]
+    assert (len(dropslot.json("upload", "show", upload["id"])["errors"]), held) == (2200, [1100, 1100, 2200])

@@ -153,6 +153,12 @@ def test_a_receipt_shows_what_stood_in_the_cell_on_one_line() -> None:
     assert f'row 2, Phone "a\ufffd{"x" * 38}…": The cell' in text
 
 
+def test_a_receipt_names_its_file_on_one_line() -> None:
+    text = receipt_text(replace(UPLOAD, file="a\nResult: b.txt"), ERRORS)
+    assert text.startswith("File:      a\ufffdResult: b.txt (")
+    assert "in a\ufffdResult: b.txt.u1.errors.csv; correct" in text
+
+
 def test_one_row_needs_a_look() -> None:
     assert "1 of 3 rows needs a look" in receipt_text(replace(UPLOAD, warning_rows=0), ERRORS[1:])
 

@@ -21,7 +21,10 @@ class Ran:
 
 
 def run_report(database: Database, report: Report, ask: Ask, target: Path, form: Form) -> Ran:
-    """Write the report to `target`, as of one moment of the database; memory does not grow with its rows.
+    """Write the report to `target`, as of one moment of the database.
+
+    Memory does not grow with its rows, but for `changed-events` in any other order than that in which it happened: its
+    rows are sorted here, once all are there.
 
     Raises `AppError` unavailable if the database is away or the disk does not take it.
     """

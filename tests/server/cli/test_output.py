@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
-from server.cli.output import print_csv, print_list, print_one
+from server.cli.output import print_csv, print_list, print_one, print_text, say
 
 ROWS = [{"id": "1", "name": "Gwinnett", "enabled": True, "at": datetime(2026, 3, 16, 6, tzinfo=UTC)}]
 
@@ -45,3 +46,17 @@ def test_cells_that_a_spreadsheet_would_execute_are_neutralised(capsys: pytest.C
 def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_list([{"path": "/upload/\x1b[2Jx\r\n.txt"}], False, ("path",), "none")
     assert capsys.readouterr().out.splitlines()[1] == "/upload/?[2Jx??.txt"
+
+
+def test_a_line_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("File: \x1b[2Jx\r\x9b1m\u202e.txt\n\nTaken.")
+    assert capsys.readouterr().out == "File: ?[2Jx??1m?.txt\n\nTaken.\n"
+
+
+@pytest.mark.parametrize(("terminal", "shown"), [(False, "'\x9b1m\xa0'"), (True, "'?1m?'")])
+def test_a_text_for_a_file_is_changed_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    print_text("[columns]\n\t'\x9b1m\xa0' = 1\n")
+    assert capsys.readouterr().out == f"[columns]\n\t{shown} = 1\n"

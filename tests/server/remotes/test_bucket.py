@@ -5,10 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import parse_qsl, quote_plus, urlsplit
@@ -131,6 +132,7 @@ class Trick:
     milliseconds: str = "000"
     missing: list[str] = field(default_factory=list)
     level: bytes = b""
+    dripping: bool = False
     asked: int = 0
     posted: int = 0
     over: threading.Event = field(default_factory=threading.Event)
@@ -146,7 +148,18 @@ def endpoint(trick: Trick) -> Iterator[int]:
         def do_GET(self) -> None:
             trick.asked += 1
             listing = "list-type=2" in self.path
-            self.answer(self.listed() if listing else trick.body, listing)
+            if trick.dripping and "encoding-type" in self.path:
+                self.drip()
+            else:
+                self.answer(self.listed() if listing else trick.body, listing)
+
+        def drip(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.stamp()
+            with suppress(OSError):
+                while not trick.over.wait(0.1):
+                    self.wfile.write(b" ")
 
         def do_HEAD(self) -> None:
             self.send_response(404 if self.path.removeprefix("/court/") in trick.missing else 200)
@@ -271,13 +284,66 @@ def test_a_real_bucket_takes_the_request_that_lists_one_level(harbour: Harbour, 
     store = raw_store(harbour, server)
     for name in ("a + b.csv", "ä.csv", "sub/c.csv"):
         obstore.put(store, f"level one/{name}", b"abc")
-    page = read_page(server, Access(*weed.keys["operator"]), "level one/")
+    page = read_page(server, Access(*weed.keys["operator"]), 5.0, "level one/")
     assert [entry.key for entry in page.entries] == ["level one/a + b.csv", "level one/ä.csv"]
     assert page.folders == ("level one/sub/",)
     seen = obstore.head(store, "level one/ä.csv")
     assert (page.entries[1].size, page.entries[1].tag) == (3, seen["e_tag"])
     with pytest.raises(HTTPError, match="403"):
-        read_page(server, Access(weed.keys["operator"][0], "wrong"), "level one/")
+        read_page(server, Access(weed.keys["operator"][0], "wrong"), 5.0, "level one/")
+
+
+@contextmanager
+def dripping(begin: bytes) -> Iterator[int]:
+    """Something that answers with `begin`, then with a blank ten times a second; its port."""
+    over = threading.Event()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with suppress(OSError):
+                self.request.sendall(begin)
+                while not over.wait(0.1):
+                    self.request.sendall(b" ")
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            over.set()
+            server.shutdown()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        OK + b"Content-Length: 100000\r\n\r\n<a>",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\n<a>\r\n",
+        OK + b"X: ",
+        b"",
+    ],
+    ids=["body", "chunks", "head", "line"],
+)
+def test_an_answer_that_comes_byte_by_byte_holds_no_thread(harbour: Harbour, begin: bytes) -> None:
+    began = time.monotonic()
+    with dripping(begin) as port, pytest.raises(TimeoutError):
+        read_page(hostile(harbour, port, timeout=0.5), Access("AKTEST", "secret"), 1.0, "in/")
+    assert 0.9 < time.monotonic() - began < 3
+
+
+def test_a_bucket_that_lists_byte_by_byte_is_given_up(harbour: Harbour) -> None:
+    begun = time.monotonic()
+    with (
+        endpoint(Trick(keys=[ODD[1]], dripping=True)) as port,
+        pytest.raises(AppError, match="did not answer") as refused,
+    ):
+        harbour.use(hostile(harbour, port, timeout=0.5), lambda remote: remote.list("/in"))
+    assert refused.value.code == "unavailable"
+    assert time.monotonic() - begun < 5  # and no thread is left, for which the end of the loop waits
 
 
 def test_keys_that_are_no_files_of_the_directory_are_left_out(harbour: Harbour) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from server.schedule.claims import LEASE, claim, finish, forget, is_done, release
+from server.schedule.claims import LEASE, claim, finish, forget, release
 from server.state import State
 
 AT = datetime(2026, 3, 2, 11, tzinfo=UTC)
@@ -15,9 +15,7 @@ def test_a_slot_is_claimed_by_one_node_and_finished_once(state: State) -> None:
         assert not claim(conn, "export 1", "monday", "b", AT + SECOND)
         assert claim(conn, "export 1", "tuesday", "b", AT)
         assert claim(conn, "export 2", "monday", "b", AT)
-        assert not is_done(conn, "export 1", "monday")
         assert finish(conn, "export 1", "monday", AT + SECOND)
-        assert is_done(conn, "export 1", "monday")
         assert not finish(conn, "export 1", "monday", AT + SECOND)
         for owner in ("a", "b"):
             assert not claim(conn, "export 1", "monday", owner, AT + 2 * LEASE)
@@ -56,7 +54,7 @@ def test_what_has_failed_can_be_claimed_at_once_and_what_has_run_cannot(state: S
         assert claim(conn, "export 1", "monday", "b", AT)
         assert finish(conn, "export 1", "monday", AT)
         release(conn, "export 1", "monday", "b")
-        assert is_done(conn, "export 1", "monday")
+        assert not claim(conn, "export 1", "monday", "b", AT + 2 * LEASE)
 
 
 def test_slots_of_long_ago_are_forgotten(state: State) -> None:
@@ -66,4 +64,5 @@ def test_slots_of_long_ago_are_forgotten(state: State) -> None:
         finish(conn, "export 1", "old", AT)
         finish(conn, "export 1", "new", AT + LEASE)
         assert forget(conn, AT + SECOND) == 1
-        assert [is_done(conn, "export 1", slot) for slot in ("old", "new", "open")] == [False, True, False]
+        later = AT + 2 * LEASE
+        assert [claim(conn, "export 1", slot, "b", later) for slot in ("old", "new", "open")] == [True, False, True]

@@ -9,11 +9,9 @@ from sqlalchemy import update
 from ingest.tables import arrivals, profiles
 from server.clock import new_id, now
 from server.sync.checkup import examine_sync
-from server.sync.overdue import find_overdue, next_expected
+from server.sync.overdue import find_overdue
 from tests.acceptance.court import ecr, ecr_row
 from tests.server.sync.conftest import Town
-
-NIGHT = datetime.fromisoformat("2026-03-08T06:00-04:00")  # the clocks have been set that night
 
 
 @pytest.mark.parametrize(
@@ -37,12 +35,11 @@ def test_a_file_counts_for_the_nearest_time(town: Town, came: str | None, looked
             conn.execute(update(arrivals).values(received_at=instant, id=new_id(instant)))
     with town.state.database.writing() as conn:
         [agency] = [one for one in town.all_agencies(conn) if one.slug == "court"]
-        at = datetime.fromisoformat(f"2026-03-08T{looked}-04:00")
+        at = datetime.fromisoformat(f"2026-03-08T{looked}-04:00")  # the clocks have been set that night
         assert find_overdue(conn, profile, agency, at) is None  # it was not there yet
         old = replace(profile, id=new_id(datetime.fromisoformat("2026-03-01T00:00Z")))
         conn.execute(update(arrivals).values(profile_id=old.id))
         assert (find_overdue(conn, old, agency, at) is not None) is late
-        assert next_expected(profile, agency, NIGHT - timedelta(minutes=1)) == NIGHT
 
 
 def test_doctor_tells_what_is_overdue_failing_and_well(town: Town) -> None:
