@@ -101,6 +101,15 @@ def _parse(line: bytes) -> dict[str, Any]:
     return data
 
 
+def is_there(file: Path) -> bool:
+    """Whether there is anything of that name. Raises OSError if that cannot be told."""
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def read_bytes(file: str) -> bytes:
     """All of a small file; raises OSError."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
