@@ -101,7 +101,7 @@ def _parse(line: bytes) -> dict[str, Any]:
     return data
 
 
-def is_there(file: Path) -> bool:
+def is_there(file: str | Path) -> bool:
     """Whether there is anything of that name. Raises OSError if that cannot be told."""
     try:
         os.lstat(file)
