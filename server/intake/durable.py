@@ -90,7 +90,12 @@ def read_json(file: str) -> list[dict[str, Any]]:
 
     A line that was added and is not whole does not count.
     """
-    first, *more = read_bytes(file).splitlines(keepends=True) or [b""]
+    return parse_lines(read_bytes(file))
+
+
+def parse_lines(content: bytes) -> list[dict[str, Any]]:
+    """The objects in the content of such a file (see `read_json`). Raises ValueError."""
+    first, *more = content.splitlines(keepends=True) or [b""]
     return [_parse(first), *(_parse(line) for line in more if line.endswith(b"\n"))]
 
 

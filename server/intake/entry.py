@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from server.clock import new_id, now
-from server.intake.durable import line, read_json
+from server.intake.durable import line, parse_lines, read_bytes
 
 Extents = tuple[tuple[int, int], ...]
 
@@ -103,14 +103,18 @@ def read_entry(file: str) -> Entry | None:
     An empty one is none: the file that it is of has no name yet, and never had if its process is dead.
     """
     try:
-        first, *manifests = read_json(file)
-        entry = Entry.from_json(first)
-        return replace(entry, state=State.ACCEPTING, size=manifests[-1]["size"]) if manifests else entry
+        content = read_bytes(file)
     except FileNotFoundError:
         return None
+    return _parse(content) if content else None
+
+
+def _parse(content: bytes) -> Entry:
+    try:
+        first, *manifests = parse_lines(content)
+        entry = Entry.from_json(first)
+        return replace(entry, state=State.ACCEPTING, size=manifests[-1]["size"]) if manifests else entry
     except (ValueError, KeyError, TypeError) as error:
-        if is_empty(Path(file)):
-            return None
         raise DamagedError from error
 
 
