@@ -62,7 +62,7 @@ def examine(state: State) -> list[Finding]:
         *_servers(state),
         *_secrets(state),
         *_unread(state),
-        _spool(state),
+        *_spool(state),
         *_waiting(state),
         *_stopped(state),
         *_jobs(state),
@@ -179,15 +179,31 @@ def how_to_read(state: State, unread: Unread) -> str:
     return f"Give it to the user that dropslot runs as: chown -R USER {shlex.quote(str(place))}"
 
 
-def _spool(state: State) -> Finding:
+def _spool(state: State) -> Iterator[Finding]:
     waiting = len(list(state.spool.all()))
     broken = [file.name for file in state.spool.broken()]
     sentence = f"{counted(waiting, 'file')} waiting"
     if broken:
         sentence += f", {len(broken)} that cannot be read: {', '.join(broken)}"
-    return Finding(
-        "spool", not broken, sentence, f"Look at them in {state.settings.spool}; nothing else can name them."
+    hint = f"Look at them in {state.settings.spool}; nothing else can name them."
+    yield Finding("spool", not broken, sentence, hint)
+    yield from _notes(state)
+
+
+def _notes(state: State) -> Iterator[Finding]:
+    """Notes of unfinished uploads that cannot be read: none of their files is taken, since it may be half a file."""
+    broken = [file.name for file in state.journal.broken()]
+    if not broken:
+        return
+    more = f" and {len(broken) - SHOWN:,} more" if len(broken) > SHOWN else ""
+    what = f"{counted(len(broken), 'note')} in {state.journal.root} cannot be read: {', '.join(broken[:SHOWN])}{more}"
+    hint = (
+        "Each is of an upload that was not whole yet, and until it is mended that file is not taken.\n"
+        "If the note is another user's, give it to the one that dropslot runs as. If it is damaged, have the court\n"
+        "send the file again; or delete the note, once you know that the file is whole. A note is named by its file:\n"
+        "printf 'SLUG\\0/upload/FILE' | sha256sum"
     )
+    yield Finding("spool", False, what, hint)
 
 
 def _waiting(state: State) -> Iterator[Finding]:

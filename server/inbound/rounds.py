@@ -3,13 +3,14 @@
 import math
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from watchfiles import watch
 
 from server.errors import AppError
 from server.inbound.deletion import delete_processed
-from server.inbound.reconcile import reconcile
+from server.inbound.reconcile import LeftAlone, reconcile
 from server.inbound.recount import recount
 from server.inbound.sweep import sweep
 from server.intake.register import Registrar
@@ -31,6 +32,7 @@ class Rounds:
         self._state = state
         self._log = log
         self._registrar = Registrar(state.database, state.queue, log)
+        self._left = LeftAlone(log)
         self._reconcile_at = 0.0
         self._sweep_at = 0.0
         self._recount_at = 0.0
@@ -48,35 +50,50 @@ class Rounds:
             except AppError as error:
                 self._log.error("round put off", code=error.code, reason=error.message)
                 stopping.wait(TRY_AGAIN)
-            except Exception as error:
-                # One file, or a full disk, must not keep all other files of all agencies from being found.
-                self._log.error("round failed", trace=trace(error))
-                stopping.wait(TRY_AGAIN)
 
     def round(self, at: float) -> None:
-        """Do what is due at `at`."""
-        settings = self._state.settings
+        """Do what is due at `at`; a duty that fails is tried again soon, and keeps no other from being done.
+
+        Raises `AppError`: while the database is away, there is no point in going on.
+        """
         if self._stirred.is_set():
             self._stirred.clear()
             # What stirred may be a file that is still being written: look once it has been quiet long enough.
-            self._sweep_at = min(self._sweep_at, at + settings.quiet_time + LOOK_EVERY)
+            self._sweep_at = min(self._sweep_at, at + self._state.settings.quiet_time + LOOK_EVERY)
         if at >= self._reconcile_at:
             self._reconcile_at = at + RECONCILE_EVERY
-            reconcile(self._state, self._registrar, self._log)
+            self._attempt(lambda: reconcile(self._state, self._registrar, self._log, self._left))
         if at >= self._delete_at:
             self._delete_at = at + DELETE_EVERY
-            delete_processed(self._state, self._log)
+            self._attempt(lambda: delete_processed(self._state, self._log))
         if at >= self._sweep_at:
-            swept = sweep(self._state, self._registrar, self._log)
-            soon = settings.quiet_time + LOOK_EVERY
-            wait = max(soon, TRY_AGAIN) if swept.missed else soon if swept.restless else settings.sweep_every
-            self._sweep_at = at + min(wait, settings.sweep_every)
-            self._recount_at, self._uncounted = at, None
+            self._sweep_at = at + TRY_AGAIN
+            self._attempt(lambda: self._sweep(at))
         if at >= self._recount_at:
             self._recount_at = at + RECOUNT_AGAIN
-            self._uncounted = recount(self._state, self._log, self._uncounted)
-            if not self._uncounted:
-                self._recount_at = math.inf  # until the next sweep
+            self._attempt(self._recount)
+
+    def _attempt(self, duty: Callable[[], object]) -> None:
+        try:
+            duty()
+        except AppError:
+            raise
+        except Exception as error:
+            # One file, or a full disk, must not keep all other files of all agencies from being found.
+            self._log.error("round failed", trace=trace(error))
+
+    def _sweep(self, at: float) -> None:
+        settings = self._state.settings
+        swept = sweep(self._state, self._registrar, self._log)
+        soon = settings.quiet_time + LOOK_EVERY
+        wait = max(soon, TRY_AGAIN) if swept.missed else soon if swept.restless else settings.sweep_every
+        self._sweep_at = at + min(wait, settings.sweep_every)
+        self._recount_at, self._uncounted = at, None
+
+    def _recount(self) -> None:
+        self._uncounted = recount(self._state, self._log, self._uncounted)
+        if not self._uncounted:
+            self._recount_at = math.inf  # until the next sweep
 
     def _watch(self, stopping: threading.Event) -> None:
         while not stopping.is_set():

@@ -13,9 +13,11 @@ from errno import EINVAL, EMLINK, ENOSYS, EOPNOTSUPP, EPERM, EXDEV
 from pathlib import Path
 
 from server.intake.durable import sync_directory
+from server.intake.rubbish import drop_stale
 
 CHUNK = 1024 * 1024
 AT_ONCE = 1 << 30
+RUBBISH_AGE = 86400.0  # to copy and to hash the largest file, from the slowest disk, takes less than a day
 NO_LINK = (EXDEV, EPERM, EMLINK, EOPNOTSUPP)
 NO_SHARING = (EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM)
 
@@ -54,6 +56,10 @@ class Archive:
             beside.unlink(missing_ok=True)
         return found
 
+    def sweep_rubbish(self, age: float = RUBBISH_AGE) -> int:
+        """Delete copies that a crash left half made and that are older than `age` seconds; how many files that were."""
+        return drop_stale(self._root.glob(".*.tmp"), age)
+
     def _has(self, sha256: str, source: Path) -> bool:
         """Whether that content is here, as it was, under no name but this one and perhaps that of `source`."""
         kept = self.path(sha256)
@@ -64,10 +70,16 @@ class Archive:
 
     def _place(self, beside: Path, sha256: str) -> None:
         target = self.path(sha256)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.exists():
+            self._make(target.parent)
         beside.rename(target)
         if self._durable:
             sync_directory(target.parent)
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._durable:
+            sync_directory(folder.parent)
 
     def _copy(self, source: Path, target: Path) -> None:
         with source.open("rb") as old, target.open("xb") as new:

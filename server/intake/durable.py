@@ -90,7 +90,12 @@ def read_json(file: str) -> list[dict[str, Any]]:
 
     A line that was added and is not whole does not count.
     """
-    first, *more = read_bytes(file).splitlines(keepends=True) or [b""]
+    return parse_lines(read_bytes(file))
+
+
+def parse_lines(content: bytes) -> list[dict[str, Any]]:
+    """The objects in the content of such a file (see `read_json`). Raises ValueError."""
+    first, *more = content.splitlines(keepends=True) or [b""]
     return [_parse(first), *(_parse(line) for line in more if line.endswith(b"\n"))]
 
 
@@ -99,6 +104,15 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("no JSON object")
     return data
+
+
+def is_there(file: str | Path) -> bool:
+    """Whether there is anything of that name. Raises OSError if that cannot be told."""
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def read_bytes(file: str) -> bytes:

@@ -4,9 +4,12 @@ import os
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from server.clock import new_id, now
+from server.intake.durable import line, parse_lines, read_bytes
 
 Extents = tuple[tuple[int, int], ...]
 
@@ -88,3 +91,53 @@ def data_extents(fd: int) -> Extents:
         at = os.lseek(fd, start, os.SEEK_HOLE)
         extents.append((start, at))
     return tuple(extents)
+
+
+class DamagedError(Exception):
+    """What the file of an entry holds is no entry."""
+
+
+def read_entry(file: str) -> Entry | None:
+    """The entry in `file`, or None if there is none. Raises OSError, DamagedError.
+
+    An empty one is none: the file that it is of has no name yet, and never had if its process is dead.
+    """
+    try:
+        content = read_bytes(file)
+    except FileNotFoundError:
+        return None
+    return _parse(content) if content else None
+
+
+def _parse(content: bytes) -> Entry:
+    try:
+        first, *manifests = parse_lines(content)
+        entry = Entry.from_json(first)
+        return replace(entry, state=State.ACCEPTING, size=manifests[-1]["size"]) if manifests else entry
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError from error
+
+
+def is_broken(file: Path) -> bool:
+    """Whether the entry in `file` cannot be read, or is damaged."""
+    try:
+        read_entry(str(file))
+    except (OSError, DamagedError):
+        return True
+    return False
+
+
+def is_empty(file: Path) -> bool:
+    """Whether there is nothing in `file`, or no such file; not if that cannot be told."""
+    try:
+        return file.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+@lru_cache(256)
+def entry_line(entry: Entry) -> bytes:
+    """The entry as it stands in its file."""
+    return line(entry.to_json())

@@ -16,28 +16,54 @@ A file is known by its inode. When a data directory is copied, restored or moved
 another one; then the entry speaks for the file at its path as long as that looks like the one it was written for.
 """
 
-import fcntl
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from server.clock import now
-from server.intake.durable import DirectorySync, append_json, create_json, line, read_bytes, read_json, write_json
-from server.intake.entry import Entry, Extents, State, data_extents
+from server.errors import AppError
+from server.intake.durable import DirectorySync, append_json, create_json, is_there, line, read_bytes, write_json
+from server.intake.entry import (
+    DamagedError,
+    Entry,
+    Extents,
+    State,
+    data_extents,
+    entry_line,
+    is_broken,
+    is_empty,
+    read_entry,
+)
 from server.intake.locks import EXCLUSIVE, SHARED, LockFile, Locks
 from server.intake.names import is_temporary
+from server.intake.remains import Found, examined, is_replaced_by
+from server.intake.rubbish import drop_stale
 from server.intake.spares import Note, Spares
 
 CRASHED = "the server stopped while the file was being received"
 TREES = 1 << 60  # the lock of an agency's directories is no path's
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
+
+Settled = Callable[[str], bool]
+"""Whether an arrival of that id exists that is more than a partial one.
+
+It is asked about files that were whole and offered to the spool, and are not there (any more).
+"""
+Left = Callable[[Entry, Exception], None]
+"""Is told of an entry that is left as it is, and why."""
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+def _unsaid(_entry: Entry, _error: Exception) -> None:
+    """Nobody asks."""
 
 
 class Journal:
@@ -79,7 +105,7 @@ class Journal:
         Who has it open can tell by it at once whether it `says` the same, and `offer` the file.
         """
         file = self._file(entry.agency, entry.path)
-        note = self._spares.write(file, _line(entry)) if self._spares else None
+        note = self._spares.write(file, entry_line(entry)) if self._spares else None
         if note is None:
             create_json(file, entry.to_json(), self._sync)
         return note
@@ -113,9 +139,12 @@ class Journal:
         `status` is that file's. It does if the file has the inode that the entry was written for; and with an inode
         that nobody knows (the data directory was copied or restored) unless the file was put there since: that is, has
         another size than it had when it was noted and is newer than the note. Of a file that was being received no
-        size was noted, so its entry speaks for whatever is there.
+        size was noted, so its entry speaks for whatever is there. So does one that cannot be read, or is damaged.
         """
-        entry = self.find(agency, path)
+        try:
+            entry = read_entry(self._file(agency, path))
+        except (OSError, DamagedError):
+            return stat.S_ISREG(status.st_mode)
         return entry is not None and self._speaks_for(entry, status)
 
     def tear(self, entry: Entry, size: int, covered: Extents, reason: str) -> Entry:
@@ -182,8 +211,11 @@ class Journal:
         Path(self._file(agency, path)).unlink(missing_ok=True)
 
     def find(self, agency: str, path: str) -> Entry | None:
-        """The entry of this path, or None."""
-        return _read(self._file(agency, path))
+        """The entry of this path, or None; one that is damaged is none. Raises OSError if it cannot be read."""
+        try:
+            return read_entry(self._file(agency, path))
+        except DamagedError:
+            return None
 
     def says(self, entry: Entry, note: Note | None = None) -> bool:
         """Whether what is noted of its path is just this entry, as it began; with its `note` that is told by a look.
@@ -194,7 +226,7 @@ class Journal:
         if note:
             return note.is_at(file)
         try:
-            return read_bytes(file) == _line(entry)
+            return read_bytes(file) == entry_line(entry)
         except FileNotFoundError:
             return False
 
@@ -208,37 +240,43 @@ class Journal:
     def entries(self) -> Iterator[Entry]:
         """All entries that can be read, in no order."""
         for file in self.root.glob("*.json"):
-            if entry := _read(str(file)):
-                yield entry
+            with suppress(OSError, DamagedError):
+                if entry := read_entry(str(file)):
+                    yield entry
 
     def broken(self) -> list[Path]:
-        """Files that should be entries and are none: for an operator's eyes.
+        """Files that should be entries and cannot be read, or are damaged: an operator must see them."""
+        return [file for file in sorted(self.root.glob("*.json")) if is_broken(file)]
 
-        Not those that are empty: their files have no name yet, and never had if their process is dead.
-        """
-        return [file for file in self.root.glob("*.json") if _read(str(file)) is None and not _is_empty(file)]
-
-    def torn(self, homes: Path, settled: Callable[[str], bool] = lambda _: False) -> list[Entry]:
+    def torn(self, homes: Path, settled: Settled = _never, left: Left = _unsaid) -> list[Entry]:
         """All uploads that wait for their sender, torn or held; `homes` holds one home per agency slug.
 
-        Those of dead processes are among them. `settled` says whether an arrival of that id exists that is more than
-        a partial one. It is asked about files that were whole and offered to the spool and are not there (any more).
+        Those of dead processes are among them (see `settle_crashed`).
         """
-        self.settle_crashed(homes, settled)
+        self.settle_crashed(homes, settled, left)
         return [entry for entry in self.entries() if entry.state in (State.TORN, State.HELD)]
 
-    def settle_crashed(self, homes: Path, settled: Callable[[str], bool] = lambda _: False) -> None:
-        """Give every entry whose process died its final state: torn, or none if its file is accepted or gone."""
-        for entry in list(self.entries()):
-            if place := _place(homes, entry):
-                self._settle_crashed(place, entry, settled)
-        for stray in [*self.root.glob("*.tmp"), *(file for file in self.root.glob("*.json") if _is_empty(file))]:
-            _drop_stale(stray)
-        for stray in self.root.glob("new-*"):
-            _drop_stale(stray)
+    def settle_crashed(self, homes: Path, settled: Settled = _never, left: Left = _unsaid) -> None:
+        """Give every entry whose process died its final state: torn, or none if its file is accepted or gone.
 
-    def _settle_crashed(self, place: Path, entry: Entry, settled: Callable[[str], bool]) -> None:
-        with self.locked(entry.agency, entry.path), _examined(place, entry) as (found, fd):
+        An entry of which that cannot be told, since its file cannot be looked at, say, stays as it is, and is `left`.
+        Raises `AppError` as `settled` does.
+        """
+        for entry in list(self.entries()):
+            try:
+                self._settle_crashed(homes, entry, settled)
+            except AppError:
+                raise
+            except Exception as error:  # one file is at fault: all others go on
+                left(entry, error)
+        drop_stale([*self.root.glob("*.tmp"), *self.root.glob("new-*")])
+        drop_stale(file for file in self.root.glob("*.json") if is_empty(file))
+
+    def _settle_crashed(self, homes: Path, entry: Entry, settled: Settled) -> None:
+        place = _place(homes, entry)
+        if place is None:
+            return
+        with self.locked(entry.agency, entry.path), examined(place, entry) as (found, fd):
             if self.find(entry.agency, entry.path) != entry or found is Found.WRITTEN:
                 return
             if found is Found.NOTHING or self._is_over(place, entry, os.fstat(fd), settled):
@@ -248,9 +286,9 @@ class Journal:
             elif not entry.is_of(os.fstat(fd)):
                 self._write(entry.adopting(os.fstat(fd)))
 
-    def _is_over(self, place: Path, entry: Entry, status: os.stat_result, settled: Callable[[str], bool]) -> bool:
+    def _is_over(self, place: Path, entry: Entry, status: os.stat_result, settled: Settled) -> bool:
         """Whether there is nothing left to note: the file at `place` is accepted, complete, or another one."""
-        if _is_replaced_by(entry, status):
+        if is_replaced_by(entry, status):
             return False
         if not self._speaks_for(entry, status) or _is_completed(entry) or self._has_manifest(entry):
             return True
@@ -262,9 +300,9 @@ class Journal:
         """Whether the rename that brought `entry` to this path did not happen: its file still has the other name."""
         home = Path(str(place).removesuffix(entry.path))
         twins = (other for other in self.entries() if other.id == entry.id and other.path != entry.path)
-        return any(os.path.lexists(home / other.path.lstrip("/")) for other in twins)
+        return any(is_there(home / other.path.lstrip("/")) for other in twins)
 
-    def _tear_crashed(self, entry: Entry, found: "Found", fd: int) -> None:
+    def _tear_crashed(self, entry: Entry, found: Found, fd: int) -> None:
         # Its extents were in the memory of the process. Clients write from front to back, so an upload that was cut off
         # is what the file system has as data. Not so a file that was about to be replaced: that is an older version.
         status = os.fstat(fd)
@@ -285,7 +323,7 @@ class Journal:
         return entry.state is State.ACCEPTING or self._has_manifest(entry)
 
     def _has_manifest(self, entry: Entry) -> bool:
-        return (self._spool / f"{entry.id}.json").exists()
+        return is_there(self._spool / f"{entry.id}.json")
 
     def _write_all(self, entries: list[Entry]) -> None:
         """Write many entries with one fsync of the directory."""
@@ -309,47 +347,6 @@ class _Later(DirectorySync):
         """Not now."""
 
 
-class Found(StrEnum):
-    """What is at the path of an entry."""
-
-    NOTHING = "nothing"  # or no plain file
-    REPLACED = "replaced"  # the torn file that the entry's file was to replace
-    WRITTEN = "written"  # a session holds its lock
-    LEFT = "left"
-
-
-@contextmanager
-def _examined(place: Path, entry: Entry) -> Iterator[tuple[Found, int]]:
-    try:
-        fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        yield Found.NOTHING, -1
-        return
-    try:
-        yield _examine(fd, entry), fd
-    finally:
-        os.close(fd)
-
-
-def _examine(fd: int, entry: Entry) -> Found:
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        return Found.NOTHING
-    if _is_replaced_by(entry, status):
-        return Found.REPLACED
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return Found.WRITTEN
-    return Found.LEFT
-
-
-def _is_replaced_by(entry: Entry, status: os.stat_result) -> bool:
-    """Whether this is the file that the entry's own was to take the name of."""
-    begun = entry.state is State.RECEIVING and not entry.is_of(status)
-    return begun and (status.st_dev, status.st_ino) == (entry.dev, entry.replaces)
-
-
 def _is_completed(entry: Entry) -> bool:
     """Whether its rename was the last thing that happened: the file is whole, has its final name, and may be swept."""
     return entry.state is State.HELD and not is_temporary(PurePosixPath(entry.path).name)
@@ -358,35 +355,6 @@ def _is_completed(entry: Entry) -> bool:
 def _place(homes: Path, entry: Entry) -> Path | None:
     home = homes / entry.agency
     return home / entry.path.lstrip("/") if home.is_dir() else None  # no home: its disk is not mounted, say
-
-
-def _drop_stale(stray: Path, age: float = 3600) -> None:
-    try:
-        if now().timestamp() - stray.stat().st_ctime > age:
-            stray.unlink()
-    except FileNotFoundError:
-        return
-
-
-def _read(file: str) -> Entry | None:
-    try:
-        first, *manifests = read_json(file)
-        entry = Entry.from_json(first)
-        return replace(entry, state=State.ACCEPTING, size=manifests[-1]["size"]) if manifests else entry
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-@lru_cache(256)
-def _line(entry: Entry) -> bytes:
-    return line(entry.to_json())
-
-
-def _is_empty(file: Path) -> bool:
-    try:
-        return file.stat().st_size == 0
-    except FileNotFoundError:
-        return True
 
 
 @lru_cache(1024)

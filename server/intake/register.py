@@ -28,6 +28,7 @@ class Registrar:
         self._database = database
         self._queue = queue
         self._log = log
+        self._unknown: set[str] = set()
 
     def received(self, manifests: Sequence[Manifest]) -> None:
         """Whole files are in the spool."""
@@ -83,7 +84,7 @@ class Registrar:
         with self._database.writing() as conn:
             agency = look_up(conn, manifest.agency)
             if agency is None:
-                self._log.error("spooled file of an unknown agency", arrival=manifest.id, agency=manifest.agency)
+                self._tell_unknown(manifest.agency, [manifest])
                 return None
             if chosen is None and manifest.profile:
                 chosen = inbox.profile_by_id(conn, manifest.profile)
@@ -109,12 +110,18 @@ class Registrar:
                     known = {manifest.id: manifest.footprint for manifest in group if manifest.footprint}
                     take_all(conn, agency.id, known)
                 else:
-                    ids = [manifest.id for manifest in group]
-                    self._log.error("spooled files of an unknown agency", arrivals=ids, agency=slug)
+                    self._tell_unknown(slug, group)
         waiting = {arrival.id: arrival for arrival in arrivals if arrival.upload_id is None}
         for id_ in self._queue.enqueue_all(TASK, [(id_, waiting[id_].agency_id) for id_ in waiting]):
             self._log.info("file registered", arrival=id_, path=waiting[id_].path, state=waiting[id_].state)
         return arrivals
+
+    def _tell_unknown(self, slug: str, manifests: Sequence[Manifest]) -> None:
+        """Each file once: they lie there until an operator has done something."""
+        for manifest in manifests:
+            if manifest.id not in self._unknown:
+                self._unknown.add(manifest.id)
+                self._log.error("spooled file of an unknown agency", arrival=manifest.id, agency=slug)
 
     def queue_older(self, spool: Spool, arrival: Arrival) -> bool:
         """See that all files of the agency that came before this one are registered and have their jobs.
@@ -141,12 +148,13 @@ class Registrar:
             found = (spool.find(id_) for id_ in ids if id_ not in known)
             yield from (one for one in found if one and one.agency == agency.slug and one.not_before <= now())
 
-    def record_torn(self, entry: Entry) -> None:
-        """Make a torn upload visible. Raises `AppError` unavailable."""
+    def record_torn(self, entry: Entry) -> bool:
+        """Make a torn upload visible; False if its agency is not known here. Raises `AppError` unavailable."""
         with self._database.writing() as conn:
             agency = look_up(conn, entry.agency)
             if agency is not None:
                 inbox.record_partial(conn, _torn(agency.id, entry), entry.reason)
+        return agency is not None
 
 
 def _by_agency(manifests: Sequence[Manifest]) -> dict[str, list[Manifest]]:

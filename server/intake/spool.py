@@ -17,16 +17,15 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from server.clock import now
 from server.errors import AppError, Code
-from server.intake.durable import DirectorySync, read_json, write_json
+from server.intake.durable import DirectorySync, is_there, read_json, write_json
 from server.intake.nameless import link_open
+from server.intake.rubbish import AGE, drop_stale, is_older
 from server.intake.spares import Spares
 from server.intake.taken import Footprint
 
 Source = Literal["sftp", "sweep", "cli", "sync"]
 
-RUBBISH_AGE = 3600.0
 SETTLED_AGE = 120.0  # no settle time is longer than a minute, so what is older need not be read
 
 
@@ -141,7 +140,7 @@ class Spool:
 
         Raises OSError.
         """
-        if os.path.lexists(self._manifest(manifest.id)):
+        if is_there(self._manifest(manifest.id)):
             write_json(self._manifest(manifest.id), manifest.to_json(), self._sync)
             if not self.data_path(manifest.id).exists():  # it was removed meanwhile, and its manifest before it
                 Path(self._manifest(manifest.id)).unlink(missing_ok=True)
@@ -196,13 +195,10 @@ class Spool:
         """Where the content of that id lies."""
         return self.root / f"{id_}.data"
 
-    def sweep_rubbish(self, age: float = RUBBISH_AGE) -> int:
+    def sweep_rubbish(self, age: float = AGE) -> int:
         """Delete what a crash left half made and that is older than `age` seconds; how many files that were."""
         halves = [*self.root.glob("*.data"), *self.root.glob("*.copy"), *self.root.glob("*.tmp")]
-        rubbish = [file for file in halves if not file.with_suffix(".json").exists() and _is_older(file, age)]
-        for file in rubbish:
-            file.unlink(missing_ok=True)
-        return len(rubbish)
+        return drop_stale((file for file in halves if _is_without(file.with_suffix(".json"))), age)
 
     def _manifest(self, id_: str) -> str:
         return f"{self._folder}/{id_}.json"
@@ -214,7 +210,7 @@ class Spool:
         except FileExistsError:
             if os.path.samestat(os.fstat(fd), Path(place).stat()):
                 return
-            if os.path.lexists(self._manifest(id_)):
+            if is_there(self._manifest(id_)):
                 raise
             Path(place).unlink()  # of an acceptance that a crash cut off; its sender has begun anew
             link_open(fd, place)
@@ -229,7 +225,7 @@ class Spool:
                 if self._sync:
                     self._sync.flush()
         except OSError:
-            if not os.path.lexists(file):
+            if not is_there(file):
                 self.data_path(manifest.id).unlink(missing_ok=True)
             raise
 
@@ -264,5 +260,12 @@ def _is_broken(file: Path) -> bool:
 
 def _is_older(file: Path, age: float) -> bool:
     with suppress(FileNotFoundError):
-        return now().timestamp() - file.stat().st_ctime > age
+        return is_older(file, age)
+    return False
+
+
+def _is_without(manifest: Path) -> bool:
+    """Whether there is no such manifest; not if that cannot be told."""
+    with suppress(OSError):
+        return not is_there(manifest)
     return False

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import paramiko
@@ -317,6 +318,22 @@ def test_the_doctor_tells_of_a_file_that_was_stopped_until_somebody_did_somethin
     ]
     dropslot.run("template", "accept", court.slug, "list")
     assert "was not taken" not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_of_a_note_of_an_upload_that_cannot_be_read(dropslot: Dropslot) -> None:
+    dropslot.run("agency", "add", "gwinnett", "--name", "G", "--timezone", "America/New_York")
+    name = sha256(b"gwinnett\0/upload/ecr.csv").hexdigest()
+    note = dropslot.data / "spool" / "receiving" / f"{name}.json"
+    note.write_text('{"id": ')
+    done = dropslot.shell("doctor", check=False)
+    assert done.returncode == 1
+    assert f"MEND  spool: 1 note in {note.parent} cannot be read: {note.name}" in done.stdout
+    [command] = [line for line in done.stdout.splitlines() if "sha256sum" in line]
+    command = command.replace("SLUG", "gwinnett").replace("FILE", "ecr.csv")
+    named = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    assert named.split()[0] == note.stem
+    note.unlink()
+    assert "ok    spool: 0 files waiting" in dropslot.run("doctor", check=False).stdout
 
 
 def test_help_keeps_what_stands_in_brackets(dropslot: Dropslot) -> None:

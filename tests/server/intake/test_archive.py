@@ -8,6 +8,7 @@ import pytest
 
 from server.intake import archive as archiving
 from server.intake.archive import Archive
+from tests.server.dying import die, killed_in
 
 OLD, NEW = b"as it came", b"written over it by somebody"
 SHA256 = hashlib.sha256(OLD).hexdigest()
@@ -79,3 +80,29 @@ def test_the_same_content_heals_what_was_kept(archive: Archive, spooled: Path, h
     assert archive.keep(spooled, SHA256) == SHA256
     assert archive.path(SHA256).read_bytes() == OLD
     assert archive.path(SHA256).stat().st_nlink == 1
+
+
+def test_a_copy_that_a_crash_left_is_swept_once_it_is_old(archive: Archive, spooled: Path, home: Path) -> None:
+    def work() -> None:
+        archiving.hash_file = die
+        archive.keep(spooled, None)
+
+    assert killed_in(work)
+    archive.keep(spooled, None)
+    assert len(files(archive)) == 2
+    assert archive.sweep_rubbish() == 0, "it may be at work"
+    assert archive.sweep_rubbish(age=-1) == 1
+    assert files(archive) == [archive.path(SHA256)]
+
+
+def test_all_names_that_lead_to_a_kept_file_are_on_the_disk(
+    archive: Archive, spooled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(archiving, "sync_directory", flushed.append)
+    archive.keep(spooled, None)
+    folder = archive.path(SHA256).parent
+    assert flushed == [folder.parent, folder]
+    archive.path(SHA256).unlink()
+    archive.keep(spooled, None)
+    assert flushed[2:] == [folder], "which has its name for long"

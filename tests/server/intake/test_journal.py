@@ -1,5 +1,6 @@
 """The journal: what is noted of uploads, and what is found of them after a crash."""
 
+import errno
 import fcntl
 import os
 import threading
@@ -7,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from server.errors import AppError, Code
 from server.intake.entry import Entry, State, data_extents, new_entry
 from server.intake.journal import CRASHED, HELD_BACK, Journal
 from server.intake.locks import BusyError
@@ -48,6 +51,22 @@ def copy(file: Path, content: bytes = b"12345", newer: float = 0) -> None:
     at = file.stat().st_mtime + newer
     os.utime(beside, (at, at))
     beside.replace(file)
+
+
+@contextmanager
+def refusing(file: Path, code: int, patched: pytest.MonkeyPatch, call: str = "open") -> Iterator[None]:
+    """The disk answers whoever opens (or locks) that file with an error."""
+    module = fcntl if call == "flock" else os
+    real, there = getattr(module, call), file.stat()
+
+    def answer(given: Any, *more: Any, **named: Any) -> Any:
+        if os.path.exists(given) and os.path.samestat(os.stat(given), there):
+            raise OSError(code, os.strerror(code))
+        return real(given, *more, **named)
+
+    with patched.context() as patch:
+        patch.setattr(module, call, answer)
+        yield
 
 
 @contextmanager
@@ -255,6 +274,20 @@ def test_a_rename_that_never_happened_tears_nothing_under_the_new_name(journal: 
     assert journal.torn(homes) == [torn]
 
 
+def test_a_rename_stays_open_while_nobody_can_tell_whether_it_happened(
+    journal: Journal, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, entry = received(homes, "a.csv")
+    torn = journal.tear(entry, 5, (), "lost")
+    whole, _ = received(homes, "b.csv")
+    moved = journal.begin(replace(torn, path="/upload/b.csv"))
+    with refusing(file, errno.EIO, monkeypatch, "lstat"):
+        journal.settle_crashed(homes)
+    assert set(journal.entries()) == {torn, moved}, "nobody says that the whole file is what was torn"
+    assert journal.torn(homes) == [torn]
+    assert not journal.claims("court", "/upload/b.csv", whole.stat())
+
+
 def test_held_uploads_wait_for_their_sender_too(journal: Journal, homes: Path) -> None:
     held = journal.hold(received(homes, "a.csv.part")[1], 5, ((0, 5),))
     assert held.reason == HELD_BACK
@@ -299,6 +332,65 @@ def test_an_agency_whose_home_is_away_is_left_alone(journal: Journal, homes: Pat
     (homes / "court").rename(homes / "elsewhere")
     journal.settle_crashed(homes)
     assert list(journal.entries()) == [entry]
+
+
+@pytest.mark.parametrize(
+    ("code", "call"),
+    [(errno.EIO, "open"), (errno.ESTALE, "open"), (errno.EACCES, "open"), (errno.ESTALE, "flock")],
+)
+def test_a_torn_file_that_cannot_be_looked_at_just_now_stays_torn(
+    journal: Journal, homes: Path, monkeypatch: pytest.MonkeyPatch, code: int, call: str
+) -> None:
+    file, entry = received(homes)
+    torn = journal.tear(entry, 5, ((0, 5),), "lost")
+    left: list[tuple[Entry, int | None]] = []
+    with refusing(file, code, monkeypatch, call):
+        waiting = journal.torn(homes, left=lambda entry, error: left.append((entry, getattr(error, "errno", None))))
+    assert waiting == [torn]
+    assert left == [(torn, code)]
+    assert journal.claims("court", entry.path, file.stat())
+
+
+def test_an_entry_that_cannot_be_settled_holds_up_no_other(
+    journal: Journal, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, *others = (received(homes, f"{number}.csv") for number in range(9))
+    for _, entry in (odd, *others):
+        journal.begin(entry)
+    with refusing(odd[0], errno.EIO, monkeypatch):
+        journal.settle_crashed(homes)
+    states = {entry.path: entry.state for entry in journal.entries()}
+    assert states == {odd[1].path: State.RECEIVING} | {entry.path: State.TORN for _, entry in others}
+
+
+def test_a_database_that_is_away_ends_settling(journal: Journal, homes: Path) -> None:
+    _, entry = received(homes)
+    journal.offer(journal.begin(entry), {"size": 5})
+
+    def away(_: str) -> bool:
+        raise AppError(Code.UNAVAILABLE, "The database server does not answer.")
+
+    with pytest.raises(AppError, match="does not answer"):
+        journal.torn(homes, away)
+
+
+def test_an_entry_that_cannot_be_read_or_is_damaged_still_speaks_for_its_file(
+    journal: Journal, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, entry = received(homes)
+    journal.tear(entry, 5, (), "lost")
+    [note] = journal.root.glob("*.json")
+    with refusing(note, errno.EIO, monkeypatch):
+        assert journal.claims("court", entry.path, file.stat())
+        assert not journal.claims("court", entry.path, homes.stat())
+        assert journal.broken() == [note]
+        with pytest.raises(OSError, match="Input/output"):
+            journal.predecessor("court", entry.path, file.stat())
+    assert journal.broken() == []
+    note.write_bytes(b"\0" * 200)
+    assert journal.claims("court", entry.path, file.stat())
+    journal.begin(entry)
+    assert journal.find("court", entry.path) == entry, "sent again, it is mended"
 
 
 def test_an_entry_that_was_cut_off_before_it_was_written_is_no_entry(journal: Journal, homes: Path) -> None:

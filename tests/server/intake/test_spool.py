@@ -1,5 +1,6 @@
 """The spool: whole or not at all, whatever is going on beside."""
 
+import errno
 import json
 import os
 import threading
@@ -204,6 +205,27 @@ def test_what_a_crash_left_half_made_is_swept(spool: Spool, file: Path) -> None:
     assert spool.sweep_rubbish(age=-1) == 3
     assert list(spool.all()) == [made]
     assert spool.data_path(made.id).exists()
+
+
+def test_what_is_accepted_stays_while_its_manifest_cannot_be_looked_at(
+    spool: Spool, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = link(spool, file)
+    real, note = os.lstat, spool.root / f"{made.id}.json"
+
+    def lstat(path: Any, **named: Any) -> os.stat_result:
+        if os.fspath(path) == str(note):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, **named)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    other = file.with_name("other.csv")
+    other.write_bytes(b"other")
+    with other.open("rb") as stream, pytest.raises(OSError, match="Input/output"):
+        spool.accept_link(made, stream.fileno())
+    assert spool.sweep_rubbish(age=-1) == 0
+    assert spool.data_path(made.id).read_bytes() == b"12345"
+    assert list(spool.all()) == [made]
 
 
 def test_a_disk_that_refuses_leaves_nothing(spool: Spool, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
