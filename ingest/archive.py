@@ -6,6 +6,7 @@ read, whatever the archive says of itself; and the list of what is in an archive
 
 import errno
 import gzip
+import re
 import struct
 import zipfile
 import zlib
@@ -27,6 +28,8 @@ _DOCUMENTS = (
     ("content.xml", "ods", "an OpenDocument file"),
     ("Index/Document.iwa", "numbers", "an Apple document"),
 )
+_PART = re.compile(rb"PK\x03\x04.{26}(\[Content_Types\]\.xml|_rels/|docProps/|xl/|word/|ppt/)", re.DOTALL)  # 4.3.7
+_NO_WORKBOOK = {b"word/", b"ppt/"}
 _DAMAGED = (
     *(EOFError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, struct.error, NotImplementedError),
     *(RuntimeError, ValueError, OverflowError),  # zipfile's other ways to say the same
@@ -64,13 +67,25 @@ def unfold(inner: IO[bytes], packed: int, limits: Limits) -> Iterator[bytes]:
 
 
 def open_archive(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
-    """The ZIP archive that begins with `ZIP`. Raises IngestError: cut off, damaged, or full of names."""
+    """The ZIP archive, or workbook, that begins with `ZIP`. Raises IngestError: cut off, damaged, or full of names."""
     if _directory_size(file) > limits.directory:
         raise IngestError(
             "too_many_files", "The archive holds too many files.", "Send one archive with one file in it."
         )
-    with _telling():
-        return zipfile.ZipFile(file)
+    try:
+        with _telling():
+            return zipfile.ZipFile(file)
+    except IngestError as error:
+        if _begins_as_workbook(file):
+            raise _damaged_workbook() from error
+        raise
+
+
+def _begins_as_workbook(file: BinaryIO) -> bool:
+    """Whether what is left of it are parts of a workbook: the list of them, at the end of a file, may be gone."""
+    file.seek(0)
+    head = file.read(_BLOCK)
+    return _PART.match(head) is not None and _NO_WORKBOOK.isdisjoint(_PART.findall(head))
 
 
 def is_workbook(archive: zipfile.ZipFile) -> bool:
@@ -146,4 +161,10 @@ def _telling() -> Iterator[None]:
 def _damaged() -> IngestError:
     return IngestError(
         "damaged_archive", "The archive is cut off or damaged.", "Pack the file again, and send it again."
+    )
+
+
+def _damaged_workbook() -> IngestError:
+    return IngestError(
+        "damaged_workbook", "The workbook is cut off or damaged.", "Save it again in Excel, and send it again."
     )

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @classmethod
     def _settle_data(cls, value: Path) -> Path:
         # Files are opened from descriptors of their folders, where a relative path would mean another place.
-        return value.absolute()
+        return value.resolve() if ".." in value.parts else value.absolute()
 
     @property
     def database_url(self) -> str:

@@ -7,6 +7,7 @@ import typer
 from ingest import inbox
 from ingest.arrival import ArrivalState
 from server.agencies import find_agency, list_agencies
+from server.cli.numbers import MOST_ROWS
 from server.cli.output import Json, as_dict, print_list, print_one, state_word
 from server.errors import AppError, Code
 from server.intake.register import TASK
@@ -20,7 +21,7 @@ def list_(
     context: typer.Context,
     agency: Annotated[str | None, typer.Option(help="Only of this agency.")] = None,
     state: Annotated[ArrivalState | None, typer.Option(help="Only in this state.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1, max=MOST_ROWS)] = 100,
     as_json: Json = False,
 ) -> None:
     """List arrivals, newest first."""

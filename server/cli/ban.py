@@ -10,7 +10,7 @@ import typer
 from server.cli.output import Json, print_list, print_one
 from server.defence import Ban, open_defence
 from server.errors import AppError, Code
-from server.networks import contains, group, parse_networks
+from server.networks import contains, group, parse_networks, plain
 from server.settings import Settings
 from server.state import prepare_folders, require_installation
 
@@ -18,6 +18,7 @@ app = typer.Typer(help="List, add and lift bans of addresses.", no_args_is_help=
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 3650 * 86400
+NOBODYS = parse_networks("0.0.0.0/8 255.255.255.255/32")
 
 Address = Annotated[str, typer.Argument(help="An IPv4 address, or an IPv6 one, which stands for its /64.")]
 
@@ -42,6 +43,8 @@ def add(
     A ban that lasts longer already is not made shorter: lift it first.
     """
     settings, name, seconds = _prepared(context), _name(address), _seconds(length)
+    if _is_nobodys(address):
+        raise AppError(Code.INVALID, f"Nobody connects from {address}.", "Name the address of a client: 203.0.113.7")
     if contains(parse_networks(settings.never_ban), _bare(address)):
         raise AppError(Code.CONFLICT, f"{address} is never banned.", "Take it out of DROPSLOT_NEVER_BAN first.")
     if contains(parse_networks(settings.proxy_networks), _bare(address)):
@@ -89,6 +92,12 @@ def _name(address: str) -> str:
     except ValueError as error:
         raise AppError(Code.INVALID, f"'{address}' is no address.", "For example: 203.0.113.7") from error
     return group(text)
+
+
+def _is_nobodys(address: str) -> bool:
+    """Whether no packet has it as its source: this network (RFC 1122), a group of receivers, or all of them."""
+    found = ipaddress.ip_address(plain(_bare(address)))
+    return found.is_multicast or found.is_unspecified or contains(NOBODYS, str(found))
 
 
 def _seconds(length: str) -> int:

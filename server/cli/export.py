@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from server.agencies import Agency, find_agency, list_agencies
+from server.cli.numbers import MOST_ROWS
 from server.cli.output import Json, as_dict, print_json, print_list, print_one, say
 from server.clock import now
 from server.errors import AppError, Code
@@ -194,7 +195,7 @@ def show(
     context: typer.Context,
     agency: Slug,
     name: Name,
-    limit: Annotated[int, typer.Option(help="At most so many runs.", min=1)] = SHOWN,
+    limit: Annotated[int, typer.Option(help="At most so many runs.", min=1, max=MOST_ROWS)] = SHOWN,
     as_json: Json = False,
 ) -> None:
     """Show an export, what went wrong last, and its last runs."""

@@ -1,7 +1,7 @@
 """`dropslot key`: the public keys agencies log in with."""
 
-import os
 import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ from server.cli import authority, key_audit, key_master
 from server.cli.key_file import read_key_file
 from server.cli.output import Json, print_list, print_one
 from server.cli.place import look
+from server.cli.written import new_files
 from server.clock import now
 from server.errors import AppError, Code
 from server.services.provision import PairWish, TermWish, change_key, enrol_key, make_key
@@ -31,6 +32,7 @@ app.command("rotate-master")(key_master.rotate)
 app.command("replace-lost-master")(key_master.replace)
 
 LONGEST_PASSPHRASE = 1024
+ANOTHER = "Name another file with --out."
 
 Slug = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's slug.")]
 OptionalSlug = Annotated[str | None, typer.Argument(metavar="AGENCY", help="Only of this agency.")]
@@ -103,15 +105,14 @@ def generate(
     if not printed:
         _check_free(out)
     pair = PairWish(kind, form, _read_passphrase() if passphrase_stdin else None)
-    with open_installation(context.obj) as state, state.database.writing() as conn:
+    with open_installation(context.obj) as state, ExitStack() as written, state.database.writing() as conn:
         private, key = make_key(conn, agency, label, TermWish(not_before, expires), pair)
         # Before the commit: a key whose private half was lost is not enrolled.
         if printed:
             sys.stdout.write(private.reveal().decode())
             sys.stdout.flush()
         else:
-            _write_new(out, private.reveal(), 0o600)
-            _write_new(Path(f"{out}.pub"), f"{key.public.openssh()}\n".encode(), 0o666)
+            written.enter_context(new_files(_halves(out, private, key), ANOTHER))
     if printed:
         return
     sentence = f"Private key in {out}, public key in {out}.pub. Hand the private key to the agency and delete it here."
@@ -162,18 +163,13 @@ def _read_passphrase() -> Secret:
 def _check_free(out: Path) -> None:
     for place in (out, Path(f"{out}.pub")):
         if look(place):
-            raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another file with --out.")
+            raise AppError(Code.CONFLICT, f"{place} is there already.", ANOTHER)
 
 
-def _write_new(out: Path, content: bytes, mode: int) -> None:
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise AppError(
-            Code.INVALID, f"{out} cannot be written ({error.strerror}).", "Name another file with --out."
-        ) from error
+def _halves(out: Path, private: Secret, key: StoredKey) -> dict[Path, tuple[bytes, int]]:
+    """The files of a pair, each with its mode."""
+    public = f"{key.public.openssh()}\n".encode()
+    return {out: (private.reveal(), 0o600), Path(f"{out}.pub"): (public, 0o666)}
 
 
 def _term(key: StoredKey) -> str:

@@ -1,9 +1,9 @@
 """`dropslot agency connect-kit`: a folder for the person who sets up a court's nightly transfer."""
 
-import os
 import socket
 import stat
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from keys.store import ensure_host_keys
 from server.agencies import find_agency
 from server.cli.output import Json, print_one
 from server.cli.place import look
+from server.cli.written import new_files, unwritable
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.services.kit import Court, write_kit
@@ -24,6 +25,7 @@ from server.settings import Settings
 from server.state import State, door_port, open_installation
 
 LABEL = "connect kit"
+ANOTHER = "Name another folder with --out."
 
 
 def connect_kit(
@@ -49,14 +51,15 @@ def connect_kit(
     place = out or Path(f"{slug}-connect-kit")
     with open_installation(settings) as state:
         known = _host_keys(state)
-        with state.database.writing() as conn:
+        with ExitStack() as written, state.database.writing() as conn:
             agency = find_agency(conn, slug)
             address = host or _own_name(), port or door_port(settings)
             court = Court(slug, agency.name, *address, known, new_key, directory or _directory(conn, agency.id))
             kit = write_kit(court)
             _make_folder(place)
             pair = _make_pair(conn, slug) if new_key else {}
-            _write_all(place, {**kit, **pair})  # before the commit: a key whose private half was lost is not enrolled
+            # Before the commit: a key whose private half was lost is not enrolled.
+            written.enter_context(new_files(_placed(place, {**kit, **pair}), ANOTHER))
     document = {"agency": slug, "folder": str(place), "host": court.host, "port": court.port, "new_key": new_key}
     print_one({**document, "files": sorted({**kit, **pair})}, as_json, _sentence(place, court))
 
@@ -110,23 +113,12 @@ def _make_folder(place: Path) -> None:
     there = look(place)
     try:
         if there and (not stat.S_ISDIR(there.st_mode) or any(place.iterdir())):
-            raise AppError(Code.CONFLICT, f"{place} is there already.", "Name another folder with --out.")
+            raise AppError(Code.CONFLICT, f"{place} is there already.", ANOTHER)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(place, error) from error
+        raise unwritable(place, error, ANOTHER) from error
 
 
-def _write_all(place: Path, kit: Mapping[str, bytes]) -> None:
-    """New files that only their owner reads; scripts for a shell can be run."""
-    try:
-        for name, content in kit.items():
-            mode = 0o700 if name.endswith(".sh") else 0o600
-            descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-    except OSError as error:
-        raise _unwritable(place, error) from error
-
-
-def _unwritable(place: Path, error: OSError) -> AppError:
-    return AppError(Code.INVALID, f"{place} cannot be written ({error.strerror}).", "Name another folder with --out.")
+def _placed(place: Path, kit: Mapping[str, bytes]) -> dict[Path, tuple[bytes, int]]:
+    """Files that only their owner reads; scripts for a shell can be run."""
+    return {place / name: (content, 0o700 if name.endswith(".sh") else 0o600) for name, content in kit.items()}

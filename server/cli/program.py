@@ -114,9 +114,13 @@ def begin(
     ] = False,
 ) -> None:
     """Read the settings; every command gets them."""
-    if data is not None and not data.name:
-        raise AppError(Code.INVALID, "--data names no directory.", "For example: --data /var/lib/dropslot")
-    context.obj = Settings() if data is None else Settings(data=data)
+    context.obj = settings = Settings() if data is None else Settings(data=data)
+    if not settings.data.name:
+        raise AppError(
+            Code.INVALID,
+            "The data directory cannot be the root of all others.",
+            "For example: --data /var/lib/dropslot",
+        )
 
 
 def main() -> NoReturn:

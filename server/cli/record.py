@@ -9,6 +9,7 @@ import typer
 from ingest import inbox
 from ingest.inbox import Change
 from server.agencies import find_agency
+from server.cli.numbers import MOST_ID, MOST_ROWS
 from server.cli.output import Json, print_csv, print_json, print_list, say
 from server.state import open_installation
 
@@ -32,7 +33,9 @@ def list_(
     agency: Annotated[str, typer.Option(help="The agency's slug.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="All of them as CSV.")] = False,
     withdrawn: Annotated[bool, typer.Option("--withdrawn", help="Also those that a snapshot has withdrawn.")] = False,
-    limit: Annotated[int, typer.Option(help="At most so many in the table (JSON and CSV hold all).", min=1)] = 100,
+    limit: Annotated[
+        int, typer.Option(help="At most so many in the table (JSON and CSV hold all).", min=1, max=MOST_ROWS)
+    ] = 100,
     as_json: Json = False,
 ) -> None:
     """List records: a table, or everything with --json or --csv."""
@@ -55,7 +58,8 @@ def history(
     context: typer.Context,
     kind: Kind,
     record_id: Annotated[
-        int, typer.Argument(metavar="ID", help="The record's number: the last column of record list.")
+        int,
+        typer.Argument(metavar="ID", help="The record's number: the last column of record list.", min=1, max=MOST_ID),
     ],
     as_json: Json = False,
 ) -> None:

@@ -1,7 +1,6 @@
 """`dropslot report`: what the reports hold, and one of them as a file."""
 
 import shutil
-import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import typer
 
 from server.agencies import find_agency
 from server.cli.output import Json, print_json, print_list, say
-from server.cli.place import look
+from server.cli.written import closed_file
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.outbound.delivery import FOLDER
@@ -130,15 +129,5 @@ def _hand_over(staged: Path, output: str) -> None:
             shutil.copyfileobj(source, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    target = Path(output)
-    there = look(target)
-    plain = there is None or stat.S_ISREG(there.st_mode)
-    beside = target.with_name(f".{target.name}.tmp") if plain else target
-    try:
-        shutil.copyfile(staged, beside)
-        if plain:
-            beside.replace(target)
-    except OSError as error:
-        raise AppError(
-            Code.UNAVAILABLE, f"{output} cannot be written: {(error.strerror or 'unknown').lower()}."
-        ) from error
+    with staged.open("rb") as source, closed_file(Path(output)) as target:
+        shutil.copyfileobj(source, target)

@@ -21,6 +21,7 @@ from server.agencies import find_agency
 from server.cli.output import Json, aligned, counted, print_json, print_text, printable, say, state_word
 from server.cli.place import is_file
 from server.cli.upload import error_document, upload_document
+from server.cli.written import closed_file
 from server.clock import new_id, now
 from server.db import open_database, translated
 from server.errors import AppError, Code
@@ -136,7 +137,8 @@ def check(
         with translated():
             upload, found = rehearse(stand.engine, work, arrival, stand.version)
     if errors is not None:
-        _write(errors, error_file(upload, found))
+        with closed_file(errors) as file:
+            file.write(error_file(upload, found))
     if as_json:
         print_json(_document(upload, found, shown, stand))
     else:
@@ -193,13 +195,6 @@ def _text_of(file: Path) -> str:
 
 def _version(file: str, text: str) -> TemplateVersion:
     return TemplateVersion(f"check:{file}", None, load_template(text).name, 0, text, None)
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise AppError(Code.INVALID, f"{file} cannot be written ({error.strerror}).") from error
 
 
 def _document(upload: Upload, errors: Sequence[RowError], shown: "Preview | None", stand: _Stand) -> dict[str, Any]:

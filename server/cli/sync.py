@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from ingest import inbox
 from ingest.arrival import Profile
 from server.agencies import Agency, find_agency, list_agencies
+from server.cli.numbers import MOST_ROWS
 from server.cli.output import Json, as_dict, counted, print_json, print_list, print_one, printable, say, state_word
 from server.clock import now
 from server.errors import AppError, Code
@@ -75,7 +76,7 @@ def log(
     context: typer.Context,
     agency: OptionalSlug = None,
     profile: OptionalProfile = None,
-    limit: Annotated[int, typer.Option(help="At most so many runs, newest first.", min=1)] = 20,
+    limit: Annotated[int, typer.Option(help="At most so many runs, newest first.", min=1, max=MOST_ROWS)] = 20,
     all_: Annotated[bool, typer.Option("--all", help="Also runs in which nothing happened.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ from ingest.answer import RECEIPT_LISTED, Moved, RowError, Upload, receipt_text
 from ingest.record import records_of
 from server.agencies import agency_by_id, find_agency, list_agencies
 from server.cli.job import settled
+from server.cli.numbers import MOST_ROWS
 from server.cli.output import Json, as_dict, print_json, print_list, printable, say, state_word
 from server.clock import now
 from server.corrections import replay_upload, undo_upload
@@ -30,7 +31,7 @@ UploadId = Annotated[str, typer.Argument(metavar="ID", help="The upload's id, fr
 def list_(
     context: typer.Context,
     agency: Annotated[str | None, typer.Option(help="Only of this agency.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1, max=MOST_ROWS)] = 100,
     as_json: Json = False,
 ) -> None:
     """List uploads, newest first."""
@@ -135,7 +136,8 @@ def replay(
     context: typer.Context,
     upload_id: UploadId,
     template_version: Annotated[
-        int | None, typer.Option(help="Version of the template to read it with.", show_default="the newest", min=0)
+        int | None,
+        typer.Option(help="Version of the template to read it with.", show_default="the newest", min=0, max=MOST_ROWS),
     ] = None,
     profile: Annotated[
         str | None, typer.Option(help="Profile to run it through.", show_default="the one it came by")

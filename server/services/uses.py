@@ -98,8 +98,8 @@ class Uses:
                     keep_logins(conn, logins)
                     keep_fetches(conn, fetches)
             self._failing = False
-        except AppError:
+        except AppError as error:
             if not self._failing:
-                self._log.exception("ERROR", operation="note uses of keys")
+                self._log.warning("uses of keys put off", code=error.code, reason=error.message)
             self._failing = True
         return not self._failing

@@ -181,9 +181,12 @@ class Upload(Readable):
         return kept.extents
 
     def judge(self, path: AgencyPath, size: int) -> Judgement:
-        """Grade this upload, whose file is called `path` and has `size` bytes now."""
+        """Grade this upload, whose file is called `path` and has `size` bytes now.
+
+        Programs such as lftp hang up after a refused write without a CLOSE: the refusal is the reason then.
+        """
         if self.torn:
-            return Judgement(Verdict.PARTIAL, self.torn)
+            return Judgement(Verdict.PARTIAL, self.failure or self.torn)
         whole = Coverage(self.covered(torn=False)).has_all(size)
         return judge(path.name, size, self.declared, whole, self.failure)
 

@@ -74,6 +74,33 @@ def told() -> list[str]:
     return [line.split("|")[1].strip() for line in table.strip().splitlines()[2:]]
 
 
+def said_alone(court: Court, where: str) -> list[str]:
+    """What OpenSSH and PuTTY say of a file that is refused: the action, then the reason."""
+    ppk, batch = court.folder / "key.ppk", court.folder / "batch.txt"
+    if not ppk.exists():
+        court.dropslot.run("key", "generate", court.slug, "--out", ppk, "--format", "ppk", "--label", "psftp")
+    file = court.write("big.txt", b"x" * 300_000)
+    batch.write_text(f'put "{file}" "{where}/psftp.txt"\n')
+    host_key = court.dropslot.json("host-key", "list")[0]["fingerprint"]
+    login = ("-P", str(court.dropslot.port), "-i", str(ppk), "-hostkey", host_key, "-b", str(batch))
+    psftp = run_quietly([need("psftp"), "-batch", *login, f"{court.slug}@127.0.0.1"])
+    sftp = court.sftp(f'put "{file}" {where}/sftp.txt', check=False)
+    assert (psftp.returncode, sftp.returncode) == (2, 1)
+    return f"{psftp.stdout}{psftp.stderr}\n{sftp.stderr}".splitlines()
+
+
+def test_programs_without_a_sentence_say_what_the_document_explains(court: Court) -> None:
+    alone = DOCUMENT[DOCUMENT.index("When there is no sentence") :]
+    denied = [re.sub('"?/(p?sftp)[.]txt"?:? ?', "", line) for line in said_alone(court, "")]
+    assert {"dest open Permission denied", "open for write: permission denied"} <= set(denied)
+    court.dropslot.run("agency", "edit", court.slug, "--quota-bytes", "1KiB")
+    full = said_alone(court, "/upload")
+    assert {'write remote "/upload/sftp.txt": Failure', "error while writing: failure"} <= set(full)
+    assert not any("Your files" in line or "Only /upload" in line for line in (*denied, *full))
+    for action in ("dest open", "open for write", "write remote", "error while writing"):
+        assert f"`{action}`" in alone
+
+
 def test_no_sentence_is_made_up() -> None:
     source = "".join(file.read_text() for file in sorted((ROOT / "server" / "sftp").rglob("*.py")))
     flat = re.sub(r'"\s*\n\s*f?"', "", source)

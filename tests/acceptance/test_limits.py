@@ -11,6 +11,7 @@ import paramiko
 import psutil
 import pytest
 
+from tests.acceptance.clients.lftp import Lftp
 from tests.acceptance.conftest import make_court
 from tests.acceptance.court import Court, Dropslot, run_quietly, wait_for
 
@@ -195,6 +196,18 @@ def test_the_banner_is_shown_before_login(here: Court) -> None:
 def fits(court: Court, name: str, size: int) -> bool:
     file = court.write(name, b"x" * size)
     return court.sftp(f"put {file} /upload/{name}", check=False).returncode == 0
+
+
+def test_what_did_not_fit_is_told_alike_whatever_program_sent_it(here: Court) -> None:
+    here.dropslot.run("agency", "edit", here.slug, "--quota-bytes", "10KiB")
+    file = here.write("big.csv", b"x" * 300_000)
+    assert "Failure" in here.sftp(f"put {file} /upload/sftp.csv", check=False).stderr
+    with pytest.raises(AssertionError, match="Your files in /upload may have 10 KiB together"):
+        Lftp(here).put(file, "/upload/lftp.csv")
+    wait_for(lambda: len(here.arrivals()) == 2, "both to be registered")
+    assert {arrival["path"]: arrival["detail"] for arrival in here.arrivals()} == dict.fromkeys(
+        ("/upload/sftp.csv", "/upload/lftp.csv"), "there was no more room for it in /upload"
+    )
 
 
 def test_a_quota_is_set_shown_and_taken_away(here: Court) -> None:

@@ -74,7 +74,7 @@ def test_rows_are_chosen_and_sorted(dropslot: Dropslot, tmp_path: Path) -> None:
         (["gwinnett", "events", "--days", "3"], "The report events is not about days."),
         (["gwinnett", "events", "--filter", "status"], "'status' is no filter. Write it as name=value"),
         (["gwinnett", "events", "--sort", "color"], "cannot be sorted by 'color'. It can be sorted by date, name"),
-        (["gwinnett", "events", "--output", "/nowhere/e.csv"], "/nowhere/e.csv cannot be written: no such file"),
+        (["gwinnett", "events", "--output", "/nowhere/e.csv"], "/nowhere/e.csv cannot be written (No such file"),
         (["gwinnett", "events", "--json"], "Name a file with --output."),
     ],
     ids=range(7),

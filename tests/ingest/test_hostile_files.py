@@ -97,6 +97,40 @@ def test_what_an_archive_says_of_its_size_is_not_believed(file: Path) -> None:
     assert refusal(file) in ("unfolds_too_far", "damaged_archive")
 
 
+def told(file: Path) -> str:
+    with pytest.raises(IngestError) as caught:
+        read(file, FileFormat(), ["Party ID"], limits=SMALL)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+def test_a_workbook_that_is_cut_off_is_called_one(file: Path, part: float, shared: bool) -> None:
+    as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]}, shared=shared)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(part * len(content))])
+    assert told(file) == "The workbook is cut off or damaged. Save it again in Excel, and send it again."
+
+
+def test_a_workbook_that_is_cut_off_in_an_archive_is_called_one(file: Path, tmp_path: Path) -> None:
+    as_xlsx(tmp_path / "ecr.xlsx", {"ECR": [["Party ID", "Name"], ["1", "x"]]}, shared=True)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("ecr.xlsx", (tmp_path / "ecr.xlsx").read_bytes()[:-100])
+    assert told(file).startswith("The workbook is cut off")
+
+
+@pytest.mark.parametrize("first", ["report.csv", "ecr.xlsx", "[Content_Types].xml"])
+def test_what_else_is_cut_off_is_called_an_archive(file: Path, first: str) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as document:
+        document.writestr("xl/workbook.xml", b"<workbook/>")
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(first, inner.getvalue())
+        archive.writestr("word/document.xml", b"<document/>")
+    file.write_bytes(file.read_bytes()[:-10])
+    assert told(file) == "The archive is cut off or damaged. Pack the file again, and send it again."
+
+
 @pytest.mark.parametrize("part", ["workbook", "sharedStrings", "styles", "worksheets/sheet1"])
 def test_a_part_that_declares_entities_is_refused(file: Path, part: str) -> None:
     as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]}, shared=True)

@@ -38,6 +38,16 @@ def test_a_network_with_host_bits_is_told_with_the_right_one(monkeypatch: pytest
         Settings()
 
 
+def test_the_data_directory_is_shown_without_steps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+    monkeypatch.chdir(tmp_path)
+    named = {"data": "data", "./": "", "real/../data": "data", "link/data": "link/data", "link/../data": "real/data"}
+    assert {name: Settings(data=Path(name)).data for name in named} == {
+        name: tmp_path / place for name, place in named.items()
+    }
+
+
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, sftp_port=0, drain=1.5, durability="flush", never_ban="", banner="One\nTwo")
     for name, value in environment(settings).items():

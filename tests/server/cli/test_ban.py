@@ -20,6 +20,14 @@ NETWORKS = {"DROPSLOT_NEVER_BAN": "2001:db8::/32 10.1.0.0/16", "DROPSLOT_PROXY_N
         ("2001:db8:0:7::/64", "never banned"),
         ("10.9.0.1", "load balancer"),
         ("10.2.0.0/16", "no address"),
+        ("0.0.0.0", "Nobody connects from"),
+        ("0.1.2.3", "Nobody connects from"),
+        ("::", "Nobody connects from"),
+        ("::/64", "Nobody connects from"),
+        ("::ffff:0.0.0.0", "Nobody connects from"),
+        ("224.0.0.1", "Nobody connects from"),
+        ("ff02::1", "Nobody connects from"),
+        ("255.255.255.255", "Nobody connects from"),
     ],
 )
 def test_an_address_that_would_not_stay_out_is_not_banned(tmp_path: Path, address: str, sentence: str) -> None:

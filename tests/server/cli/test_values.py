@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from ingest.errors import IngestError
 from server.cli.program import assemble
 from server.errors import AppError
 
@@ -64,6 +65,48 @@ def test_a_number_of_thousands_of_digits_is_refused(tmp_path: Path, words: list[
     )
     done = CliRunner().invoke(assemble(), [*data, *words])
     assert isinstance(done.exception, AppError)
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ("record history clients {}", 2**63 - 1),
+        ("record list clients --agency gwinnett --limit {}", 10**9),
+        ("arrival list --limit {}", 10**9),
+        ("sync log --limit {}", 10**9),
+        ("export show gwinnett nightly --limit {}", 10**9),
+    ],
+    ids=range(5),
+)
+def test_a_number_that_no_database_takes_is_told(tmp_path: Path, words: str, most: int) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    zone = ["--name", "A", "--timezone", "America/New_York"]
+    assert CliRunner().invoke(assemble(), [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
+    for number in (10**20, 0):
+        done = CliRunner().invoke(assemble(), [*data, *words.format(number).split()], env={"COLUMNS": "150"})
+        assert done.exit_code == 2
+        assert ("it must be at least 1" if number == 0 else f"it must be at most {most}") in done.output
+    largest = CliRunner().invoke(assemble(), [*data, *words.format(most).split()])
+    assert largest.exception is None or isinstance(largest.exception, (AppError, IngestError))
+
+
+@pytest.mark.parametrize("named", [".", "./", "../data", "{here}/../data"])
+def test_the_data_directory_is_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    place = tmp_path / "data"
+    place.mkdir(0o700)
+    monkeypatch.chdir(place)
+    data = ["--data", named.format(here=place)]
+    zone = ["--name", "A", "--timezone", "America/New_York"]
+    assert CliRunner().invoke(assemble(), [*data, "agency", "add", "gwinnett", *zone]).exit_code == 0
+    assert "gwinnett" in CliRunner().invoke(assemble(), ["--data", str(place), "agency", "list"]).output
+    assert (place / "dropslot.db").exists()
+
+
+@pytest.mark.parametrize(("named", "said"), [("/", "root of all others"), ("", "--data is empty"), (" ", "is empty")])
+def test_a_data_directory_that_cannot_be_is_refused(named: str, said: str) -> None:
+    done = CliRunner().invoke(assemble(), ["--data", named, "agency", "list"])
+    assert isinstance(done.exception, AppError)
+    assert said in done.exception.message
 
 
 ELSEWHERE = """\

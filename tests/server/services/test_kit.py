@@ -138,6 +138,15 @@ def test_everything_is_filled_in_and_nothing_is_secret(court: Court, with_key: b
     assert "Gwinnett County {{slug}}. It has" in readme
 
 
+def test_what_programs_say_without_a_sentence_is_explained(court: Court) -> None:
+    readme = write_kit(replace(court, directory="/upload/day"))["README.txt"].decode()
+    told = readme[readme.index("5. When a transfer fails") :]
+    for words in ("Failure", "Permission denied ", "Permission denied (publickey)", "No such file or directory"):
+        assert f"\n  {words}" in told
+    assert "{{" not in told
+    assert max(map(len, told.splitlines())) < 80
+
+
 def test_the_shell_script_is_plain_sh(court: Court, tmp_path: Path) -> None:
     file = tmp_path / "send-sftp.sh"
     file.write_bytes(write_kit(court)["send-sftp.sh"])

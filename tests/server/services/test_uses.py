@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from unittest.mock import patch
@@ -70,6 +71,24 @@ def test_what_cannot_be_written_now_is_written_later(
 
     play(state, scene)
     assert stored(state, key) == use
+
+
+def test_a_database_in_trouble_is_a_warning_in_a_sentence(
+    state: State, key: StoredKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trouble = state.database.engine.dialect.loaded_dbapi.OperationalError("database or disk is full")
+
+    async def scene() -> None:
+        ledger = Uses(state.database, open_log("warning"))
+        ledger.note(key.fingerprint, Use(now(), "192.0.2.7", "A"))
+        with patch.object(state.database.engine.dialect, "do_execute", side_effect=trouble):
+            await ledger.finish()
+
+    asyncio.run(scene())
+    [line] = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["event"], line["level"], line["code"]) == ("uses of keys put off", "warning", "unavailable")
+    assert line["reason"].endswith(".")
+    assert "trace" not in line
 
 
 def test_a_key_and_an_authority_of_one_fingerprint_are_two(state: State, key: StoredKey) -> None:

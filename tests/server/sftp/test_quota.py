@@ -77,6 +77,22 @@ def test_a_file_that_does_not_fit_is_torn_and_told(small: RunningDoor, client: R
     assert counted(small) == Usage(100, 2)
 
 
+def test_who_hangs_up_after_it_did_not_fit_is_told_of_for_that(small: RunningDoor) -> None:
+    """As lftp does."""
+    with small.raw() as client:
+        handle = client.open("/upload/a.csv")
+        client.write(handle, 0, b"x" * 40)
+        with pytest.raises(Refused, match=FULL):
+            client.write(handle, 40, b"x" * 61)
+    assert small.tear().reason == "there was no more room for it in /upload"
+
+
+def test_who_hangs_up_amid_a_file_is_told_of_for_that(small: RunningDoor) -> None:
+    with small.raw() as client:
+        client.write(client.open("/upload/a.csv"), 0, b"x" * 40)
+    assert small.tear().reason in ("the connection was lost", "the session ended before the file was closed")
+
+
 def test_other_agencies_do_not_notice(small: RunningDoor, keys: Path) -> None:
     small.admit("other", (keys / "stranger.fingerprint").read_text())
     with RawClient(small.paramiko("other", "stranger")) as other, small.raw() as client:
