@@ -49,6 +49,7 @@ from ingest.inbox.uploads import (
     row_errors,
     unanswered,
 )
+from ingest.inbox.zones import Elsewhere, count_elsewhere
 
 __all__ = [
     "COLUMNS",
@@ -56,11 +57,13 @@ __all__ = [
     "WITHDRAWN",
     "Change",
     "Choice",
+    "Elsewhere",
     "add_profile",
     "add_template",
     "awaiting_uploads",
     "choose",
     "confirm_upload",
+    "count_elsewhere",
     "deleted_since",
     "draw_number",
     "each_row_error",

@@ -1,8 +1,11 @@
 """What an operator does, and gets wrong, at the command line."""
 
+import csv
+import io
 import os
 import socket
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import paramiko
@@ -268,6 +271,49 @@ def test_a_template_of_ones_own(court: Court) -> None:
     court.write("rooms.csv", b"code,place\n2B,Barn\n2B,Cellar\n")
     done = court.dropslot.shell("template", "add", court.slug, file, check=False)
     assert (done.returncode, "has the code '2B' again" in done.stderr) == (1, True)
+
+
+def test_a_zone_of_no_place_is_refused_with_the_likely_one(dropslot: Dropslot) -> None:
+    done = dropslot.shell("agency", "add", "county", "--name", "C", "--timezone", "EST", check=False)
+    assert (done.returncode, "America/New_York, or America/Panama" in done.stderr) == (1, True)
+
+
+def test_a_zone_and_a_name_are_changed_while_the_server_runs(court: Court) -> None:
+    dropslot, slug = court.dropslot, court.slug
+    today = datetime.now(UTC).date()
+    day = today.replace(year=today.year + (today.month > 6), month=7, day=1)
+    dropslot.run("agency", "edit", slug, "--timezone", "America/Panama")
+    dropslot.run("export", "add", slug, "events", "--at", "22:00")
+    court.push("1.txt", ecr(*(ecr_row(number, f"{day:%m/%d/%Y}") for number in (1, 2))))
+    court.settled(1)
+    edit = ("agency", "edit", slug, "--name", "The County", "--timezone", "America/New_York")
+    assert "Add --yes" in dropslot.shell(*edit, "--json", check=False).stderr
+    refused = dropslot.run(*edit, stdin=b"n\n", check=False)
+    assert (refused.returncode, "Nothing was changed." in refused.stdout) == (1, True)
+    assert dropslot.json("agency", "show", slug)["timezone"] == "America/Panama"
+    told = dropslot.run(*edit, "--yes").stdout
+    assert f"2 hearings of {slug}, 2 of them to come, were taken with another zone than America/New_York." in told
+    assert f"dropslot export edit {slug} events --timezone America/New_York" in told
+    assert f"Agency {slug} (The County, America/New_York) may log in from anywhere" in told
+    court.push("2.txt", ecr(*(ecr_row(number, f"{day:%m/%d/%Y}") for number in (2, 3))))
+    court.settled(2)
+    report = dropslot.run("report", "run", slug, "upcoming-events", "--days", "366").stdout
+    upcoming = csv.DictReader(io.StringIO(report))
+    assert sorted((row["case"], row["time"], row["starts_at_utc"][11:16]) for row in upcoming) == [
+        ("CR-2026-000001", "09:00", "14:00"),
+        ("CR-2026-000002", "09:00", "13:00"),
+        ("CR-2026-000003", "09:00", "13:00"),
+    ]
+    assert dropslot.json(*edit, "--yes")["name"] == "The County"
+
+
+def test_networks_replace_those_set_before(dropslot: Dropslot) -> None:
+    dropslot.begin()
+    for network in ("203.0.113.0/24", "198.51.100.0/24"):
+        found = dropslot.json("agency", "edit", "first", "--network", network)["networks"]
+        assert found == network
+    told = " ".join(dropslot.run("agency", "edit", "--help").stdout.replace("│", " ").split())
+    assert "may be repeated. They replace those set before." in told
 
 
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
