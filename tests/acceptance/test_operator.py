@@ -5,6 +5,7 @@ import io
 import os
 import socket
 import subprocess
+from collections import namedtuple
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -360,6 +361,75 @@ def test_the_doctor_tells_of_a_file_that_was_stopped_until_somebody_did_somethin
     ]
     dropslot.run("template", "accept", court.slug, "list")
     assert "was not taken" not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_offers_no_acceptance_that_would_be_refused(dropslot: Dropslot, tmp_path: Path) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    columns = 'name = "list"\n[columns]\nclient.reference = "id"\ncase.number = "no"\nclient.title = "title"\n'
+    dropslot.run("template", "add", court.slug, court.write("t.toml", columns.encode()))
+    dropslot.run("profile", "add", court.slug, "list", "--template", "list", "--keyword", "list")
+    send = ("--agency", court.slug, "--profile", "list")
+    dropslot.run("ingest", court.write("a.csv", b"id,no,title\n1,X1,Dr\n"), *send)
+    dropslot.run("ingest", court.write("b.csv", b"no,title\nX1,Dr\n"), *send, check=False)
+    refused = dropslot.run("template", "accept", court.slug, "list", check=False)
+    assert refused.returncode == 1
+    told = dropslot.run("doctor", check=False).stdout
+    assert f"Files that come so cannot be accepted: {refused.stderr.splitlines()[0]}" in told
+    assert "template accept" not in told
+    assert "Or have the court send it as before." in told
+
+
+def test_the_doctor_tells_of_files_that_no_profile_reads_until_one_does(court: Court) -> None:
+    dropslot, slug = court.dropslot, court.slug
+    court.sftp("mkdir /upload/jail")
+    for name in ("a.txt", "b.txt"):
+        court.push(name, ecr(ecr_row(1)), "/upload/jail")
+    b, a = wait_for(lambda: (found := court.arrivals(state="unmatched"))[1:] and found, "two unmatched arrivals")
+    told = dropslot.run("doctor", check=False).stdout
+    why = "was not taken: No profile reads the directory /upload/jail."
+    assert f"MEND  arrival {b['id']}: {b['path']} of {slug} (and 1 more file there) {why}" in told
+    assert f"dropslot profile add {slug} NAME --template TEMPLATE --directory /upload/jail" in told
+    assert f"Then have it read: dropslot arrival retry {b['id']}" in told
+    dropslot.run("profile", "add", slug, "jail", "--template", "odyssey-ecr", "--directory", "/upload/jail")
+    dropslot.run("arrival", "retry", b["id"])
+    told = dropslot.run("doctor", check=False).stdout
+    assert b["id"] not in told
+    assert f"MEND  arrival {a['id']}: {a['path']} of {slug} {why}" in told
+    court.push(a["path"].rpartition("/")[2], ecr(ecr_row(2)), "/upload/jail")
+    wait_for(lambda: court.arrivals(state="processed", path=a["path"]), "a file of the same name to be taken")
+    assert a["id"] not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_of_a_file_that_failed_until_a_good_one_came(dropslot: Dropslot, tmp_path: Path) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    send = ("--agency", court.slug, "--profile", "nightly")
+    dropslot.run("ingest", court.write("a.txt", b""), *send, check=False)
+    [failed] = dropslot.json("upload", "list")
+    told = dropslot.run("doctor", check=False).stdout
+    assert f"MEND  upload {failed['id']}: a.txt of gwinnett was not taken: " in told
+    assert f"dropslot upload replay {failed['id']}" in told
+    dropslot.run("ingest", court.write("b.txt", ecr(ecr_row(1, "soon"), ecr_row(2, "later"))), *send, check=False)
+    told = dropslot.run("doctor", check=False).stdout
+    assert "a.txt of" not in told, "of each template the newest"
+    assert "b.txt of gwinnett was not taken: Not one row of the file could be taken" in told
+    dropslot.run("ingest", court.write("c.txt", ecr(ecr_row(1))), *send)
+    assert "was not taken" not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_whether_the_server_runs(court: Court) -> None:
+    port = court.dropslot.port
+    assert f"ok    server: running, port {port}\n" in court.dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_that_nothing_is_received_and_how_little_room_is_left(
+    dropslot: Dropslot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropslot.begin()
+    free = namedtuple("free", "free")(30 * 1024**2)
+    monkeypatch.setattr("server.checkup.shutil.disk_usage", lambda _: free)
+    told = dropslot.run("doctor", check=False).stdout
+    assert "ok    server: not running, so nothing is received meanwhile" in told
+    assert f"MEND  disk: {dropslot.data} has 30 MiB free" in told
 
 
 def test_help_keeps_what_stands_in_brackets(dropslot: Dropslot) -> None:
