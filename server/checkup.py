@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 
+from sqlalchemy import Connection
+
 from ingest import inbox
+from ingest.answer import Upload
+from ingest.arrival import Arrival
+from ingest.errors import IngestError
+from ingest.limits import Limits
 from keys.errors import KeysError
 from keys.sshkey import winscp_fingerprint
 from keys.store import Authority, ensure_host_keys, list_authorities, list_keys
@@ -24,15 +30,16 @@ from server.remotes.server import Kind
 from server.remotes.store import list_servers
 from server.rotation import find_loss
 from server.settings import Settings
-from server.state import State
+from server.sizes import say_size
+from server.state import State, door_port, is_served
 
 LEAST_FREE = 1024**3
 SHOWN = 10
-STOPPED_TOLD = timedelta(days=14)
-"""How long a stopped file is told; a court whose files do not fit sends another one by then."""
+GONE = "an agency that is gone"
+TOLD = timedelta(days=14)
+"""How long a file that was not taken is told; a court whose files do not fit sends another one by then."""
 STRUGGLING = 5
 """Times that a job was begun; what passes by itself mostly has passed by then."""
-GIB = 1024**3
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ def examine(state: State) -> list[Finding]:
     """All findings, in the order in which a file meets their subjects."""
     return [
         _program(),
+        _server(state.settings),
         Finding("database", True, state.database.describe()),
         _disk(state.settings),
         _master_key(state),
@@ -64,7 +72,9 @@ def examine(state: State) -> list[Finding]:
         *_unread(state),
         *_spool(state),
         *_waiting(state),
+        *_unmatched(state),
         *_stopped(state),
+        *_failed(state),
         *_jobs(state),
         *_exports(state),
         *_mismatches(state),
@@ -73,16 +83,28 @@ def examine(state: State) -> list[Finding]:
 
 def examine_shut(settings: Settings, refusal: AppError) -> list[Finding]:
     """What can be told while the database cannot be used, as `refusal` says."""
-    return [_program(), Finding("database", False, refusal.message, refusal.hint), _disk(settings)]
+    database = Finding("database", False, refusal.message, refusal.hint)
+    return [_program(), _server(settings), database, _disk(settings)]
 
 
 def _program() -> Finding:
     return Finding("program", True, f"Python {sys.version.split()[0]}, asyncssh {version('asyncssh')}")
 
 
+def _server(settings: Settings) -> Finding:
+    """Who restores a backup, or moves house, asks while it is stopped: that is no fault, and told all the same."""
+    try:
+        served = is_served(settings.data)
+    except OSError as error:
+        return Finding("server", True, f"whether it runs cannot be told ({(error.strerror or 'unknown').lower()})")
+    if served:
+        return Finding("server", True, f"running, port {door_port(settings)}")
+    return Finding("server", True, "not running, so nothing is received meanwhile (dropslot serve starts it)")
+
+
 def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.data).free
-    sentence = f"{settings.data} has {free / GIB:.1f} GiB free"
+    sentence = f"{settings.data} has {say_size(free)} free"
     return Finding("disk", free >= LEAST_FREE, sentence, "Free some space: a full disk refuses uploads.")
 
 
@@ -218,24 +240,75 @@ def _waiting(state: State) -> Iterator[Finding]:
             f"If it is right: dropslot upload confirm {upload.id}\n"
             f"If not: dropslot upload reject {upload.id} --reason SENTENCE"
         )
-        sentence = f"{upload.file} of {slugs.get(upload.agency_id, 'an agency that is gone')} waits for a person: {why}"
+        sentence = f"{upload.file} of {slugs.get(upload.agency_id, GONE)} waits for a person: {why}"
         yield Finding(f"upload {upload.id}", False, sentence, hint)
+
+
+def _unmatched(state: State) -> Iterator[Finding]:
+    """Files that no profile reads; of those of one directory and for one reason, the newest."""
+    with state.database.reading() as conn:
+        slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        arrivals = inbox.unmatched_arrivals(conn, now() - TOLD)
+    groups: dict[tuple[str, str, str], list[Arrival]] = {}
+    for arrival in arrivals:
+        directory = arrival.path.rpartition("/")[0]
+        groups.setdefault((arrival.agency_id, directory, arrival.detail), []).append(arrival)
+    for (agency_id, directory, why), found in groups.items():
+        agency, newest = slugs.get(agency_id, GONE), found[-1]
+        hint = (
+            f"Add the profile that is missing: dropslot profile add {agency} NAME --template TEMPLATE "
+            f"--directory {shlex.quote(directory)}\n"
+            f"Or change one that is there: dropslot profile list {agency}\n"
+            f"Then have it read: dropslot arrival retry {newest.id}"
+        )
+        more = f" (and {counted(len(found) - 1, 'more file')} there)" if len(found) > 1 else ""
+        yield Finding(f"arrival {newest.id}", False, f"{newest.path} of {agency}{more} was not taken: {why}", hint)
 
 
 def _stopped(state: State) -> Iterator[Finding]:
     """Files that were not taken since their columns have changed: the next ones will not be either."""
     with state.database.reading() as conn:
         slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
-        uploads = inbox.stopped_uploads(conn, now() - STOPPED_TOLD)
-    for upload in uploads:
-        agency = slugs.get(upload.agency_id, "an agency that is gone")
-        hint = (
-            f"See what has changed: dropslot upload show {upload.id}\n"
-            f"If files will come so from now on: dropslot template accept {agency} {upload.template}\n"
-            "Or change the template (template show, template add), or have the court send the file as before."
+        uploads = [(each, _way_on(conn, each)) for each in inbox.stopped_uploads(conn, now() - TOLD)]
+    for upload, refusal in uploads:
+        agency = slugs.get(upload.agency_id, GONE)
+        way = (
+            f"Files that come so cannot be accepted: {refusal}"
+            if refusal
+            else f"If files will come so from now on: dropslot template accept {agency} {upload.template}\n"
+            "Or change the template (template show, template add)."
         )
+        hint = f"See what has changed: dropslot upload show {upload.id}\n{way}\nOr have the court send it as before."
         sentence = f"{upload.file} of {agency} was not taken: its columns are not those of {upload.template}"
         yield Finding(f"upload {upload.id}", False, sentence, hint)
+
+
+def _way_on(conn: Connection, upload: Upload) -> str:
+    """Why the columns of a stopped file could not be accepted, and what to do instead; or ""."""
+    from ingest import drift  # what reads files takes seconds to import: mostly no file is stopped
+
+    try:
+        version = inbox.find_template(conn, upload.agency_id, upload.template)
+        known = inbox.find_shape(conn, upload.agency_id, upload.template)
+        drift.accept(known, upload, version, Limits(), "UTC")  # its day is for a file that was taken
+    except IngestError as error:
+        return f"{error.message} {error.hint}".strip()
+    return ""
+
+
+def _failed(state: State) -> Iterator[Finding]:
+    """Files of which nothing was taken, and after which none of the same template was."""
+    with state.database.reading() as conn:
+        slugs = {agency.id: agency.slug for agency in list_agencies(conn)}
+        uploads = inbox.failed_uploads(conn, now() - TOLD)
+    for upload in uploads:
+        agency = slugs.get(upload.agency_id, GONE)
+        hint = (
+            f"The court was told so. Look at it: dropslot upload show {upload.id}\n"
+            "Have the court send it again; or, once the cause is mended here: dropslot upload replay " + upload.id
+        )
+        why = upload.error.message if upload.error else ""
+        yield Finding(f"upload {upload.id}", False, f"{upload.file} of {agency} was not taken: {why}", hint)
 
 
 def _jobs(state: State) -> Iterator[Finding]:

@@ -35,9 +35,10 @@ from ingest.inbox.profiles import (
     settle_profile,
 )
 from ingest.inbox.sequence import draw_number, last_number
-from ingest.inbox.shapes import find_shape, keep_shape, stopped_uploads
+from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.since import TOLD, deleted_since, records_since
 from ingest.inbox.templates import add_template, find_template, list_templates, warnings
+from ingest.inbox.trouble import failed_uploads, stopped_uploads, unmatched_arrivals
 from ingest.inbox.uploads import (
     each_row_error,
     find_upload,
@@ -49,6 +50,7 @@ from ingest.inbox.uploads import (
     row_errors,
     unanswered,
 )
+from ingest.inbox.zones import Elsewhere, count_elsewhere
 
 __all__ = [
     "COLUMNS",
@@ -56,14 +58,17 @@ __all__ = [
     "WITHDRAWN",
     "Change",
     "Choice",
+    "Elsewhere",
     "add_profile",
     "add_template",
     "awaiting_uploads",
     "choose",
     "confirm_upload",
+    "count_elsewhere",
     "deleted_since",
     "draw_number",
     "each_row_error",
+    "failed_uploads",
     "find_arrival",
     "find_arrivals",
     "find_profile",
@@ -105,6 +110,7 @@ __all__ = [
     "stopped_uploads",
     "taken_before",
     "unanswered",
+    "unmatched_arrivals",
     "waiting",
     "waiting_before",
     "warnings",

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from ingest.answer import Upload
-from ingest.inbox.uploads import find_upload
-from ingest.shape import STOPPED, History, Shape, leave_out, read_history, read_shape, write_history
-from ingest.tables import shapes, templates, uploads
+from ingest.shape import History, Shape, leave_out, read_history, read_shape, write_history
+from ingest.tables import shapes
 
 
 def find_shape(conn: Connection, agency_id: str, template: str) -> Shape | None:
@@ -34,30 +33,6 @@ def _write(conn: Connection, agency_id: str, template: str, history: History) ->
     if history:
         values = {"agency_id": agency_id, "template": template, "changed_at": history[0][0]}
         conn.execute(insert(shapes).values(**values, shape=write_history(history)))
-
-
-def stopped_uploads(conn: Connection, since: datetime) -> list[Upload]:
-    """Files that were stopped for their columns, of each template the newest, and that nobody has done anything about:
-    none was taken since, nothing was accepted, and the template is as it was."""
-    later, query = uploads.alias("later"), select(uploads.c.id).where(uploads.c.error_code.in_(STOPPED))
-    same = later.c.agency_id == uploads.c.agency_id, later.c.template == uploads.c.template
-    over = later.c.status.not_in(("duplicate", "undone")), later.c.started_at > uploads.c.started_at
-    version = select(func.max(templates.c.version)).where(
-        templates.c.agency_id == uploads.c.agency_id, templates.c.name == uploads.c.template
-    )
-    accepted = exists().where(
-        shapes.c.agency_id == uploads.c.agency_id,
-        shapes.c.template == uploads.c.template,
-        shapes.c.changed_at >= uploads.c.started_at,
-    )
-    query = query.where(
-        uploads.c.started_at >= since,
-        ~exists().where(*same, *over),
-        ~accepted,
-        func.coalesce(version.scalar_subquery(), 0) <= uploads.c.template_version,
-    )
-    found = (find_upload(conn, id_) for id_ in conn.execute(query.order_by(uploads.c.id)).scalars().all())
-    return [upload for upload in found if upload is not None]
 
 
 def forget_shape(conn: Connection, upload: Upload) -> None:

@@ -9,8 +9,11 @@ from ingest.record import CLEARED, CLEARED_NUMBER, CUSTOM, UNSAID, UNSAID_NUMBER
 
 MOVED = ("starts_at", "local_date", "local_time", "zone")
 """When a hearing is: these go together, so nothing of what is there is kept beside them."""
-TIMELESS = "{new}.local_time IS NULL AND {new}.local_date = {old}.local_date"
-"""Of a hearing: the same date, and no word of a time."""
+TIMELESS = (
+    "{new}.local_time IS NULL AND {new}.local_date = {old}.local_date "
+    "AND ({old}.local_time IS NOT NULL OR {new}.zone = {old}.zone)"
+)
+"""Of a hearing: the same date, and no word of a time. A day that has no time begins when it does in the new zone."""
 _NUMBERS = frozenset({"amount"})
 _AS_NUMBERS = MappingProxyType({CLEARED: CLEARED_NUMBER, UNSAID: UNSAID_NUMBER})
 

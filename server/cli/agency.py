@@ -1,15 +1,18 @@
 """`dropslot agency`: the tenants."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from server import agencies
 from server.cli import password, promotion
 from server.cli.kit import connect_kit
-from server.cli.output import Json, as_dict, print_list, print_one
+from server.cli.output import Json, as_dict, print_list, print_one, printable
 from server.cli.quota import change_quota, describe_quota
+from server.cli.zone import carry_out, confirm_move, plan_move
 from server.errors import AppError, Code
 from server.intake.usage import Usage, measure
 from server.services.provision import create_agency
@@ -66,8 +69,13 @@ def show(context: typer.Context, slug: Slug, as_json: Json = False) -> None:
 def edit(
     context: typer.Context,
     slug: Slug,
+    name: Annotated[str | None, typer.Option(help="The agency's name for people.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of its court times, such as America/New_York.")] = None,
     network: Annotated[
-        list[str] | None, typer.Option(help="Network it may come from, such as 203.0.113.0/24; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Network it may come from, such as 203.0.113.0/24; may be repeated. They replace those set before."
+        ),
     ] = None,
     any_network: Annotated[bool, typer.Option("--any-network", help="It may come from anywhere.")] = False,
     quota_bytes: Annotated[
@@ -76,23 +84,58 @@ def edit(
     quota_files: Annotated[
         str | None, typer.Option(help="How many files and folders its /upload may hold, such as 20000; none: any.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask about hearings of the zone of before.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say from which networks an agency may log in, and how much it may send.
+    """Change an agency's name, its time zone, from which networks it may log in, and how much it may send.
 
-    Sessions from elsewhere end within five seconds. A quota below what is there stops only what is new.
+    Sessions from elsewhere end within five seconds. A quota below what is there stops only what is new. Hearings that
+    are there keep their zone until a file names them again.
     """
-    if (network and any_network) or not any((network, any_network, quota_bytes, quota_files)):
-        hint = "Name networks with --network, or --any-network; and quotas with --quota-bytes and --quota-files."
+    wishes = _Wishes(name, network or [], any_network, quota_bytes, quota_files)
+    if (network and any_network) or not any((*vars(wishes).values(), timezone)):
+        hint = "Name networks with --network, or --any-network; or see: dropslot agency edit --help"
         raise AppError(Code.INVALID, "What shall change?", hint)
-    with open_installation(context.obj) as state, state.changing_trust() as conn:
-        agency = agencies.find_agency(conn, slug)
-        if network or any_network:
-            agency = agencies.set_networks(conn, slug, network or [])
-        if quota_bytes or quota_files:
-            agency = change_quota(conn, context.obj, agency, quota_bytes, quota_files)
-    sentence = f"Agency {slug} may log in from {agency.networks or 'anywhere'}"
-    print_one(_document(agency), as_json, f"{sentence}, and its /upload may hold {describe_quota(agency)}.")
+    with open_installation(context.obj) as state:
+        with state.database.reading() as conn:
+            agency = agencies.find_agency(conn, slug)
+        move = plan_move(state, agency, timezone) if timezone and timezone != agency.timezone else None
+        if move:
+            confirm_move(move, yes, as_json)
+        if any(vars(wishes).values()):
+            with state.changing_trust() as conn:
+                agency = _change(conn, context.obj, slug, wishes)
+        agency = carry_out(state, move) if move else agency
+    print_one({**_document(agency), **(move.document if move else {})}, as_json, _described(agency))
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What is to be changed, but the zone."""
+
+    name: str | None
+    networks: list[str]
+    any_network: bool
+    quota_bytes: str | None
+    quota_files: str | None
+
+
+def _change(conn: Connection, settings: Settings, slug: str, wishes: _Wishes) -> agencies.Agency:
+    agency = agencies.find_agency(conn, slug)
+    if wishes.name is not None:
+        agency = agencies.set_name(conn, slug, wishes.name)
+    if wishes.networks or wishes.any_network:
+        agency = agencies.set_networks(conn, slug, wishes.networks)
+    if wishes.quota_bytes or wishes.quota_files:
+        agency = change_quota(conn, settings, agency, wishes.quota_bytes, wishes.quota_files)
+    return agency
+
+
+def _described(agency: agencies.Agency) -> str:
+    return (
+        f"Agency {agency.slug} ({printable(agency.name)}, {agency.timezone}) may log in from "
+        f"{agency.networks or 'anywhere'}, and its /upload may hold {describe_quota(agency)}."
+    )
 
 
 app.command("connect-kit")(connect_kit)

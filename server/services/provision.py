@@ -7,11 +7,12 @@ from sqlalchemy import Connection
 
 from ingest.arrival import Profile
 from ingest.inbox import add_template
+from ingest.index import forget
 from ingest.template import TemplateVersion
 from keys.secret import Secret
 from keys.sshkey import generate, parse_public
 from keys.store import StoredKey, Term, add_key, edit_key, find_key
-from server.agencies import Agency, add_agency, find_agency
+from server.agencies import Agency, add_agency, find_agency, set_timezone
 from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.services.moment import read_beginning, read_end
@@ -46,6 +47,17 @@ def create_agency(conn: Connection, agencies: Path, slug: str, name: str, timezo
     add_agency(conn, agency)
     make_home(agencies / slug)
     return agency
+
+
+def move_agency(conn: Connection, agency: Agency, timezone: str) -> Agency:
+    """Read the agency's court times in another zone from now on; the transaction holds the lock of its records.
+
+    Hearings that are there keep the zone and the instant that they have until a file names them again; so that it may
+    be any file, also one that came before, none is taken for one whose rows are known. Raises `AppError` invalid.
+    """
+    moved = set_timezone(conn, agency.slug, timezone)
+    forget(conn, agency.id)
+    return moved
 
 
 def make_home(home: Path) -> None:

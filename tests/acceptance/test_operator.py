@@ -1,8 +1,12 @@
 """What an operator does, and gets wrong, at the command line."""
 
+import csv
+import io
 import os
 import socket
 import subprocess
+from collections import namedtuple
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -274,6 +278,49 @@ def test_a_template_of_ones_own(court: Court) -> None:
     assert (done.returncode, "has the code '2B' again" in done.stderr) == (1, True)
 
 
+def test_a_zone_of_no_place_is_refused_with_the_likely_one(dropslot: Dropslot) -> None:
+    done = dropslot.shell("agency", "add", "county", "--name", "C", "--timezone", "EST", check=False)
+    assert (done.returncode, "America/New_York, or America/Panama" in done.stderr) == (1, True)
+
+
+def test_a_zone_and_a_name_are_changed_while_the_server_runs(court: Court) -> None:
+    dropslot, slug = court.dropslot, court.slug
+    today = datetime.now(UTC).date()
+    day = today.replace(year=today.year + (today.month > 6), month=7, day=1)
+    dropslot.run("agency", "edit", slug, "--timezone", "America/Panama")
+    dropslot.run("export", "add", slug, "events", "--at", "22:00")
+    court.push("1.txt", ecr(*(ecr_row(number, f"{day:%m/%d/%Y}") for number in (1, 2))))
+    court.settled(1)
+    edit = ("agency", "edit", slug, "--name", "The County", "--timezone", "America/New_York")
+    assert "Add --yes" in dropslot.shell(*edit, "--json", check=False).stderr
+    refused = dropslot.run(*edit, stdin=b"n\n", check=False)
+    assert (refused.returncode, "Nothing was changed." in refused.stdout) == (1, True)
+    assert dropslot.json("agency", "show", slug)["timezone"] == "America/Panama"
+    told = dropslot.run(*edit, "--yes").stdout
+    assert f"2 hearings of {slug}, 2 of them to come, were taken with another zone than America/New_York." in told
+    assert f"dropslot export edit {slug} events --timezone America/New_York" in told
+    assert f"Agency {slug} (The County, America/New_York) may log in from anywhere" in told
+    court.push("2.txt", ecr(*(ecr_row(number, f"{day:%m/%d/%Y}") for number in (2, 3))))
+    court.settled(2)
+    report = dropslot.run("report", "run", slug, "upcoming-events", "--days", "366").stdout
+    upcoming = csv.DictReader(io.StringIO(report))
+    assert sorted((row["case"], row["time"], row["starts_at_utc"][11:16]) for row in upcoming) == [
+        ("CR-2026-000001", "09:00", "14:00"),
+        ("CR-2026-000002", "09:00", "13:00"),
+        ("CR-2026-000003", "09:00", "13:00"),
+    ]
+    assert dropslot.json(*edit, "--yes")["name"] == "The County"
+
+
+def test_networks_replace_those_set_before(dropslot: Dropslot) -> None:
+    dropslot.begin()
+    for network in ("203.0.113.0/24", "198.51.100.0/24"):
+        found = dropslot.json("agency", "edit", "first", "--network", network)["networks"]
+        assert found == network
+    told = " ".join(dropslot.run("agency", "edit", "--help").stdout.replace("│", " ").split())
+    assert "may be repeated. They replace those set before." in told
+
+
 def test_the_doctor_says_what_is_missing(dropslot: Dropslot) -> None:
     assert "no installation" in dropslot.shell("doctor", check=False).stderr
     dropslot.run("server", "add", "own", "--type", "managed")
@@ -334,6 +381,75 @@ def test_the_doctor_tells_of_a_note_of_an_upload_that_cannot_be_read(dropslot: D
     assert named.split()[0] == note.stem
     note.unlink()
     assert "ok    spool: 0 files waiting" in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_offers_no_acceptance_that_would_be_refused(dropslot: Dropslot, tmp_path: Path) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    columns = 'name = "list"\n[columns]\nclient.reference = "id"\ncase.number = "no"\nclient.title = "title"\n'
+    dropslot.run("template", "add", court.slug, court.write("t.toml", columns.encode()))
+    dropslot.run("profile", "add", court.slug, "list", "--template", "list", "--keyword", "list")
+    send = ("--agency", court.slug, "--profile", "list")
+    dropslot.run("ingest", court.write("a.csv", b"id,no,title\n1,X1,Dr\n"), *send)
+    dropslot.run("ingest", court.write("b.csv", b"no,title\nX1,Dr\n"), *send, check=False)
+    refused = dropslot.run("template", "accept", court.slug, "list", check=False)
+    assert refused.returncode == 1
+    told = dropslot.run("doctor", check=False).stdout
+    assert f"Files that come so cannot be accepted: {refused.stderr.splitlines()[0]}" in told
+    assert "template accept" not in told
+    assert "Or have the court send it as before." in told
+
+
+def test_the_doctor_tells_of_files_that_no_profile_reads_until_one_does(court: Court) -> None:
+    dropslot, slug = court.dropslot, court.slug
+    court.sftp("mkdir /upload/jail")
+    for name in ("a.txt", "b.txt"):
+        court.push(name, ecr(ecr_row(1)), "/upload/jail")
+    b, a = wait_for(lambda: (found := court.arrivals(state="unmatched"))[1:] and found, "two unmatched arrivals")
+    told = dropslot.run("doctor", check=False).stdout
+    why = "was not taken: No profile reads the directory /upload/jail."
+    assert f"MEND  arrival {b['id']}: {b['path']} of {slug} (and 1 more file there) {why}" in told
+    assert f"dropslot profile add {slug} NAME --template TEMPLATE --directory /upload/jail" in told
+    assert f"Then have it read: dropslot arrival retry {b['id']}" in told
+    dropslot.run("profile", "add", slug, "jail", "--template", "odyssey-ecr", "--directory", "/upload/jail")
+    dropslot.run("arrival", "retry", b["id"])
+    told = dropslot.run("doctor", check=False).stdout
+    assert b["id"] not in told
+    assert f"MEND  arrival {a['id']}: {a['path']} of {slug} {why}" in told
+    court.push(a["path"].rpartition("/")[2], ecr(ecr_row(2)), "/upload/jail")
+    wait_for(lambda: court.arrivals(state="processed", path=a["path"]), "a file of the same name to be taken")
+    assert a["id"] not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_of_a_file_that_failed_until_a_good_one_came(dropslot: Dropslot, tmp_path: Path) -> None:
+    court = make_court(dropslot, tmp_path / "court", "gwinnett")
+    send = ("--agency", court.slug, "--profile", "nightly")
+    dropslot.run("ingest", court.write("a.txt", b""), *send, check=False)
+    [failed] = dropslot.json("upload", "list")
+    told = dropslot.run("doctor", check=False).stdout
+    assert f"MEND  upload {failed['id']}: a.txt of gwinnett was not taken: " in told
+    assert f"dropslot upload replay {failed['id']}" in told
+    dropslot.run("ingest", court.write("b.txt", ecr(ecr_row(1, "soon"), ecr_row(2, "later"))), *send, check=False)
+    told = dropslot.run("doctor", check=False).stdout
+    assert "a.txt of" not in told, "of each template the newest"
+    assert "b.txt of gwinnett was not taken: Not one row of the file could be taken" in told
+    dropslot.run("ingest", court.write("c.txt", ecr(ecr_row(1))), *send)
+    assert "was not taken" not in dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_whether_the_server_runs(court: Court) -> None:
+    port = court.dropslot.port
+    assert f"ok    server: running, port {port}\n" in court.dropslot.run("doctor", check=False).stdout
+
+
+def test_the_doctor_tells_that_nothing_is_received_and_how_little_room_is_left(
+    dropslot: Dropslot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropslot.begin()
+    free = namedtuple("free", "free")(30 * 1024**2)
+    monkeypatch.setattr("server.checkup.shutil.disk_usage", lambda _: free)
+    told = dropslot.run("doctor", check=False).stdout
+    assert "ok    server: not running, so nothing is received meanwhile" in told
+    assert f"MEND  disk: {dropslot.data} has 30 MiB free" in told
 
 
 def test_help_keeps_what_stands_in_brackets(dropslot: Dropslot) -> None:

@@ -3,8 +3,20 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import insert
 
-from server.agencies import Agency, add_agency, find_agency, list_agencies, set_enabled, set_networks, set_quota
+from server.agencies import (
+    Agency,
+    add_agency,
+    agencies,
+    find_agency,
+    list_agencies,
+    set_enabled,
+    set_name,
+    set_networks,
+    set_quota,
+    set_timezone,
+)
 from server.errors import AppError, Code
 from server.state import State
 
@@ -36,6 +48,38 @@ def test_what_is_no_slug_is_refused(state: State, slug: str) -> None:
 def test_what_is_no_zone_is_refused(state: State, timezone: str) -> None:
     with state.database.writing() as conn, pytest.raises(AppError, match="no time zone"):
         add_agency(conn, agency(timezone=timezone))
+
+
+def test_a_zone_that_is_no_place_is_refused_and_one_that_is_there_goes_on(state: State) -> None:
+    with state.database.writing() as conn, pytest.raises(AppError, match="'EST' is no place"):
+        add_agency(conn, agency(timezone="EST"))
+    with state.database.writing() as conn:
+        conn.execute(insert(agencies).values(**vars(agency(timezone="EST"))))
+        assert find_agency(conn, "gwinnett").timezone == "EST"
+        assert set_name(conn, "gwinnett", "Gwinnett").timezone == "EST"
+
+
+def test_name_and_zone_are_changed(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        add_agency(conn, agency("fulton"))
+        assert set_name(conn, "gwinnett", " Gwinnett Courts ").name == "Gwinnett Courts"
+        assert set_timezone(conn, "gwinnett", "America/Chicago").timezone == "America/Chicago"
+        assert find_agency(conn, "fulton") == agency("fulton")
+
+
+def test_a_name_or_zone_that_cannot_be_changes_nothing(state: State) -> None:
+    with state.database.writing() as conn:
+        add_agency(conn, agency())
+        for name in ("", " ", "x" * 201):
+            with pytest.raises(AppError, match="name"):
+                set_name(conn, "gwinnett", name)
+        with pytest.raises(AppError, match="no place"):
+            set_timezone(conn, "gwinnett", "EST")
+        for change in (set_name, set_timezone):
+            with pytest.raises(AppError, match="no agency 'nobody'"):
+                change(conn, "nobody", "America/Chicago")
+        assert find_agency(conn, "gwinnett") == agency()
 
 
 def test_a_name_that_no_column_holds_is_refused(state: State) -> None:
