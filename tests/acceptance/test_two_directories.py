@@ -29,6 +29,17 @@ def test_a_second_directory_gets_no_agency_no_file_and_no_server(installation: D
     assert "Traceback" not in installation.log()
 
 
+def test_a_directory_that_is_lost_is_begun_again_with_the_id_of_its_database(
+    installation: Dropslot, database_server: postgres.Server, tmp_path: Path
+) -> None:
+    make_court(installation, tmp_path / "court", "gwinnett")
+    [[own]] = database_server.run("SELECT id FROM installation", "courts")
+    new = Dropslot(tmp_path / "new" / "data", installation.environment)
+    (new.data / "run").mkdir(parents=True)
+    (new.data / "installation").write_text(f"{own}\n")
+    assert [agency["slug"] for agency in new.json("agency", "list")] == ["gwinnett"]
+
+
 def test_sqlite_is_not_left_for_postgresql_behind_an_agencys_back(
     installation: Dropslot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
