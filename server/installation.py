@@ -110,8 +110,9 @@ def _refuse_other(settings: Settings, there: str | None, slugs: Sequence[str]) -
     """One of the two has no id. The directory of a database without one holds some homes of its agencies (others may be
     gone since); that of a database with one holds all, if it is restored as it was before there were ids."""
     homes = [settings.home(slug).is_dir() for slug in slugs]
-    new, known = not homes, any(homes) if there is None else all(homes)
-    if (known and not new) or (new and there is None):
+    begun = there is None and not homes
+    known = any(homes) if there is None else bool(homes) and all(homes)
+    if begun or known:
         return
     raise AppError(
         Code.CONFLICT,
