@@ -1,12 +1,15 @@
 """Who may come in through the door, answered from the database; and what the door needs of the keys besides."""
 
 import asyncio
+import os
+import signal
 from contextlib import suppress
 
 from keys.errors import KeysError
 from keys.secret import Secret
 from keys.store import Use
 from server.clock import now
+from server.errors import AppError, Code
 from server.intake.usage import Quota
 from server.logs import Log
 from server.networks import parse_networks
@@ -96,11 +99,21 @@ class Gatekeeper:
 
     async def stamp(self) -> object:
         """Changes when any admission may have changed."""
-        stamp = await self._keys.stamp()
+        try:
+            stamp = await self._keys.stamp()
+        except AppError as error:
+            if error.code is Code.CONFLICT:
+                self._leave(error)
+            raise
         learnt = self._keys.learnt
         if self._standby and learnt and learnt is not self._kept:
             await self._keep(self._standby, learnt)
         return stamp
+
+    def _leave(self, refusal: AppError) -> None:
+        """The database that has come back is not ours: this process stops, and the next is told so as it begins."""
+        self._log.error("database refused", code=refusal.code, reason=str(refusal))
+        os.kill(os.getpid(), signal.SIGTERM)
 
     async def _keep(self, standby: Standby, learnt: Trusted) -> None:
         """Let a door that begins while the database is away know what we know."""

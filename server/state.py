@@ -19,6 +19,7 @@ from keys.masters import MasterKeys
 from keys.store import list_host_keys
 from server.db import Database, is_behind, is_empty, migrate, open_database
 from server.errors import AppError, Code
+from server.installation import belongs, settle
 from server.intake.archive import Archive
 from server.intake.journal import Journal
 from server.intake.spool import Spool
@@ -28,7 +29,7 @@ from server.services.standby import Standby
 from server.settings import Settings
 
 PRIVATE = 0o700
-FOLDERS = ("agencies", "spool", "archive", "keys", "logs", "reports", "run", "sync")
+FOLDERS = ("run", "agencies", "spool", "archive", "keys", "logs", "reports", "sync")
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,20 @@ def open_installation(settings: Settings) -> Iterator[State]:
 
 def bring_up_to_date(state: State) -> None:
     """See that the database is there, is ours, and has the present schema. Raises `AppError` as `open_state`."""
-    _refuse_lost(state.settings, state.database)
     migrate(state.database, state.settings.run / "migrate.lock")
+    if not state.database.is_vetted:
+        with _using(state.settings.data):
+            settle(state.settings, state.database)
 
 
 @contextmanager
 def open_stores(settings: Settings) -> Iterator[State]:
-    """As `open_state`, but the database is not touched: it may be away."""
+    """As `open_state`, but the database is not touched: it may be away.
+
+    Whoever uses it as soon as it answers gets the `AppError` conflict then.
+    """
     prepare_folders(settings.data)
-    database = open_database(_database_url(settings))
+    database = open_database(_database_url(settings), lambda conn: _belongs(settings, conn))
     masters = MasterKeys(settings.data / "keys", settings.masters, lambda: _holds_sealed(database))
     durable = settings.durability == "fsync"
     try:
@@ -133,17 +139,9 @@ def _holds_sealed(database: Database) -> bool:
         return bool(list_host_keys(conn)) or any(server.sealed for server in list_servers(conn))
 
 
-def _refuse_lost(settings: Settings, database: Database) -> None:
-    """A database that is gone must not be begun anew unseen: its keys, templates and records would not be missed before
-    the courts are turned away."""
-    homes = sum(1 for _ in settings.agencies.iterdir())
-    if homes and is_empty(database):
-        raise AppError(
-            Code.CONFLICT,
-            f"The database is empty, but {settings.agencies} holds the files of {homes} "
-            f"{'agency' if homes == 1 else 'agencies'}: it is lost, or it is another one.",
-            "Restore it from the backup, or look at DROPSLOT_DATABASE. To begin anew, move that directory away.",
-        )
+def _belongs(settings: Settings, conn: Connection) -> bool:
+    with _using(settings.data):
+        return belongs(settings, conn)
 
 
 def _database_url(settings: Settings) -> str:
@@ -164,7 +162,7 @@ def prepare_folders(data: Path) -> None:
     Raises `AppError` invalid for a directory that is not ours, denied for root where another user runs the server,
     unavailable for one that cannot be used.
     """
-    try:
+    with _using(data):
         _refuse_foreign(data)
         _refuse_root(data)
         data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
@@ -176,6 +174,13 @@ def prepare_folders(data: Path) -> None:
         probe = data / "run" / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
+
+
+@contextmanager
+def _using(data: Path) -> Iterator[None]:
+    """Turn what the disk says into `unavailable`, with what to do."""
+    try:
+        yield
     except OSError as error:
         raise AppError(
             Code.UNAVAILABLE,
@@ -202,7 +207,7 @@ def require_installation(data: Path) -> None:
 
 def _refuse_foreign(data: Path) -> None:
     """A mistyped name must not turn somebody's folder into ours, closed to its owner's other programs."""
-    ours = _is_ours(data) or not data.exists() or not any(data.iterdir())
+    ours = not data.exists() or not any(data.iterdir()) or _is_ours(data)  # last: another may just make it ours
     if not ours or data.resolve() == Path("/"):
         raise AppError(
             Code.INVALID,

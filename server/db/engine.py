@@ -1,6 +1,6 @@
 """How a connection to the database is made, and how a transaction begins; see `ingest.databases` for what differs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
@@ -17,10 +17,24 @@ SCHEMA = "schema"
 
 
 class Database:
-    """Hands out connections whose transaction belongs to the caller."""
+    """Hands out connections whose transaction belongs to the caller.
 
-    def __init__(self, engine: Engine) -> None:
+    Each is shown to `vet` first, until that has said yes; it raises `AppError` if nobody may use this database.
+    """
+
+    def __init__(self, engine: Engine, vet: Callable[[Connection], bool] | None = None) -> None:
         self.engine = engine
+        self._vet = vet
+
+    @property
+    def is_vetted(self) -> bool:
+        """Whether there is nothing to ask about this database, or not any more."""
+        return self._vet is None
+
+    def _show(self, conn: Connection) -> Connection:
+        if self._vet and self._vet(conn):
+            self._vet = None
+        return conn
 
     @property
     def is_embedded(self) -> bool:
@@ -32,7 +46,7 @@ class Database:
         """A connection for queries; sees one moment of the database, locks nobody out."""
         with translated(), self.engine.connect() as conn:
             try:
-                yield conn.execution_options(**backend_of(conn).reading)
+                yield self._show(conn.execution_options(**backend_of(conn).reading))
             except BaseException:
                 # The error may hold rows that were being fetched, and these the moment that they are of, which SQLite
                 # does not let go of at a rollback: whoever got the connection next could not write with it.
@@ -50,7 +64,7 @@ class Database:
             try:
                 backend.prepare_stage(conn, ())
                 conn.commit()
-                yield conn
+                yield self._show(conn)
             finally:
                 conn.close()
                 if raw:
@@ -63,7 +77,7 @@ class Database:
         No other of the same `lock` runs at the same time, so what it reads stays true.
         """
         with translated(), self.engine.connect() as conn, writing(conn, lock):
-            yield conn
+            yield self._show(conn)
 
     def describe(self) -> str:
         """The database's name and version."""
@@ -75,10 +89,10 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, vet: Callable[[Connection], bool] | None = None) -> Database:
     """Open the database at `url` without touching it yet. Raises `AppError` invalid for what is no such address."""
     try:
-        return Database(open_engine(url))
+        return Database(open_engine(url), vet)
     except (ArgumentError, ValueError) as error:  # their texts may quote the address, which may hold a password
         raise AppError(
             Code.INVALID,

@@ -11,7 +11,7 @@ from server.errors import AppError, Code
 
 # The newest revision in `migrations/versions`; a test holds the two together. Comparing it first spares every start
 # of every command the import of Alembic.
-HEAD = "0017"
+HEAD = "0018"
 
 
 def migrate(database: Database, lock_file: Path) -> bool:
@@ -21,12 +21,12 @@ def migrate(database: Database, lock_file: Path) -> bool:
     `AppError` conflict for a database that a newer dropslot has changed already.
     """
     with database.reading() as conn:
-        if _revision(conn) == HEAD:
+        if revision(conn) == HEAD:
             return False
     with lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with database.writing(SCHEMA) as conn:
-            found = _revision(conn)
+            found = revision(conn)
             if found == HEAD:
                 return False
             _refuse_newer(found)
@@ -38,17 +38,17 @@ def migrate(database: Database, lock_file: Path) -> bool:
 def is_empty(database: Database) -> bool:
     """Whether no migration has ever run there."""
     with database.reading() as conn:
-        return _revision(conn) is None
+        return revision(conn) is None
 
 
 def is_behind(database: Database) -> bool:
     """Whether its tables are those of an older dropslot."""
     with database.reading() as conn:
-        found = _revision(conn)
+        found = revision(conn)
     return found is not None and found < HEAD
 
 
-def _revision(conn: Connection) -> str | None:
+def revision(conn: Connection) -> str | None:
     if not inspect(conn).has_table("alembic_version"):
         return None
     found = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -18,6 +18,7 @@ import ingest.tables
 import keys.tables
 import server.agencies
 import server.db
+import server.installation
 import server.intake.taken
 import server.outbound.deliveries
 import server.outbound.exports.store
