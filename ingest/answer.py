@@ -14,10 +14,10 @@ from difflib import SequenceMatcher
 from itertools import groupby, islice, zip_longest
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from ingest.errors import IngestError
 from ingest.guard import guarded, unguarded
+from ingest.moments import clock_time
 
 RECEIPT_ERRORS = 100
 RECEIPT_MOVED = 100
@@ -33,6 +33,13 @@ NAME_BYTES = 255
 ANSWER_COLUMNS = ("row number", "reasons")
 """What the error file puts before the court's own columns, where rows of any length leave them in their place; ignored
 when the file is sent again."""
+SHEET, SHEET_1904 = "w", "m"
+"""What an upload of a workbook has in place of a delimiter; the second where its days are counted from 1904 on."""
+_ROW, _WHY = ANSWER_COLUMNS
+ANSWERS: Mapping[tuple[str, ...], str] = MappingProxyType(
+    {ANSWER_COLUMNS: "", (_ROW, f"{_WHY} (workbook)"): SHEET, (_ROW, f"{_WHY} (workbook 1904)"): SHEET_1904}
+)
+"""How error files begin, and what they are of: a workbook has its own way of writing dates and times."""
 
 _POSITION = re.compile(r"column \d+(?: \((\w+)\))?")
 """What a column without a header is called, with what it holds if it is known (`ingest.shape.positions`)."""
@@ -93,9 +100,9 @@ class Upload:
     `skipped` those that were blank or the same as in the file before; `error_rows` and `warning_rows` are disjoint;
     `excluded` rows were left out by the template's filters. `counts` is by kind: clients, contacts, cases, events,
     payments. `header`, `delimiter` and `quoting` are the file's own; a file without a header has `column 1`,
-    `column 2` and so on. `error` is set when nothing at all was taken. `answered_at` is when its receipt was
-    delivered, `undone_at` when a person has put back what it had changed. `expected` are the columns that the file
-    should have had, if it has others and was not taken for that.
+    `column 2` and so on, a workbook `SHEET` or `SHEET_1904` for its delimiter. `error` is set when nothing at all was
+    taken. `answered_at` is when its receipt was delivered, `undone_at` when a person has put back what it had changed.
+    `expected` are the columns that the file should have had, if it has others and was not taken for that.
     """
 
     id: str
@@ -227,12 +234,6 @@ def receipt_text(upload: Upload, errors: Sequence[RowError], moved: Sequence[Mov
     return "\n".join(lines) + "\n"
 
 
-def clock_time(at: datetime, zone: str, seconds: bool = False) -> str:
-    """An instant as clocks show it in a zone: `2026-11-22 19:21 EST`."""
-    local = at.astimezone(ZoneInfo(zone))
-    return f"{local:%Y-%m-%d %H:%M:%S %Z}" if seconds else f"{local:%Y-%m-%d %H:%M %Z}"
-
-
 def _correct(upload: Upload) -> str:
     if upload.error and upload.error.code == ROWS_REFUSED:
         return "correct them in the file that you have sent."
@@ -353,16 +354,23 @@ def error_blocks(upload: Upload, errors: Iterable[RowError]) -> Iterator[bytes]:
 
 def _error_lines(upload: Upload, errors: Iterable[RowError]) -> Iterator[list[str]]:
     """The header of the error file, and its rows."""
-    own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] == ANSWER_COLUMNS else 0
+    own = len(ANSWER_COLUMNS) if upload.header[: len(ANSWER_COLUMNS)] in ANSWERS else 0
+    sheet = sheet_of(upload.header, upload.delimiter)
     names = [name or f"column {number}" for number, name in enumerate(upload.header[own:], 1)]
-    yield [*ANSWER_COLUMNS, *map(guarded, names)]
+    yield [*next(columns for columns, of in ANSWERS.items() if of == sheet), *map(guarded, names)]
+    delimiter = "," if upload.delimiter in ("", SHEET, SHEET_1904) else upload.delimiter
     for row, group in groupby((error for error in errors if error.severity != "excluded"), key=lambda error: error.row):
         told = list(group)
-        cells = cells_of(told[0].raw.replace("\0", "\ufffd"), upload.delimiter or ",", upload.quoting)[own:]
+        cells = cells_of(told[0].raw.replace("\0", "\ufffd"), delimiter, upload.quoting)[own:]
         cells = [unguarded(cell) for cell in cells] if own else cells
         cells += ["\ufffd"] * (len(names) - len(cells))
         reasons = "; ".join(dict.fromkeys(f"{e.column}: {e.message}" if e.column else e.message for e in told))
         yield [str(row), guarded(reasons), *map(guarded, cells)]
+
+
+def sheet_of(header: Sequence[str], delimiter: str) -> str:
+    """`SHEET` or `SHEET_1904` if a file was read as a workbook, or as the error file of one; else nothing."""
+    return ANSWERS.get(tuple(header[:2]), "") or (delimiter if delimiter in (SHEET, SHEET_1904) else "")
 
 
 def _written(lines: list[list[str]]) -> str:

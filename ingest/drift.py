@@ -19,8 +19,9 @@ from ingest.layout import Layout
 from ingest.limits import Limits
 from ingest.mapping import is_told, made_of, map_columns
 from ingest.mapping.plan import NO_HEADER, UNLIKE, Plan, described
+from ingest.moments import day_of
 from ingest.parse import read_cells
-from ingest.shape import STOPPED, Shape, day_of, kind_of
+from ingest.shape import STOPPED, Shape, kind_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
 
 CODE = "drift"

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import phonenumbers
 
+from ingest.answer import SHEET, SHEET_1904, sheet_of
 from ingest.check import Batch, Rules, check
 from ingest.errors import IngestError
 from ingest.limits import Limits
@@ -22,6 +23,7 @@ from ingest.parse.records import Ints
 from ingest.record import EXCEL, EXCEL_1904
 from ingest.skip import stamp
 from ingest.template import Template
+from ingest.workbook import Sheet
 
 SHEET_DATE, SHEET_TIME = "%Y-%m-%d", "%H:%M:%S"
 """How real dates and times of a workbook are written down; they are read so whatever formats the template has."""
@@ -95,14 +97,15 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
     beginning = outline.names if template.header or plan.answered else plan.width
     alike = replace(outline.dialect, begin=0, line=1, columns=0)
     encoding = outline.records.encoding
-    from_1904 = outline.sheet is not None and outline.sheet.from_1904
-    meaning = stamp(alike, encoding, beginning, zone, _zones(), region, phonenumbers.__version__, from_1904)
-    if outline.sheet:
-        template = _reading_sheets(template, outline.sheet.from_1904)
+    dialect = replace(outline.dialect, sheet=_told(outline.sheet))
+    sheet = sheet_of(plan.header, dialect.sheet)
+    meaning = stamp(alike, encoding, beginning, zone, _zones(), region, phonenumbers.__version__, sheet)
+    if sheet:
+        template = _reading_sheets(template, sheet == SHEET_1904)
     rules = Rules(template, plan, zone, region, limits)
     return Layout(
         outline.file,
-        outline.dialect,
+        dialect,
         outline.records,
         rules,
         outline.rows,
@@ -110,6 +113,11 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
         meaning,
         outline.notes,
     )
+
+
+def _told(sheet: Sheet | None) -> str:
+    """What stands in place of a delimiter."""
+    return "" if sheet is None else SHEET_1904 if sheet.from_1904 else SHEET
 
 
 def _reading_sheets(template: Template, from_1904: bool) -> Template:

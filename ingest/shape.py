@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 STOPPED = ("drift", "missing_column")
 """Codes of files that were not taken for their columns."""
@@ -106,8 +105,3 @@ def kind_of(column: str) -> str:
     """What a column holds by what people call it (`positions`), or ""."""
     found = _POSITION.fullmatch(column)
     return (found and found[2]) or ""
-
-
-def day_of(at: datetime, zone: str) -> str:
-    """The day of an instant in a zone."""
-    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d}"

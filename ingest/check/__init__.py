@@ -10,6 +10,7 @@ that the clocks skip or repeat, a date of birth to come, a hearing very far from
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,11 +216,13 @@ def _refused(
     nobody = bad[unclear[bad] | ((keyring.people[0].client[bad] == 0) & (keyring.case[bad] == 0))]
     unread = [*(index for index, _ in cells.refused), *cells.index[nobody].tolist()]
     mistyped, paid = misread_contacts(keyring, texts, values), misread_payment(keyring, texts)
+    own, *others = keyring.people
+    payers = replace(keyring, people=(own, *(replace(each, client=np.zeros_like(each.client)) for each in others)))
     return Refused(
         say(keyring, values, bad, cells.index),
         tuple(coerce.tidy([cells.raw(index) for index in unread])),
         say(mistyped, values, good[mistyped.names_anybody[good]], cells.index),
-        say(keyring, values, good[paid[good]], cells.index),
+        say(payers, values, good[paid[good]], cells.index),
     )
 
 

@@ -13,7 +13,8 @@ from ingest.record import EXCEL, EXCEL_1904
 YEARS = (1850, 2200)
 """Dates outside are typing errors."""
 
-_TIGHT = re.compile("%[mdHMSIyY]%[mdHMSIyY]")
+_TIGHT = re.compile("(?:%[mdHMSIyY]){2,}")
+_MARK = "\x01"  # no format holds it
 _SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
 _JOINED = re.compile(r"[\sT]")  # what stands between a date and a time
 _GAPS = 10  # more than stand in any moment
@@ -179,14 +180,14 @@ def _strptime(text: str, form: str, pivot: int | None) -> datetime | None:
 
 
 def _is_certain(text: str, form: str, at: datetime) -> bool:
-    """Nothing parts the numbers, so where a leading zero was lost, 1112026 may be two days. It is one if the text with
-    its zero reads the same."""
-    if at.strftime(form).casefold() == text.casefold():
-        return True
-    try:
-        return datetime.strptime(f"0{text}", form) == at
-    except ValueError:
-        return False
+    """Where nothing parts numbers, 1112026 may be two days, and 10 be 1:00 or 10:00. They are certain in their full
+    width, of which the first zero alone may be lost; numbers that stand apart may lack theirs."""
+    marked = _TIGHT.sub(rf"{_MARK}\g<0>", form.replace("%%", "  "))
+    whole = re.findall(rf"({_MARK}?)(\d+)", at.strftime(marked))
+    told = re.findall(r"\d+", text)
+    if len(told) != len(whole):
+        return at.strftime(form).casefold() == text.casefold()
+    return all(full in (each, f"0{each}") for each, (tight, full) in zip(told, whole, strict=True) if tight)
 
 
 def instants(days: Sequence[str], times: Sequence[str | None], zone: str, fold: int = 0) -> list[str]:

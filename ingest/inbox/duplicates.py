@@ -5,14 +5,14 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, exists, select
 
-from ingest.answer import Upload, clock_time
+from ingest.answer import Upload
 from ingest.arrival import Arrival, Profile
 from ingest.errors import IngestError
 from ingest.inbox.arrivals import latest_success
 from ingest.inbox.confirmation import newest_success
 from ingest.inbox.uploads import find_upload
 from ingest.index import current_index
-from ingest.shape import day_of
+from ingest.moments import clock_time, day_of
 from ingest.tables import uploads
 from ingest.template import Processing, Template
 

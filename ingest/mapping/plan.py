@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ingest.answer import ANSWER_COLUMNS
+from ingest.answer import ANSWER_COLUMNS, ANSWERS
 from ingest.errors import IngestError
 from ingest.guard import as_sent, unguarded
 from ingest.limits import Limits
@@ -65,7 +65,7 @@ def map_columns(template: Template, first: Sequence[str], limits: Limits) -> Pla
     missing = [slot for slot in template.columns if slot not in columns and _needed(slot, template, columns, header)]
     if missing:
         raise _mismatch(template, missing, header, width)
-    ours = ANSWER_COLUMNS[:shift]
+    ours = _beginning(first) if answered else ()
     places = {slot: place + shift for slot, place in columns.items()}
     notes = _notes(template, columns, header)
     return Plan(MappingProxyType(places), (*ours, *names), (*ours, *told), notes, answered, _shown(template, places))
@@ -97,7 +97,11 @@ def _shown(template: Template, places: Mapping[str, int]) -> Mapping[str, int]:
 
 def is_answered(first: Sequence[str]) -> bool:
     """Whether a file that begins with this row is our error file, sent again; a spreadsheet may have quoted it."""
-    return tuple(cell.strip('"\ufeff') for cell in first[: len(ANSWER_COLUMNS)]) == ANSWER_COLUMNS
+    return _beginning(first) in ANSWERS
+
+
+def _beginning(first: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cell.strip('"\ufeff') for cell in first[: len(ANSWER_COLUMNS)])
 
 
 def _of_spreadsheet(first: Sequence[str]) -> list[str]:

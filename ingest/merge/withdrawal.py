@@ -192,12 +192,13 @@ def _clients_of_gone(child: str, which: str) -> str:
 
 
 def _let_go(conn: Connection, names: Names) -> None:
-    """The template no longer holds what is gone; what another one holds stays."""
+    """The template no longer holds what is gone and another one holds, which stays. What it alone holds, it lets go of
+    when that is withdrawn: of a client or a case that something keeps, the next snapshot decides again."""
     for table in TABLES:
         held = f"kind = '{table}' AND record_id IN {_gone(table)}"
-        _do(conn, _let_be(f"{held} AND template = :template"), names)
-        others = f"SELECT record_id FROM holders WHERE {held} AND gone_upload IS NULL"
-        _do(conn, f"DELETE FROM stage_gone WHERE kind = '{table}' AND id IN ({others})", {})
+        others = f"SELECT record_id FROM holders WHERE {held} AND template <> :template AND gone_upload IS NULL"
+        _do(conn, _let_be(f"{held} AND template = :template AND record_id IN ({others})"), names)
+        _do(conn, f"DELETE FROM stage_gone WHERE kind = '{table}' AND id IN ({others})", names)
 
 
 def _let_be(which: str) -> str:

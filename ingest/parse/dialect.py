@@ -23,7 +23,9 @@ LOOKED_AT = 50
 _SAMPLE = 256 * 1024
 _UNCLOSED = 3  # quotes that are never closed, after which the sample is as good as it gets
 _BLANKS = b" \t\r\n\x1a"
-_ANSWERED = re.compile(rb'(?:\xef\xbb\xbf)?"*row number"*(?![\w"\r\n])([\x01-\x7f])"*reasons(?:"|\1|\r|\n|\Z)')
+_ANSWERED = re.compile(
+    rb'(?:\xef\xbb\xbf)?"*row number"*(?![\w"\r\n])([\x01-\x7f])"*reasons(?: \(workbook(?: 1904)?\))?(?:"|\1|\r|\n|\Z)'
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Dialect:
     `begin` is the offset of the first record, behind a byte order mark and skipped lines, and `line` the number of the
     line there. `columns` is how many the header has, or 0 if nobody has counted. `widths` (characters) are those of a
     fixed-width file, which has no delimiter. `marked` means that a byte order mark says UTF-8; `answered` that this is
-    our error file, sent again.
+    our error file, sent again. `sheet` is what an upload has in place of its delimiter (`ingest.answer`).
     """
 
     delimiter: str
@@ -45,6 +47,7 @@ class Dialect:
     widths: tuple[int, ...] = ()
     marked: bool = False
     answered: bool = False
+    sheet: str = ""
 
     @property
     def separator(self) -> bytes:
@@ -54,7 +57,9 @@ class Dialect:
     @property
     def shown(self) -> "Dialect":
         """How rows of this file are shown to people: as they came if they were delimited text, else as CSV."""
-        return replace(self, delimiter=",", quoting=True, widths=()) if self.widths or self.delimiter == UNIT else self
+        if not (self.widths or self.delimiter == UNIT):
+            return self
+        return replace(self, delimiter=self.sheet or ",", quoting=True, widths=())
 
 
 def sheet_dialect(columns: int) -> Dialect:

@@ -70,6 +70,10 @@ def _try(form: Any, key: str, default: tuple[str, ...], path: Path) -> None:
     if (read.date() != probe.date()) if key == "date" else (read.hour != 13):
         hint = "A date needs year, month and day." if key == "date" else "A 12-hour clock (%I) needs %p."
         raise TemplateError("template_format", f"formats.{key} holds an incomplete format: {form}.", hint, path)
+    plain = form.replace("%%", "")
+    if "%p" in plain and "%I" not in plain:
+        problem = f"formats.{key} holds a format in which AM and PM change nothing: {form}."
+        raise TemplateError("template_format", problem, "With AM/PM the hour is %I.", path)
 
 
 def refuse_clashing(dates: tuple[str, ...], times: tuple[str, ...], path: Path) -> None:

@@ -27,7 +27,7 @@ _FOREIGN = str.maketrans({UNIT: "\ufffd", RECORD: "\ufffd"})
 _PDEATHSIG = 1
 _GRACE = 5  # seconds
 _HEADING = 100  # rows in which merged headings are looked for
-_EXACT = 1 << 53  # integers below it are exact in a workbook
+_LONG = 10**15  # from here on a number has more digits than Excel keeps
 _SLACK = timedelta(milliseconds=1)  # by which a time of day is off when it is kept as a fraction
 _SECOND = timedelta(seconds=1)
 
@@ -129,9 +129,7 @@ def as_text(cell: Any) -> str:
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float):
-        if cell.is_integer() and abs(cell) < _EXACT:
-            return str(int(cell))
-        return format(Decimal(_shown(cell)), "f").removesuffix(".0")
+        return _number(cell)
     if isinstance(cell, datetime):
         return _rounded(cell).isoformat(" ")
     if isinstance(cell, time):
@@ -141,9 +139,15 @@ def as_text(cell: Any) -> str:
     return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
-def _shown(number: float) -> str:
-    """With the 15 digits that Excel has, where there are more: 33.30 x 3 is kept as 99.89999999999999."""
-    return repr(number) if number.is_integer() else format(number, ".15g")
+def _number(number: float) -> str:
+    """With the 15 digits that Excel has, where there are more: 33.30 x 3 is kept as 99.89999999999999.
+
+    One of more than 15 before the point is written as a spreadsheet cuts it, 2.02601000012345E+17: nobody can tell its
+    last digits.
+    """
+    if abs(number) >= _LONG:
+        return format(number, ".14E")
+    return str(int(number)) if number.is_integer() else format(Decimal(format(number, ".15g")), "f")
 
 
 def _rounded(moment: datetime) -> datetime:

@@ -4,14 +4,21 @@ import csv
 import io
 import json
 from dataclasses import replace
+from datetime import date, time
+from pathlib import Path
+from typing import Any
 
+import openpyxl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from ingest.answer import Counts, RowError, Upload, cells_of, error_file, receipt, receipt_text
 from ingest.errors import IngestError
 from ingest.parse import split_record
 from tests.ingest.court import BEGIN, Court, codes, ecr, row
+from tests.ingest.tables import as_xlsx
 
 UPLOAD = Upload(
     *("u1", "a1", "agency", "ecr.txt", 1234, "f" * 64, "partially_processed", "odyssey-ecr", 0, BEGIN, BEGIN),
@@ -146,6 +153,74 @@ def test_the_error_file_of_a_file_without_a_header_can_be_sent_again(court: Cour
     mended = text.replace("02/30/2026", "03/30/2026").replace("3,CR-3,\ufffd,\ufffd", "3,CR-3,03/16/2026,")
     assert court.push(mended.replace("row number", '"row number"'), "/w/b.csv").status == "processed"
     assert [event[:2] for event in court.dump()["events"]] == [("#1", "CR-1"), ("#2", "CR-2"), ("#3", "CR-3")]
+
+
+DATED = (
+    'name = "b"\nrequired = ["case.number"]\n[columns]\nclient.reference = "id"\ncase.number = "no"\nevent.date = "d"\n'
+    'event.time = "t"\n[formats]\n'
+)
+UNNAMED = [
+    ["id", "no", "d", "t"],
+    ["A1", "C1", date(2027, 3, 4), time(9)],
+    ["A2", None, date(2027, 3, 4), time(13, 30)],
+]
+AS_SENT = [("#A1", "C1", "2027-03-04", "09:00"), ("#A2", "C2", "2027-03-04", "13:30")]
+
+
+def of_workbook(court: Court, rows: list[list[Any]], from_1904: bool = False) -> Upload:
+    book, out = openpyxl.Workbook(), io.BytesIO()
+    if from_1904:
+        book.epoch = CALENDAR_MAC_1904
+    for cells in rows:
+        book.worksheets[0].append(cells)
+    book.save(out)
+    return court.push(out.getvalue(), "/b/list.xlsx")
+
+
+def told(court: Court, upload: Upload) -> str:
+    return error_file(upload, court.errors(upload)).decode("utf-8-sig")
+
+
+def dated(court: Court) -> list[tuple[Any, ...]]:
+    return [(event[0], event[1], event[5], event[6]) for event in court.dump()["events"]]
+
+
+@pytest.mark.parametrize(
+    "formats",
+    [
+        'date = ["%m/%d/%Y"]\ntime = ["%I:%M %p"]',
+        'date = ["%d/%m/%Y", "%Y-%d-%m"]',
+        'date = ["%d/%m/%Y", "excel"]\ntime = "excel"',
+    ],
+)
+def test_dates_of_a_workbook_are_the_same_in_its_error_file(court: Court, formats: str) -> None:
+    court.template(DATED + formats, "/b")
+    text = told(court, of_workbook(court, UNNAMED))
+    assert text.splitlines()[0] == "row number,reasons (workbook),id,no,d,t"
+    second = court.push(text.replace(",", ";"), "/b/list_errors.csv")
+    assert told(court, second).replace("2,", "3,", 1) == text, "the error file of an error file is the same"
+    third = court.push(told(court, second).replace("A2,,", "A2,C2,"), "/b/list_errors_again.csv")
+    assert (third.status, third.warning_rows) == ("processed", 0)
+    assert dated(court) == AS_SENT
+
+
+def test_an_error_file_that_is_saved_as_a_workbook_is_of_the_one_it_was_made_of(court: Court, tmp_path: Path) -> None:
+    court.template(DATED + 'date = ["excel", "%m/%d/%Y"]\ntime = "excel"', "/b")
+    first = of_workbook(court, [["id", "no", "d", "t"], ["A1", "C1", 45000, 0.375], ["A2", None, 45000, 0.5625]], True)
+    [head, *rows] = csv.reader(io.StringIO(told(court, first)))
+    assert head[:2] == ["row number", "reasons (workbook 1904)"]
+    saved = [[int(cell) if cell.isdigit() else cell.replace("'A2", "A2") for cell in cells] for cells in rows]
+    as_xlsx(tmp_path / "x", {"errors": [head, [*saved[0][:3], "C2", *saved[0][4:]]]})
+    assert court.push((tmp_path / "x").read_bytes(), "/b/list_errors.xlsx").status == "processed"
+    assert dated(court) == [("#A1", "C1", "2027-03-16", "09:00"), ("#A2", "C2", "2027-03-16", "13:30")]
+
+
+def test_dates_of_a_text_are_read_by_the_formats_alone_when_they_come_back(court: Court) -> None:
+    court.template(DATED + 'date = ["%d/%m/%Y", "%Y-%d-%m"]', "/b")
+    text = told(court, court.push("id,no,d,t\nA1,,2027-03-04,9:00 AM\n", "/b/list.csv"))
+    assert text.splitlines()[0] == "row number,reasons,id,no,d,t"
+    court.push(text.replace("A1,,", "A1,C1,"), "/b/list_errors.csv")
+    assert dated(court) == [("#A1", "C1", "2027-04-03", "09:00")]
 
 
 def test_a_receipt_shows_what_stood_in_the_cell_on_one_line() -> None:

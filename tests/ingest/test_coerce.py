@@ -203,6 +203,14 @@ def test_texts_are_tidied() -> None:
         ("3162026", "%m%d%Y", "2026-03-16"),
         ("20260316", "%Y%m%d", "2026-03-16"),
         ("3162026", "%m/%d/%Y", None),
+        ("112026", "%m%d%Y", None),
+        ("31626", "%m%d%y", "2026-03-16"),
+        ("16Mar2026", "%d%b%Y", "2026-03-16"),
+        ("3/6/2026 930", "%m/%d/%Y %H%M", "2026-03-06"),
+        ("3/16/2026 10", "%m/%d/%Y %H%M", None),
+        ("3162026 9:5:00 am", "%m%d%Y %I:%M:%S %p", "2026-03-16"),
+        ("202026-03-16", "20%y%m-%d", None),
+        ("202603-16", "20%y%m-%d", "2026-03-16"),
     ],
 )
 def test_a_lost_zero_is_not_guessed(text: str, form: str, value: str | None) -> None:
@@ -211,7 +219,18 @@ def test_a_lost_zero_is_not_guessed(text: str, form: str, value: str | None) -> 
 
 @pytest.mark.parametrize(
     ("text", "form", "value"),
-    [("0130", "%H%M", "01:30"), ("130", "%H%M", None), ("1430", "%H%M", "14:30"), ("900AM", "%I%M%p", "09:00")],
+    [
+        ("0130", "%H%M", "01:30"),
+        ("130", "%H%M", None),
+        ("1430", "%H%M", "14:30"),
+        ("900", "%H%M", "09:00"),
+        ("930", "%H%M", "09:30"),
+        ("93000", "%H%M%S", "09:30"),
+        ("900AM", "%I%M%p", "09:00"),
+        ("9 AM", "%I%M%p", None),
+        ("10AM", "%I%M%p", None),
+        *((text, "%H%M", None) for text in ("10", "11", "13", "45", "0", "5")),
+    ],
 )
 def test_a_lost_zero_of_a_time_is_not_guessed(text: str, form: str, value: str | None) -> None:
     assert coerce.read_times([text], [form]) == [value]

@@ -1,8 +1,11 @@
 """References and case numbers that are none, or not what the court wrote: nobody becomes somebody else by them."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.ingest.court import Court, codes, ecr, row
+from tests.ingest.tables import as_xlsx
 from tests.ingest.test_mapping import HEAD, load, select
 
 CLIENTS = "SELECT identity FROM clients ORDER BY 1"
@@ -65,6 +68,18 @@ def test_a_piece_that_was_cut_spoils_the_number(court: Court) -> None:
     upload = load(court, toml, "id,year,no\n1,26,2.02601E+11\n2,26,7\n")
     assert codes(court.errors(upload)) == [(2, "year", "key_cut_number", "error")]
     assert select(court, "SELECT number FROM cases") == [("26-7",)]
+
+
+def test_numbers_of_a_workbook_that_have_more_digits_than_excel_keeps_are_refused(court: Court, tmp_path: Path) -> None:
+    long, whole = 202601000012345671, 202601000012345
+    rows = [[long, "C1", 1.5], ["1", long + 1, 2.5], [whole, whole + 1, 1234567.89], [str(long), str(long + 1), None]]
+    as_xlsx(tmp_path / "book", {"list": [["id", "no", "owed"], *rows]})
+    court.template(HEAD + 'payment.amount = "owed"\n', "/upload/t")
+    upload = court.push((tmp_path / "book").read_bytes(), "/upload/t/list.xlsx")
+    assert codes(court.errors(upload)) == [(2, "id", "key_cut_number", "error"), (3, "no", "key_cut_number", "error")]
+    assert select(court, CLIENTS) == [(f"#{whole}",), (f"#{long}",)]
+    assert select(court, "SELECT number FROM cases ORDER BY 1") == [(f"{long + 1}",), (f"{whole + 1}",)]
+    assert select(court, "SELECT amount FROM payments") == [(123456789,)]
 
 
 def test_a_cut_number_that_nothing_is_matched_by_costs_itself_alone(court: Court) -> None:

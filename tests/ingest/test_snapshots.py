@@ -394,6 +394,21 @@ def test_no_payment_vanishes_since_its_cell_had_a_typo(bare_court_at: CourtAt, t
         assert list(left.scalars()) == [1000, 3000]
 
 
+def test_a_payment_that_cannot_be_read_spares_nobody_else_s(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\nclient.reference = "id"\ncase.number = "no"\npayment.amount = "owed"\n'
+        'payment.reference = "pay"\n[[party]]\nname = "attorney"\ncolumns.client.reference = "aid"\n'
+        '[processing]\nmethod = "replace_template"\nguard = 100',
+        "/upload",
+    )
+    court.push("id,no,owed,pay,aid\n1,X1,10.00,,\n9,X9,20.00,P9,\n")
+    court.push("id,no,owed,pay,aid\n1,X1,1o,,9\n")
+    with court.database.reading() as conn:
+        left = conn.execute(text("SELECT amount FROM payments WHERE withdrawn_upload IS NULL ORDER BY 1"))
+        assert list(left.scalars()) == [1000]
+
+
 def test_who_is_known_by_a_case_that_is_matched_by_more_than_its_number_is_spared(
     bare_court_at: CourtAt, tmp_path: Path
 ) -> None:
@@ -464,6 +479,25 @@ def test_two_snapshots_share_a_record_until_both_let_go(nightly: Court) -> None:
     assert [who for who, _ in hearings(nightly)] == ["#1", "#2", "#3"]
     assert nightly.push(ecr(theirs), "/second/2.txt").counts["events"].withdrawn == 1
     assert [who for who, _ in hearings(nightly)] == ["#2", "#3"]
+
+
+def test_a_shared_person_whom_a_bad_row_has_kept_goes_with_the_next_snapshot(nightly: Court) -> None:
+    nightly.template(ECR.replace("odyssey-ecr", "more"), "/more")
+    nightly.push(ecr(row("1", "CR-1"), row("2", "CR-2")), "/upload/1.txt")
+    nightly.push(ecr(row("1", "CR-1")), "/more/1.txt")
+    before = live(nightly)
+    kept = nightly.push(ecr(row("2", "CR-2"), row("3", "CR-1", date="99/99/2026")), "/upload/2.txt")
+    assert live(nightly)["clients"] == before["clients"]
+    undo_upload(nightly, kept)
+    assert live(nightly) == before
+    nightly.push(ecr(row("2", "CR-2"), row("3", "CR-1", date="99/99/2026")), "/upload/3.txt")
+    gone = nightly.push(ecr(row("2", "CR-2")), "/upload/4.txt")
+    assert [who for who, *_ in live(nightly)["clients"]] == ["#2"]
+    assert [number for number, *_ in live(nightly)["cases"]] == ["CR-2"]
+    undo_upload(nightly, gone)
+    assert live(nightly) == before
+    nightly.push(ecr(row("2", "CR-2"), row("4", "CR-4")), "/upload/5.txt")
+    assert [who for who, *_ in live(nightly)["clients"]] == ["#2", "#4"]
 
 
 def test_nobody_is_withdrawn_who_has_a_hearing_by_another_template(nightly: Court) -> None:

@@ -36,6 +36,13 @@ def test_builtin_templates_can_be_loaded_and_bear_their_name() -> None:
         (GOOD + '[formats]\ndate = ["%m/%d"]', "template_format", "year, month and day"),
         (GOOD + '[formats]\ntime = ["%I:%M"]', "template_format", "%p"),
         (GOOD + '[formats]\ntime = ["%q"]', "template_format", "read back"),
+        (GOOD + '[formats]\ntime = ["%I:%M %p", "%H:%M %p"]', "template_format", "With AM/PM the hour is %I"),
+        (GOOD + '[formats]\ndate = ["%m/%d/%Y %H:%M %p"]', "template_format", "With AM/PM the hour is %I"),
+        (
+            GOOD + 'event.datetime = { column = "x", formats = "%m/%d/%Y", times = "%H:%M %p" }',
+            "template_format",
+            "With AM/PM the hour is %I",
+        ),
         (GOOD + '[constants]\ncase.number = "1"', "template_constant", "case.number"),
         ('name = "t"\nrequired = ["event.date"]\n[columns]\ncase.number = 1', "template_required", "event.date"),
         ('name = "t"\nrequired = "x"\n[columns]\ncase.number = 1', "template_value", "list"),
