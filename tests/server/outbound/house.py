@@ -46,7 +46,7 @@ payment.status = "state"
 SNAPSHOT = builtin_templates()["odyssey-ecr"].replace("odyssey-ecr", "nightly") + (
     '\n[processing]\nmethod = "replace_template"\nguard = 100\n'
 )
-ODD_NAME = "=HYPERLINK(\u202eשלום)\U0001f469\u200d⚖️"
+ODD_NAME = "=HYPERLINK(שלום)\U0001f469\u200d⚖️"
 
 
 class House:
