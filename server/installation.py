@@ -8,8 +8,6 @@ the file, and after a crash in between the row is what is missing. Whoever has n
 were ids, is known by the agencies' homes: the directory of a database holds them.
 """
 
-import os
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +21,7 @@ from server.db import Database, open_database, revision
 from server.db.metadata import metadata
 from server.db.migrate import HEAD
 from server.errors import AppError, Code
-from server.intake.durable import sync_directory
+from server.placing import replace_closed
 from server.settings import Settings
 
 FILE = "installation"
@@ -66,7 +64,7 @@ def settle(settings: Settings, database: Database) -> None:
         here = _read(settings.data / FILE)
         if here is None:
             here = there or new_id()
-            _write(settings.data / FILE, here)
+            replace_closed(settings.data / FILE, f"{here}\n".encode())
         if there is None:
             conn.execute(insert(installation).values(id=here))
 
@@ -157,16 +155,3 @@ def _read(file: Path) -> str | None:
             "Restore it from the backup: docs/backup.md",
         )
     return id_
-
-
-def _write(file: Path, id_: str) -> None:
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as new:
-            new.write(f"{id_}\n")
-            new.flush()
-            os.fsync(new.fileno())
-        beside.rename(file)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_directory(file.parent)

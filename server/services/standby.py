@@ -6,10 +6,7 @@ that runs, anew each time it looks at the database; whatever takes trust away th
 did not run meanwhile never opens with what was revoked.
 """
 
-import os
-import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -20,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from keys.cipher import Cipher
 from keys.errors import KeysError
 from server.clock import now
+from server.placing import replace_closed
 from server.services.trust import Trust, Trusted
 
 FRESH = timedelta(days=1)
@@ -49,7 +47,7 @@ class Standby:
         """Remember this instead of what was known before. Raises OSError, KeysError."""
         trusted = replace(known.trusted, entries=tuple(map(_without_password, known.trusted.entries)))
         plain = self._form.dump_json(replace(known, trusted=trusted))
-        _replace(self._path, self._cipher().seal(plain, _PURPOSE))
+        replace_closed(self._path, self._cipher().seal(plain, _PURPOSE))
 
     def recall(self) -> Known | None:
         """What was known within the past day; None if there is nothing, or nothing that can be opened and read."""
@@ -67,18 +65,3 @@ class Standby:
 def _without_password(entry: tuple[str, str, Trust]) -> tuple[str, str, Trust]:
     username, source, trust = entry
     return username, source, replace(trust, agency=replace(trust.agency, password_hash=None))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write the file whole, or not at all; several processes may do so at once."""
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-        raise

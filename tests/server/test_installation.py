@@ -219,7 +219,7 @@ def test_a_directory_that_takes_no_file_is_told(settings: Settings, monkeypatch:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(id_file(settings)))
 
-    monkeypatch.setattr("server.installation._write", refuse)
+    monkeypatch.setattr("server.installation.replace_closed", refuse)
     with pytest.raises(AppError, match="cannot be used: permission denied") as caught, open_state(settings):
         pass
     assert (caught.value.code, "chown" in caught.value.hint) == (Code.UNAVAILABLE, True)
