@@ -21,6 +21,7 @@ from ingest.mapping import is_told, made_of, map_columns
 from ingest.mapping.plan import NO_HEADER, UNLIKE, Plan, described
 from ingest.moments import day_of
 from ingest.parse import read_cells
+from ingest.parse.records import places
 from ingest.shape import STOPPED, Shape, kind_of
 from ingest.template import Template, TemplateVersion, load_template, slot_owner, split_party
 
@@ -277,7 +278,7 @@ def _changed(old: tuple[str, ...], new: tuple[str, ...], place: int) -> bool:
 def _kinds(layout: Layout) -> tuple[str, ...]:
     """What the columns of a file without a header hold, as far as it is certain."""
     width = layout.rules.plan.width
-    rows = layout.rows[:_LOOKED_AT]
+    rows = places(layout.rows[:_LOOKED_AT])
     cells = read_cells(layout.file, layout.records, rows, layout.dialect, width, set(range(width)))
     return tuple(_kind(look_at(cells.columns[place], layout.rules.region)) for place in range(width))
 

@@ -45,6 +45,7 @@ from ingest.index import current_index, forget
 from ingest.layout import Layout, lay_out
 from ingest.mapping import filled_by, refuse_unsteady
 from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records, unsaid
+from ingest.parse.records import places
 from ingest.record import records_of
 from ingest.refusals import no_good_rows, refuse_large, refuse_many, refuse_part, rows_refused
 from ingest.skip import SkipIndex
@@ -249,15 +250,14 @@ def _read_all(layout: Layout, stage: Stage, tally: Tally) -> Reading:
         stage.add_errors(batch.errors, batch.excluded)
         if batch.refused:
             stage.spare(batch.refused)
-    return Reading(skip.nothing(key_names(layout.rules.template)), layout.rows[:0], tally)
+    return Reading(skip.nothing(key_names(layout.rules.template)), places(layout.rows[:0]), tally)
 
 
 def _read_changes(layout: Layout, stage: Stage, tally: Tally, index: SkipIndex) -> Reading:
     """Rows that are new are read first, to learn which records are dirty; then all rows of those are staged. New ones
     are not read again for that, if they are one chunk."""
-    rows = layout.rows
-    recalled = skip.recall(index.known, layout.records.hash[rows])
-    recalled = skip.read_again(index.known, recalled, layout.rules.today)
+    rows = places(layout.rows)
+    recalled = skip.read_again(index.known, skip.recall(index.known, layout.records.hash[rows]), layout.rules.today)
     same = recalled >= 0
     if same.sum() < skip.WORTHWHILE * len(rows):
         return _read_all(layout, stage, tally)

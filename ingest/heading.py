@@ -12,7 +12,6 @@ from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.mapping import is_answered
 from ingest.parse import LOOKED_AT, Dialect, Kind, Records, cells_of, decode_record
-from ingest.parse.records import Ints
 from ingest.pattern import match_beginning
 from ingest.workbook import Sheet
 
@@ -116,9 +115,9 @@ class Top:
         widths = Counter(len(self._cells(place)) for place in islice(whole, sample))
         return widths.most_common(1)[0][0] if widths else first
 
-    def rows(self, places: Ints) -> list[list[str]]:
+    def rows(self, places: range) -> list[list[str]]:
         """The cells of these records, of those that hold anything."""
-        return [cells for cells in map(self._cells, places.tolist()) if any(map(str.strip, cells))]
+        return [cells for cells in map(self._cells, places) if any(map(str.strip, cells))]
 
     def blank_before(self, place: int) -> int:
         """How many empty lines stand before this record."""
@@ -154,18 +153,18 @@ def _is_row(cells: Sequence[str], width: int) -> bool:
     return len(filled) * 4 >= width * 3 and numbered >= min(2, width)
 
 
-def without_trailer(rows: Ints, top: Top, pattern: str | None) -> Ints:
+def without_trailer(rows: range, top: Top, pattern: str | None) -> range:
     """The rows without the trailer that `pattern` wants at the end of the file, and without DOS's end of file.
 
     Raises IngestError if there is none, so that the file is cut off, or if it counts other rows than there are.
     """
-    if len(rows) and top.text(int(rows[-1])) == "\x1a":
+    if len(rows) and top.text(rows[-1]) == "\x1a":
         rows = rows[:-1]
     if pattern is None or top.answered:
         return rows
-    while len(rows) and top.is_blank(int(rows[-1])):
+    while len(rows) and top.is_blank(rows[-1]):
         rows = rows[:-1]
-    last = top.text(int(rows[-1]))[:_LONGEST_TRAILER] if len(rows) else None
+    last = top.text(rows[-1])[:_LONGEST_TRAILER] if len(rows) else None
     found, counted = (False, None) if last is None else match_beginning(pattern, last)
     if not found:
         raise IngestError(

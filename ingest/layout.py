@@ -19,7 +19,7 @@ from ingest.limits import Limits
 from ingest.mapping import map_columns
 from ingest.outline import Outline, open_outline
 from ingest.parse import Dialect, Records, read_cells
-from ingest.parse.records import Ints
+from ingest.parse.records import Ints, places
 from ingest.record import EXCEL, EXCEL_1904
 from ingest.skip import stamp
 from ingest.template import Template
@@ -41,12 +41,12 @@ class Layout:
     dialect: Dialect
     records: Records
     rules: Rules
-    rows: Ints
+    rows: range
     blank: int
     meaning: str
     notes: tuple[str, ...] = ()
 
-    def batches(self, rows: Ints) -> Iterator[Batch]:
+    def batches(self, rows: Ints | range) -> Iterator[Batch]:
         """These rows, read and checked, a chunk at a time."""
         rules = self.rules
         wanted = set(rules.plan.columns.values())
@@ -59,11 +59,12 @@ class Layout:
         """Whether these rows are read in one go."""
         return not len(rows) or len(next(self._chunks(rows))) == len(rows)
 
-    def _chunks(self, rows: Ints) -> Iterator[Ints]:
+    def _chunks(self, rows: Ints | range) -> Iterator[Ints]:
         """The rows, as many at a time as the limits allow, and at least one."""
         limits, records, begin = self.rules.limits, self.records, 0
         while begin < len(rows):
-            part = rows[begin : begin + limits.chunk]
+            some = rows[begin : begin + limits.chunk]
+            part = places(some) if isinstance(some, range) else some
             sizes = np.cumsum(records.end[part] - records.start[part])
             fitting = int(np.searchsorted(sizes, limits.chunk_bytes, side="right"))
             yield part[: max(1, fitting)]

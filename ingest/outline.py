@@ -14,7 +14,6 @@ from ingest.format import FileFormat
 from ingest.heading import Top, refuse_cut_off, without_trailer
 from ingest.limits import Limits
 from ingest.parse import Dialect, Records, scan, sheet_dialect, tell_dialect, tell_quoting
-from ingest.parse.records import Ints
 from ingest.source import Source, open_source
 from ingest.workbook import Sheet
 
@@ -40,7 +39,7 @@ class Outline:
     dialect: Dialect
     records: Records
     names: tuple[str, ...]
-    rows: Ints
+    rows: range
     blank: int
     answered: bool
     sheet: Sheet | None
@@ -102,14 +101,14 @@ def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits
         names = ("",) * (len(form.widths) or top.usual_width(SAMPLE, len(names)))
     elif dialect.widths:
         names = names[: len(dialect.widths)]
-    rows = without_trailer(np.arange(header.place + (form.header or answered), len(records)), top, form.trailer)
+    rows = without_trailer(range(header.place + (form.header or answered), len(records)), top, form.trailer)
     if form.header and not answered and source.sheet is None and not dialect.widths:
         names = _evened(names, rows, top, source.file)
     blank = records.blank - top.blank_before(header.place)
     return Outline(source.file, dialect, records, names, rows, blank, answered, source.sheet)
 
 
-def _evened(names: tuple[str, ...], rows: Ints, top: Top, file: BinaryIO) -> tuple[str, ...]:
+def _evened(names: tuple[str, ...], rows: range, top: Top, file: BinaryIO) -> tuple[str, ...]:
     """The names of the header, for rows that end with one delimiter more, all of them, or one less.
 
     Behind that delimiter nothing stands, and no row is as wide as the header. A comma before a space is rather a part
@@ -125,17 +124,17 @@ def _evened(names: tuple[str, ...], rows: Ints, top: Top, file: BinaryIO) -> tup
     return (*names, "") if _all_end_with(top.dialect.separator, file, top.records, rows) else names
 
 
-def _all_end_with(delimiter: bytes, file: BinaryIO, records: Records, rows: Ints) -> bool:
+def _all_end_with(delimiter: bytes, file: BinaryIO, records: Records, rows: range) -> bool:
     for first in range(0, len(rows), _AT_ONCE):
-        places = rows[first : first + _AT_ONCE]
-        ends = records.end[places].astype(np.int64) - int(records.start[places[0]])
-        text = np.frombuffer(_bytes(file, records, places), dtype=np.uint8)
+        some = rows[first : first + _AT_ONCE]
+        ends = records.end[some.start : some.stop].astype(np.int64) - int(records.start[some.start])
+        text = np.frombuffer(_bytes(file, records, some), dtype=np.uint8)
         if (text[ends - 1] != delimiter[0]).any():
             return False
     return True
 
 
-def _bytes(file: BinaryIO, records: Records, rows: Ints) -> bytes:
+def _bytes(file: BinaryIO, records: Records, rows: range) -> bytes:
     """From the first of these rows to the end of the last."""
     begin = int(records.start[rows[0]])
     file.seek(begin)

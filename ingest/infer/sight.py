@@ -13,7 +13,7 @@ from ingest.infer.written import tell_form
 from ingest.limits import Limits
 from ingest.outline import Outline, open_outline
 from ingest.parse import Column, cells_of, decode, decode_record, read_cells
-from ingest.parse.records import Ints
+from ingest.parse.records import Ints, places
 
 _TOP = 30
 """Rows among which a header is looked for."""
@@ -96,7 +96,7 @@ def _see_deep(path: Path, outline: Outline, form: FileFormat, limits: Limits) ->
     """The sample, with a heading of two rows if there is one: names under names."""
     if len(outline.names) < 2:
         return _see(outline, form)
-    _, top = _cells(outline, outline.rows[:3], len(outline.names))
+    _, top = _cells(outline, places(outline.rows[:3]), len(outline.names))
     if len(top) < 3 or form.widths or not (_is_heading(top[0]) and _is_heading(top[1])) or _is_heading(top[2]):
         return _see(outline, form)
     deep = replace(form, header=True, header_rows=2)
@@ -121,7 +121,7 @@ def _see(outline: Outline, form: FileFormat) -> Sight:
         raise IngestError("one_column", "The sample has one column.", "Take a file with several.")
     if outline.answered:
         raise IngestError("error_file", "The sample is an error file of ours.", "Take the court's own file.")
-    names, rows = list(outline.names), outline.rows
+    names, rows = list(outline.names), places(outline.rows)
     header = form.header
     if not header:
         top = _top(outline, rows[:_TOP])

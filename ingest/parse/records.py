@@ -94,6 +94,11 @@ class _Block:
     blank: int
 
 
+def places(rows: range) -> Ints:
+    """The places of records that follow each other, as an array."""
+    return np.arange(rows.start, rows.stop)
+
+
 def scan(file: BinaryIO, dialect: Dialect, encoding: str | None, limits: Limits) -> Records:
     """Split the file into records.
 

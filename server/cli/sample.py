@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from sqlalchemy import Engine
@@ -27,6 +26,7 @@ from server.db import open_database, translated
 from server.errors import AppError, Code
 from server.settings import Settings
 from server.state import open_installation
+from server.zones import check_zone
 
 if TYPE_CHECKING:
     from ingest.preview import Preview
@@ -151,10 +151,9 @@ def check(
 def _zone(agency: str | None, timezone: str | None) -> str:
     if agency and timezone:
         raise AppError(Code.INVALID, "The agency says the zone.", "Leave --timezone away, or --agency.")
-    try:
-        return ZoneInfo(timezone or "UTC").key
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise AppError(Code.INVALID, f"There is no time zone {timezone}.", "For example: America/New_York") from error
+    zone = timezone or "UTC"
+    check_zone(zone)
+    return zone
 
 
 @contextmanager

@@ -86,6 +86,8 @@ def test_a_sample_that_does_not_fit_is_a_sentence(dropslot: Dropslot) -> None:
     assert "Nothing was written." in done.stdout
     missing = dropslot.run("template", "check", "nosuch", sample, check=False)
     assert (missing.returncode, "There is no template named nosuch." in missing.stderr) == (1, True)
+    nowhere = dropslot.run("template", "check", "odyssey-ecr", sample, "--timezone", "EST", check=False)
+    assert (nowhere.returncode, "'EST' is no place" in nowhere.stderr) == (1, True)
     assert dropslot.run("template", "check", "odyssey-ecr", "nosuch.txt", check=False).stderr == (
         "nosuch.txt is not a file. Name the sample."
     )

@@ -17,6 +17,7 @@ from ingest.format import FileFormat
 from ingest.limits import Limits
 from ingest.outline import open_outline
 from ingest.parse import read_cells
+from ingest.parse.records import places
 
 Row = tuple[int, list[str]]
 
@@ -41,7 +42,7 @@ def read(
     with open_outline(path, form, wanted, width, limits) as outline:
         columns, rows, refused, raw = len(outline.names), [], [], []
         for begin in range(0, len(outline.rows), 3):
-            part = outline.rows[begin : begin + 3]
+            part = places(outline.rows[begin : begin + 3])
             cells = read_cells(outline.file, outline.records, part, outline.dialect, columns, range(columns))
             texts = [["" if t is None else t for t in cells.columns[i].texts()] for i in range(columns)]
             lines = outline.records.line[cells.index].tolist()

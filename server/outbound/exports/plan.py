@@ -13,7 +13,8 @@ from server.outbound.exports.content import DATASETS
 from server.outbound.exports.place import parts_of
 from server.outbound.exports.store import Export, ExportState, add_export, find_export, keep_export
 from server.outbound.write import Form
-from server.schedule.slots import MOST_DAYS, Days, Slot, last_slot, read_time, read_weekdays, read_zone
+from server.schedule.slots import MOST_DAYS, Days, Slot, last_slot, read_time, read_weekdays
+from server.zones import check_zone
 
 STEP = 30
 """Minutes between the times that an export may have."""
@@ -127,7 +128,8 @@ def _changed(schedule: Days, when: When, at: datetime) -> Days:
         if schedule.at.minute % STEP:
             raise AppError(Code.INVALID, f"Exports run every full or half hour, not at {when.at}.", "Such as: 06:30")
     if when.timezone is not None:
-        schedule = replace(schedule, zone=read_zone(when.timezone))
+        check_zone(when.timezone)
+        schedule = replace(schedule, zone=when.timezone)
     if sum((when.weekdays is not None, when.every_days is not None, when.daily)) > 1:
         raise AppError(Code.INVALID, "Choose days of the week, or an interval of days, or neither.")
     plain = replace(schedule, weekdays=(), every=1, since=None)

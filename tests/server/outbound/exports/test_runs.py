@@ -239,6 +239,7 @@ def test_two_exports_at_one_time_have_files_of_their_own(office: Office) -> None
         ({"at": "06:10"}, "full or half hour"),
         ({"at": "6"}, "no time"),
         ({"timezone": "Mars"}, "no time zone"),
+        ({"timezone": "EST"}, "no place"),
         ({"weekdays": "mon,moon"}, "no day of the week"),
         ({"every_days": 0}, "1 to 366"),
         ({"weekdays": "mon", "every_days": 2}, "or neither"),
