@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.sax.saxutils import escape
 
 from ingest.guard import neutral
 from server.errors import AppError, Code
@@ -176,6 +177,15 @@ def _fit(text: str) -> str:
     return clean if len(clean) <= _CLIPPED else clean[: _CLIPPED - 1] + "…"
 
 
+def _plainly(text: str) -> str:
+    """A text in such a form that it is written as it is. What begins and ends like a run of rich text xlsxwriter takes
+    for XML of its own, and writes it without escaping it: so it becomes one run that says the same."""
+    if not (text.startswith("<r>") and text.endswith("</r>")):
+        return text
+    run = f'<r><t xml:space="preserve">{escape(text)}</t></r>'
+    return run if len(run) <= _CLIPPED else f"{text[: _CLIPPED - 1]}…"
+
+
 class _Book:
     """The sheets of a table, one after the other."""
 
@@ -218,14 +228,14 @@ class _Book:
         sheet = self._book.add_worksheet("Rows" if number == 1 else f"Rows {number}")
         sheet.freeze_panes(1, 0)
         for column, name in enumerate(self.columns):
-            sheet.write_string(0, column, name, self._bold)
+            sheet.write_string(0, column, _plainly(name), self._bold)
         self._sheets.append(sheet)
 
     def _put(self, sheet: Any, row: int, column: int, cell: Cell) -> None:
         if cell is None or cell == "":
             return
         if isinstance(cell, str):
-            sheet.write_string(row, column, cell)
+            sheet.write_string(row, column, _plainly(cell))
         elif isinstance(cell, bool):
             sheet.write_string(row, column, as_text(cell))
         elif isinstance(cell, time) or (isinstance(cell, date) and _day(cell) >= _OLDEST):

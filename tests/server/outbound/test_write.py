@@ -103,6 +103,19 @@ def test_nothing_is_executed_and_nothing_else_is_changed(tmp_path: Path) -> None
     assert sheet["B2"].data_type == "s"
 
 
+def test_what_looks_like_rich_text_stays_what_it_is(tmp_path: Path) -> None:
+    row = [
+        "<r>R & D Building</r>",
+        '<r><t>Court</t></r></is></c><c r="ZZ2"><f>HYPERLINK("http://x")</f></c><c><is><r></r>',
+        "<r>  two  lines\nand a bell \x07 </r>",
+        f"<r>{'<' * 10_000}</r>",
+    ]
+    names = ["<r>a</r>", "b", "c", "<r></r>"]
+    sheet = openpyxl.load_workbook(written(tmp_path, Form.XLSX, [row], names), rich_text=False).worksheets[0]
+    assert [cell.value for cell in sheet[1]] == names
+    assert [cell.value for cell in sheet[2]] == [*row[:2], row[2].replace("\x07", "_x0007_"), f"{row[3]}…"]
+
+
 def test_what_a_workbook_cannot_hold_is_told_as_text_or_cut(tmp_path: Path) -> None:
     row = ["ä" * 40_000, date(1890, 5, 1), datetime(1890, 5, 1, 9)]
     sheet = openpyxl.load_workbook(written(tmp_path, Form.XLSX, [row], ["a", "b", "c"])).worksheets[0]
