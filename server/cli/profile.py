@@ -15,6 +15,7 @@ from server.agencies import Agency, find_agency, list_agencies
 from server.cli.output import Json, as_dict, print_json, print_list, print_one, printable, say
 from server.clock import now
 from server.errors import AppError, Code
+from server.outbound.deliveries import CHANGED, report_in, told_up_to
 from server.remotes.server import MANAGED_ID
 from server.services.provision import make_directory
 from server.state import open_installation
@@ -175,8 +176,20 @@ def edit(
         profile = edit_profile(conn, agency, name, terms)
         make_directory(context.obj.home(agency), profile)
         document, overlaps = _document(conn, profile), tell_overlaps(conn, profile, before)
+        going_on = _tell_going_on(conn, agency, before, profile)
     sentence = f"Profile {name} of {agency} is changed."
-    print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps]))
+    print_one({**document, "overlaps": overlaps}, as_json, "\n".join([sentence, *overlaps, *going_on]))
+
+
+def _tell_going_on(conn: Connection, slug: str, before: Profile, after: Profile) -> list[str]:
+    """What an operator may not expect of a report that tells what is new, once it is otherwise."""
+    other = after.report != before.report and report_in(after.report or "") == CHANGED
+    if not other or told_up_to(conn, after.id, CHANGED) is None:
+        return []
+    return [
+        f"The report {CHANGED} goes on where its last delivery ended: what a filter left out until then is not told "
+        f"later. All that happened lately is in: dropslot report run {slug} {CHANGED} --days 30"
+    ]
 
 
 def _terms(given: dict[str, Any]) -> dict[str, Any]:

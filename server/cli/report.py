@@ -118,9 +118,14 @@ def run(
 
 
 def _form_of(output: str) -> Form:
-    """The format that a file's name asks for; CSV if it asks for none."""
-    ending = Path(output).suffix.lower().removeprefix(".")
-    return Form(ending) if ending in list(Form) else Form.CSV
+    """The format that a file's name asks for; CSV if it has no ending. Raises `AppError` invalid for any other one."""
+    suffix = Path(output).suffix
+    ending = suffix.lower().removeprefix(".")
+    if ending and ending not in list(Form):
+        *others, last = (f".{form}" for form in Form)
+        hint = f"Name it {', '.join(others)} or {last}; or say how it is written, with --format."
+        raise AppError(Code.INVALID, f"No report is written as {suffix}.", hint)
+    return Form(ending or Form.CSV)
 
 
 def _hand_over(staged: Path, output: str) -> None:

@@ -25,6 +25,8 @@ from sqlalchemy import (
 from server.db.metadata import Instant, metadata
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
+CHANGED = "changed-events"
+"""The report that tells what was done since its last delivery; the others tell what there is."""
 
 deliveries = Table(
     "report_deliveries",
@@ -128,12 +130,17 @@ def is_taken(conn: Connection, agency_id: str, name: str) -> bool:
 
 
 def told_up_to(conn: Connection, profile_id: str, report: str) -> int | None:
-    """The number of the agency's last write that this report of the profile has told; None: it never told any."""
-    query = select(func.max(deliveries.c.last)).where(
-        deliveries.c.profile_id == profile_id, deliveries.c.report == report, deliveries.c.state == DELIVERED
-    )
-    last = conn.execute(query).scalar()
-    return None if last is None else int(last)
+    """The number of the agency's last write that the profile's report of that name has told, whatever it was filtered
+    and sorted by; None: it never told any."""
+    d = deliveries.c
+    query = select(d.report, func.max(d.last)).where(d.profile_id == profile_id, d.state == DELIVERED)
+    told = conn.execute(query.where(d.last.is_not(None)).group_by(d.report))
+    return max((int(last) for text, last in told if report_in(text) == report), default=None)
+
+
+def report_in(text: str) -> str:
+    """The name of the report in a profile's line, whatever else that says of it."""
+    return next(iter(text.split()), "").strip("'\"")
 
 
 def last_delivery(conn: Connection, profile_id: str) -> Delivery | None:

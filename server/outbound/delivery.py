@@ -164,7 +164,7 @@ def _prepare(state: State, agency: Agency, profile: Profile, order: _Order, at: 
     staged = _staged(state, fresh)
     try:
         with state.database.reading() as conn:
-            after = kept.told_up_to(conn, profile.id, order.text)
+            after = kept.told_up_to(conn, profile.id, order.wanted.report.name)
         ask = order.wanted.ask(agency, now(), after)
         ran = run_report(state.database, order.wanted.report, ask, staged, order.form)
         fresh = replace(fresh, content=ran.content, rows=ran.rows, size=ran.size, last=ran.last)

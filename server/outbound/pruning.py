@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, select
 
-from ingest.tables import profiles, removed, uploads
-from server.outbound.deliveries import DELIVERED, deliveries
+from ingest import inbox
+from ingest.tables import removed, uploads
+from server.outbound.deliveries import CHANGED, DELIVERED, deliveries, report_in, told_up_to
 from server.outbound.exports.store import delivered_up_to, export_runs, list_exports
 
 KEPT = timedelta(days=400)
@@ -15,8 +16,6 @@ DELIVERIES_KEPT = 100
 """Of each profile's report these are known longer, so that Skip Past Reports knows them."""
 RUNS_KEPT = 10
 """Of each export these are known longer."""
-CHANGED = "changed-events"
-"""The report that tells what was done since its last delivery."""
 
 
 def prune(conn: Connection, at: datetime) -> int:
@@ -42,7 +41,7 @@ def _past(rows: Select[Any], group: tuple[Any, ...], newest: tuple[Any, ...], ke
 def _prune_removed(conn: Connection, agency_id: str, before: datetime) -> int:
     """Forget records that were removed before that instant, if everybody who is told of them has been."""
     told = [delivered_up_to(conn, each) for each in list_exports(conn, agency_id) if each.watermark is not None]
-    told += conn.execute(_reported(agency_id)).scalars()
+    told += _reported(conn, agency_id)
     long_ago = select(uploads.c.id).where(uploads.c.agency_id == agency_id, uploads.c.undone_at < before)
     query = delete(removed).where(removed.c.agency_id == agency_id, removed.c.upload_id.in_(long_ago))
     if told:
@@ -50,10 +49,7 @@ def _prune_removed(conn: Connection, agency_id: str, before: datetime) -> int:
     return conn.execute(query).rowcount
 
 
-def _reported(agency_id: str) -> Select[Any]:
-    """The last write that each profile's report of changed events has told; the others tell what there is."""
-    d = deliveries.c
-    current = (profiles.c.id == d.profile_id) & (profiles.c.report == d.report)
-    query = select(func.max(d.last)).join_from(deliveries, profiles, current)
-    query = query.where(d.agency_id == agency_id, d.state == DELIVERED, d.last.is_not(None))
-    return query.where(d.report.startswith(CHANGED)).group_by(d.profile_id)
+def _reported(conn: Connection, agency_id: str) -> list[int]:
+    """The last write that each profile's report of changed events has told."""
+    telling = [each.id for each in inbox.list_profiles(conn, agency_id) if report_in(each.report or "") == CHANGED]
+    return [last for last in (told_up_to(conn, each, CHANGED) for each in telling) if last is not None]

@@ -46,10 +46,14 @@ def test_a_report_is_written_in_each_form(dropslot: Dropslot, tmp_path: Path) ->
     ]
     out = dropslot.run("report", "run", "gwinnett", "row-errors", "--format", "txt").stdout
     assert out.splitlines()[1].split("|")[1:5] == ["ecr.txt", "3", "Event Date", "02/30/2026"]
-    dropslot.run("report", "run", "gwinnett", "cases", "--format", "xlsx", "--output", tmp_path / "c.xlsx")
-    assert openpyxl.load_workbook(tmp_path / "c.xlsx").worksheets[0].max_row == 3
+    dropslot.run("report", "run", "gwinnett", "cases", "--output", tmp_path / "c.XLSX")
+    assert openpyxl.load_workbook(tmp_path / "c.XLSX").worksheets[0].max_row == 3
+    for name, more in (("cases", ()), ("cases.2026", ("--format", "csv"))):
+        dropslot.run("report", "run", "gwinnett", "cases", *more, "--output", tmp_path / name)
+        assert (tmp_path / name).read_bytes().count(b"\r\n") == 3
     assert not list((dropslot.data / "reports").iterdir())
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "ecr.txt", "events.csv", "c.xlsx"}
+    written = {"events.csv", "c.XLSX", "cases", "cases.2026"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "ecr.txt"} | written
 
 
 def test_rows_are_chosen_and_sorted(dropslot: Dropslot, tmp_path: Path) -> None:
@@ -76,8 +80,12 @@ def test_rows_are_chosen_and_sorted(dropslot: Dropslot, tmp_path: Path) -> None:
         (["gwinnett", "events", "--sort", "color"], "cannot be sorted by 'color'. It can be sorted by date, name"),
         (["gwinnett", "events", "--output", "/nowhere/e.csv"], "/nowhere/e.csv cannot be written (No such file"),
         (["gwinnett", "events", "--json"], "Name a file with --output."),
+        (
+            ["gwinnett", "events", "--output", "e.xls"],
+            "No report is written as .xls. Name it .csv, .txt or .xlsx;",
+        ),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_what_cannot_be_is_told(dropslot: Dropslot, arguments: list[str], complaint: str) -> None:
     done = dropslot.run("report", "run", *arguments, check=False)
@@ -108,6 +116,10 @@ def test_a_profile_brings_its_report_on_each_cycle(dropslot: Dropslot) -> None:
     assert f"/download/reports/{placed.name}" in delivered
     refused = dropslot.run("profile", "edit", "gwinnett", "nightly", "--report", "everything", check=False)
     assert "There is no report 'everything'." in refused.stderr
+    for report, goes_on in (("changed-events judge=Nobody", False), ("changed-events", True)):
+        told = dropslot.run("profile", "edit", "gwinnett", "nightly", "--report", report).stdout
+        assert ("The report changed-events goes on where its last delivery ended" in told) is goes_on
+        dropslot.run("sync", "now")
     dropslot.run("profile", "edit", "gwinnett", "nightly", "--report", "none")
     document = dropslot.json("profile", "show", "gwinnett", "nightly")
     assert (document["report"], document["report_directory"]) == (None, None)

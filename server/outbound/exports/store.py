@@ -97,7 +97,7 @@ class Export:
     """What is told (`dataset`), when, as what (`form`) and where (`directory`, as the agency sees it).
 
     Slots later than `since` are due. `watermark` is the number of the agency's last write that was told, None before
-    the first run. `error` is why the last try failed, None if it did not.
+    the first run. `error` is why the last try failed, None if it did not; they have failed since `error_at`.
     """
 
     id: str
@@ -185,10 +185,11 @@ def keep_export(conn: Connection, export: Export) -> Export:
 
 
 def note_error(conn: Connection, export_id: str, error: AppError | None, at: datetime) -> None:
-    """Keep why a try has failed; None: the last one has not."""
-    values = {"error": None, "error_hint": None, "error_at": None}
+    """Keep why a try has failed, and since when tries do; None: the last one has not."""
+    values: dict[str, Any] = {"error": None, "error_hint": None, "error_at": None}
     if error is not None:
-        values |= {"error": error.message, "error_hint": error.hint, "error_at": at}  # type: ignore[dict-item]
+        since = func.coalesce(exports.c.error_at, literal(at, Instant))
+        values |= {"error": error.message, "error_hint": error.hint, "error_at": since}
     conn.execute(update(exports).where(exports.c.id == export_id).values(values))
 
 
@@ -295,7 +296,5 @@ def _run(row: Row[Any]) -> Run:
 
 
 def moved_to(export: Export, run: Run) -> Export:
-    """The export after that run."""
-    return replace(
-        export, watermark=run.upto, since=max(export.since, run.due_at), error=None, error_hint=None, error_at=None
-    )
+    """The export after that run; what has failed before does until a file has been delivered."""
+    return replace(export, watermark=run.upto, since=max(export.since, run.due_at))

@@ -1,13 +1,17 @@
 """What has become of hearings since the last time: new, moved, cancelled, changed, withdrawn, and back again.
 
 One row tells what one upload did to one hearing. What an undo has put back is told as such, and what it has removed by
-the reference of the hearing alone: nothing else is left of it.
+the reference of the hearing alone: nothing else is left of it. A filter lets a hearing through that is what it wants,
+or was until then: who was told of it hears that it has gone elsewhere.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import merge
 from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +19,19 @@ from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, literal,
 
 from ingest.record import CUSTOM
 from ingest.tables import cases, changes, clients, events, moved_events, removed, uploads
-from server.outbound.reports.definition import Ask, Clause, Column, Days, Report, choice, clock, day, local, same
+from server.outbound.reports.definition import (
+    NUMBER,
+    Ask,
+    Clause,
+    Column,
+    Days,
+    Report,
+    choice,
+    clock,
+    day,
+    local,
+    same,
+)
 from server.outbound.reports.files import beginning
 from server.outbound.write import Cell
 
@@ -27,6 +43,10 @@ _OWN = frozenset({"updated_upload", "starts_at", _WITHDRAWN, "slot"})
 """Columns that say nothing of their own."""
 _ORDER = [column.name for column in events.c]
 _NAMES = MappingProxyType({"local_date": "date", "local_time": "time"})
+_FILTERED = ("type", "status", "location", "judge")
+"""Columns by which a hearing may come to be what a report is narrowed to, or cease to be."""
+_WAS = ("local_date", "local_time", *_FILTERED)
+"""What is asked of a hearing that another one has come instead of."""
 
 _MOVED = moved_events.alias("moved")
 _INSTEAD = moved_events.alias("instead")
@@ -58,9 +78,25 @@ class _Told:
         return any(self.before.get(name) != self.after.get(name) for name in names)
 
 
+@dataclass(frozen=True)
+class _News:
+    """One row: its place among all, what it tells, and what it would have told of the hearing as it was `before`."""
+
+    place: tuple[int, datetime]
+    cells: Mapping[str, Cell]
+    before: Mapping[str, Cell]
+
+    def fits(self, wanted: Mapping[str, set[str]]) -> bool:
+        """Whether the hearing is what is wanted, or was; what nobody knows any more of one that is removed may be."""
+        return any(
+            all(name not in side or str(side[name] or "").lower() in values for name, values in wanted.items())
+            for side in (self.cells, self.before)
+        )
+
+
 def _rows(conn: Connection, ask: Ask) -> Iterator[Sequence[Cell]]:
-    wanted = {_PLACES[name]: {value.lower() for value in values} for name, values in ask.filters.items() if values}
-    told = (row for row in _all(conn, ask) if all(str(row[at] or "").lower() in wanted[at] for at in wanted))
+    wanted = {name: {value.lower() for value in values} for name, values in ask.filters.items() if values}
+    told = (_laid_out(news.cells) for news in _all(conn, ask) if news.fits(wanted))
     return _in_order(told, ask.sort.removeprefix("-"), ask.sort.startswith("-"))
 
 
@@ -77,14 +113,23 @@ def _in_order(rows: Iterator[Sequence[Cell]], sort: str, down: bool) -> Iterator
     return iter(sorted(rows, key=key, reverse=down))
 
 
-def _all(conn: Connection, ask: Ask) -> Iterator[Sequence[Cell]]:
-    rows = conn.execution_options(yield_per=1000).execute(_query(ask))
-    for _, group in groupby(rows, key=lambda row: (row.upload, row.undo, row.event)):
-        yield from _cells(group, ask)
+def _all(conn: Connection, ask: Ask) -> Iterator[_News]:
+    """In the order in which it happened: SQLite may give the number of what was removed to what comes after."""
+    conn = conn.execution_options(yield_per=1000)
+    return merge(_done(conn, ask), _gone(conn, ask), key=attrgetter("place"))
+
+
+def _done(conn: Connection, ask: Ask) -> Iterator[_News]:
+    for _, group in groupby(conn.execute(_query(ask)), key=lambda row: (row.upload, row.undo, row.event)):
+        yield from _news(group, ask)
+
+
+def _gone(conn: Connection, ask: Ask) -> Iterator[_News]:
     for row in conn.execute(_removed(ask)):
         told: dict[str, Cell] = {"change": "removed", "reference": row.reference, "id": row.record_id}
         told |= {"file": row.file, "upload": row.upload_id}
-        yield _laid_out(told | {"changed_at": local(row.undone_at, ask), "changed_at_utc": row.undone_at})
+        told |= {"changed_at": local(row.undone_at, ask), "changed_at_utc": row.undone_at}
+        yield _News((row.sequence, row.undone_at), told, told)
 
 
 def _query(ask: Ask) -> Select[Any]:
@@ -127,7 +172,7 @@ def _described(told: Any) -> Select[Any]:
         *(clients.c.last_name, clients.c.first_name, clients.c.business_name),
         cases.c.number.label("case"),
         *(uploads.c.file, uploads.c.finished_at, uploads.c.undone_at),
-        *(_OLD.c.local_date.label("old_date"), _OLD.c.local_time.label("old_time")),
+        *(_OLD.c[name].label(f"old_{name}") for name in _WAS),
         _INSTEAD.c.new_event.label("instead"),
     )
     came = and_(_MOVED.c.upload_id == told.c.upload, _MOVED.c.new_event == told.c.event)
@@ -141,20 +186,22 @@ def _described(told: Any) -> Select[Any]:
         .join(_OLD, _OLD.c.id == _MOVED.c.old_event, isouter=True)
         .join(_INSTEAD, went, isouter=True)
     )
+    number = func.coalesce(uploads.c.undone_sequence, uploads.c.sequence, 0).label("number")
     at = func.coalesce(uploads.c.undone_at, uploads.c.finished_at)
-    return select(*columns).select_from(joined).order_by(at, told.c.upload, told.c.undo, told.c.event, told.c.step)
+    order = (number, at, told.c.upload, told.c.undo, told.c.event, told.c.step)
+    return select(*columns, number).select_from(joined).order_by(*order)
 
 
 def _removed(ask: Ask) -> Select[Any]:
-    """Hearings that an undo has deleted and that somebody was told of; SQLite gives the highest numbers anew."""
-    again = select(events.c.id).where(events.c.id == removed.c.record_id).exists()
-    columns = (removed.c.record_id, removed.c.reference, removed.c.upload_id, uploads.c.file, uploads.c.undone_at)
-    query = select(*columns).join_from(removed, uploads, uploads.c.id == removed.c.upload_id)
-    query = query.where(removed.c.agency_id == ask.agency.id, removed.c.kind == "events", _heard_of(ask), ~again)
-    return query.where(_within(ask, removed.c.sequence, uploads.c.undone_at)).order_by(removed.c.sequence, removed.c.id)
+    """Hearings that an undo has deleted and that somebody was told of, also those whose number SQLite gave anew."""
+    r = removed.c
+    columns = (r.sequence, r.record_id, r.reference, r.upload_id, uploads.c.file, uploads.c.undone_at)
+    query = select(*columns).join_from(removed, uploads, uploads.c.id == r.upload_id)
+    query = query.where(r.agency_id == ask.agency.id, r.kind == "events", _heard_of(ask))
+    return query.where(_within(ask, r.sequence, uploads.c.undone_at)).order_by(r.sequence, r.id)
 
 
-def _cells(group: Iterable[Row[Any]], ask: Ask) -> Iterator[Sequence[Cell]]:
+def _news(group: Iterable[Row[Any]], ask: Ask) -> Iterator[_News]:
     """The row of the report, or none if nothing is to be told."""
     told = _Told()
     row: Any = None
@@ -165,22 +212,24 @@ def _cells(group: Iterable[Row[Any]], ask: Ask) -> Iterator[Sequence[Cell]]:
         return
     at = row.undone_at if row.undo else row.finished_at
     held = {**row._mapping, **told.after}
-    was = {"local_date": row.old_date, "local_time": row.old_time} if row.old_date else told.before
-    moved = change == "moved"
+    was = {name: row._mapping[f"old_{name}"] for name in _WAS} if row.old_local_date else told.before
     cells: dict[str, Cell] = {name: held[name] for name in _AS_HELD}
     cells |= {"date": day(held["local_date"], ask), "time": clock(held["local_time"], ask)}
-    if moved:
+    if change == "moved":
         cells |= {"old_date": day(was.get("local_date", row.local_date), ask)}
         cells |= {"old_time": clock(was.get("local_time", row.local_time), ask)}
     cells |= {"change": change, "changes": "" if told.created else _differences(told), "id": row.event}
-    yield _laid_out(cells | {"changed_at": local(at, ask), "changed_at_utc": at})
+    cells |= {"changed_at": local(at, ask), "changed_at_utc": at}
+    yield _News((row.number, at), cells, {**cells, **{name: was[name] for name in _FILTERED if name in was}})
 
 
 def _kind(row: Row[Any], told: _Told) -> str | None:
     if row.undo:
+        if told.after.get(_WITHDRAWN):  # it was on again only by the file that is undone
+            return "withdrawn"
         return "put back" if _differences(told) or told.differs(_WITHDRAWN) else None
     if told.created:
-        return "moved" if row.old_date else "new"
+        return "moved" if row.old_local_date else "new"
     if told.after.get(_WITHDRAWN):
         return None if row.instead else "withdrawn"  # the hearing that came instead tells of both
     if told.before.get(_WITHDRAWN):
@@ -228,7 +277,7 @@ _COLUMNS: Mapping[str, str] = MappingProxyType(
         "file": "that file",
         "upload": "its upload",
         "changed_at_utc": "the instant",
-        "id": "the record's number, which never changes",
+        "id": NUMBER,
     }
 )
 _PLACES = MappingProxyType({name: place for place, name in enumerate(_COLUMNS)})
@@ -259,10 +308,10 @@ CHANGED = Report(
     days=Days(7, "how many days to look back, today included, where nothing was delivered before"),
     filters={
         "change": choice("one of the words of that column", dict.fromkeys(KINDS, true())),
-        "type": same(events.c.type, "type of the event"),
-        "status": same(events.c.status, "status of the event"),
-        "location": same(events.c.location, "where it is"),
-        "judge": same(events.c.judge, "the judge"),
+        "type": same(events.c.type, "type of the event, now or before"),
+        "status": same(events.c.status, "status of the event, now or before"),
+        "location": same(events.c.location, "where it is, or was before"),
+        "judge": same(events.c.judge, "the judge, now or before"),
     },
     sorts=dict.fromkeys(_SORTS, ()),
     rows=_rows,

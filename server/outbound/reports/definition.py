@@ -21,6 +21,8 @@ from server.services.moment import read_beginning, read_end
 
 Clause = ColumnElement[bool]
 Source = ColumnElement[Any]
+NUMBER = "the record's number, the same as long as the record exists"
+"""What a column `id` is."""
 
 
 @dataclass(frozen=True)

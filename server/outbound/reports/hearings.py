@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 
 from ingest.tables import cases, clients, events
-from server.outbound.reports.definition import Ask, Clause, Column, Days, Report, choice, same
+from server.outbound.reports.definition import NUMBER, Ask, Clause, Column, Days, Report, choice, same
 from server.outbound.reports.reach import first_contact
 from server.outbound.reports.records import NAMES, WHEN, event_source, whose
 
@@ -43,7 +43,7 @@ UPCOMING = Report(
         Column("notes", "notes", events.c.notes),
         Column("reference", "the court's own id of the event", events.c.reference),
         Column("starts_at_utc", "the instant; without a time: the beginning of the day", events.c.starts_at),
-        Column("id", "the record's number, which never changes", events.c.id),
+        Column("id", NUMBER, events.c.id),
     ),
     owner=events.c.agency_id,
     source=lambda _ask: event_source(),

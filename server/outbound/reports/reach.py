@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, or_, select, true
 
 from ingest.tables import clients, contacts, events
-from server.outbound.reports.definition import Ask, Column, Report, choice, clock, day, plain, same
+from server.outbound.reports.definition import NUMBER, Ask, Column, Report, choice, clock, day, plain, same
 
 REFUSED = (
     *("invalid", "bad", "wrong number", "disconnected", "undeliverable", "bounced", "inactive"),
@@ -81,7 +81,7 @@ UNREACHABLE: Report = Report(
         Column("next_date", "the day of their next hearing, if there is one", _NEXT.c.local_date, day),
         Column("next_time", "its time", _NEXT.c.local_time, clock),
         Column("next_location", "its place", _NEXT.c.location, plain),
-        Column("id", "the record's number, which never changes", clients.c.id),
+        Column("id", NUMBER, clients.c.id),
     ),
     owner=clients.c.agency_id,
     source=lambda _ask: clients.join(_NEXT, _NEXT.c.id == _NEXT_ID, isouter=True),

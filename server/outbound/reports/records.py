@@ -7,6 +7,7 @@ from sqlalchemy import Table, func, select, true
 from ingest.record import CASES, CLIENTS, EVENTS, PAYMENTS, Entity
 from ingest.tables import case_parties, cases, clients, contacts, events, payments
 from server.outbound.reports.definition import (
+    NUMBER,
     Column,
     Filter,
     Report,
@@ -61,7 +62,7 @@ def _cell(name: str) -> Any:
 def _last(table: Table) -> tuple[Column, ...]:
     return (
         Column("custom", "custom fields, as a JSON object", table.c.custom),
-        Column("id", "the record's number, which never changes", table.c.id),
+        Column("id", NUMBER, table.c.id),
         Column("withdrawn", "yes: the court's last snapshot no longer names it", table.c.withdrawn_upload, present),
     )
 
@@ -113,7 +114,7 @@ CONTACT_REPORT = Report(
         Column("opt_in", "whether the person agreed to messages, as far as the court says", contacts.c.opt_in),
         Column("status", "the contact's status", contacts.c.status),
         Column("reachable", "no: a message must or could not go there", reachable(contacts)),
-        Column("id", "the contact's number, which never changes", contacts.c.id),
+        Column("id", "the contact's number, the same as long as the contact exists", contacts.c.id),
         Column("withdrawn", "yes: the court's last snapshot no longer names it", contacts.c.withdrawn_upload, present),
     ),
     owner=clients.c.agency_id,

@@ -4,9 +4,10 @@ from datetime import date, time
 
 import pytest
 
+from ingest import inbox
 from server.clock import now
 from tests.ingest.court import ecr, row
-from tests.server.outbound.house import EAST, GWINNETT, WEST, House, picked
+from tests.server.outbound.house import EAST, EMPTY, GWINNETT, MARICOPA, WEST, House, picked
 
 TOLD = ("change", "client", "date", "time", "old_date", "old_time", "changes")
 
@@ -92,3 +93,73 @@ def test_a_hearing_that_comes_back_is_restored(house: House) -> None:
         ("withdrawn", "w1"),
         ("restored", "w1"),
     ]
+
+
+def test_one_that_an_undo_takes_off_again_is_withdrawn_and_one_that_it_brings_back_is_put_back(house: House) -> None:
+    one, two = row("v1", "V-1"), row("v2", "V-2")
+    uploads = [house.push(WEST, ecr(*rows)) for rows in ((one, two), (two,), (one, two))]
+    for upload, change, status in ((uploads[2], "withdrawn", "withdrawn"), (uploads[1], "put back", "active")):
+        last = house.number(WEST)
+        house.undo(WEST, upload)
+        found = house.rows(WEST, "changed-events", after=last)
+        assert picked(found, "change", "client", "changes") == [(change, "v1", "")]
+        assert states(house, WEST)["v1"] == status
+
+
+def states(house: House, slug: str) -> dict[str, str]:
+    with house.state.database.reading() as conn:
+        found = inbox.records_since(conn, "events", house.agencies[slug].id, None)
+        return {each["client"]: each["record_state"] for each in found}
+
+
+@pytest.mark.parametrize("next_", [EMPTY, MARICOPA])
+def test_one_that_is_removed_is_told_before_the_one_that_gets_its_number(house: House, next_: str) -> None:
+    """As SQLite gives it, to a hearing of the same court or of another one."""
+    house.push(EMPTY, ecr(row("n1", "N-1")))
+    wrong = house.push(EMPTY, ecr(row("n1", "N-1"), row("n2", "N-2")))
+    last = house.number(EMPTY)
+    (told,) = house.rows(EMPTY, "changed-events", after=last - 1)
+    house.undo(EMPTY, wrong)
+    house.push(next_, ecr(row("n1", "N-1"), row("n3", "N-3")))
+    found = picked(house.rows(EMPTY, "changed-events", after=last), "change", "client")
+    assert found == [("removed", None), ("new", "n3")][: 2 if next_ == EMPTY else 1]
+    (gone, *new) = house.rows(EMPTY, "changed-events", after=last)
+    assert gone["id"] == told["id"]
+    if new and house.state.database.engine.dialect.name == "sqlite":
+        assert new[0]["id"] == gone["id"]
+    house.push(EMPTY, ecr(row("n1", "N-1")))
+
+
+def test_a_filter_tells_of_what_leaves_it(house: House) -> None:
+    def court(**second: str) -> bytes:
+        return ecr(row("f1", "F-1", location="Courtroom 1A"), row("f2", "F-2", **second))
+
+    def told(*filters: str) -> list[tuple[object, ...]]:
+        return picked(house.rows(EAST, "changed-events", *filters, after=last), "change", "client", "location")
+
+    in_1a = ("location=Courtroom 1A",)
+    house.push(EAST, court(location="Courtroom 1A"))
+    last = house.number(EAST)
+    house.push(EAST, court(location="Courtroom 2B"))
+    assert told(*in_1a) == told("location=Courtroom 2B") == [("changed", "f2", "Courtroom 2B")]
+    assert told("location=Courtroom 3C") == told(*in_1a, "judge=Zamora") == told(*in_1a, "change=moved") == []
+    last = house.number(EAST)
+    house.push(EAST, court(location="Courtroom 3C", judge="Zamora"))
+    assert told("location=Courtroom 2B", "judge=Alvarez, M.") == [("changed", "f2", "Courtroom 3C")]
+    assert told("location=Courtroom 2B", "judge=Zamora") == [], "it never was both"
+    last = house.number(EAST)
+    house.push(EAST, ecr(row("f1", "F-1", date="04/20/2026", location="Courtroom 4D")))
+    assert told(*in_1a) == [("moved", "f1", "Courtroom 4D")]
+
+
+def test_a_filter_tells_of_what_is_removed_since_nobody_knows_where_it_was(house: House) -> None:
+    upload = house.push(EAST, ecr(row("r1", "R-1", location="Courtroom 1A")))
+    last = house.number(EAST)
+    house.undo(EAST, upload)
+    for filters, changes in (
+        (["location=Courtroom 1A", "change=removed"], ["removed"]),
+        (["location=Courtroom 1A", "status=None"], ["removed"]),
+        (["location=Courtroom 1A", "change=new"], []),
+    ):
+        found = house.rows(EAST, "changed-events", *filters, after=last)
+        assert [told["change"] for told in found] == changes

@@ -243,6 +243,18 @@ def test_changed_events_go_on_where_the_last_delivery_ended(court: House, folder
     assert len(names(folder)) == 5
 
 
+def test_changed_events_go_on_there_whatever_else_the_profile_says_of_them(
+    court: House, folder: Path, remote: Shaky
+) -> None:
+    words = ("changed-events", "changed-events sort=name", " 'changed-events' days=30", "changed-events change=moved")
+    assert [deliver(court, remote, hour, report=report).rows for hour, report in enumerate(words)] == [2, 0, 0, 0]
+    with court.state.database.reading() as conn:
+        assert told_up_to(conn, profile(court).id, "changed-events") == court.number(GWINNETT)
+    court.push(GWINNETT, ecr(row("1", "CR-1"), row("2", "CR-2"), row("3", "CR-3")))
+    assert deliver(court, remote, 5, report="clients").rows == 3
+    assert deliver(court, remote, 6, report="changed-events sort=name").rows == 1
+
+
 @pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("terms", "complaint"),

@@ -103,6 +103,21 @@ def test_but_not_that_of_an_export_that_was_cancelled(office: Office) -> None:
     assert list(office.state.settings.staging.iterdir()) == []
 
 
+def test_it_has_failed_since_the_first_time(office: Office) -> None:
+    export = office.export()
+    block(office)
+    office.go(days=1)
+    first = office.at
+    for time in ({"minutes": 45}, {"days": 1}, {"minutes": 45}):
+        office.go(**time)
+        assert office.again(export).error_at == first
+    (told,) = [found.sentence for found in examine(office.state) if found.subject == "export"]
+    assert told.startswith(f"clients of gwinnett has failed since {first:%Y-%m-%d %H:%M} UTC: ")
+    office.folder.unlink()
+    office.go(minutes=45)
+    assert (office.again(export).error, office.again(export).error_at) == (None, None)
+
+
 @pytest.mark.sqlite_only
 def test_a_file_that_was_moved_before_anybody_knew_that_it_was_there_stays_the_only_one(
     office: Office, monkeypatch: pytest.MonkeyPatch
