@@ -26,6 +26,7 @@ from server.mismatches import Mismatches
 from server.outbound.exports.plan import overdue
 from server.outbound.exports.store import list_exports
 from server.remotes.reach import fingerprint, refuse_untrusted
+from server.remotes.secrets import refuse_without
 from server.remotes.server import Kind
 from server.remotes.store import list_servers
 from server.rotation import find_loss
@@ -158,15 +159,17 @@ def _has_another_way(agency: Agency, authorities: list[Authority]) -> bool:
 
 
 def _servers(state: State) -> Iterator[Finding]:
-    """Servers with which nothing can be exchanged until a person has looked at their host key."""
+    """Servers with which nothing is exchanged until a person has looked at their host key, or given a secret."""
     with state.database.reading() as conn:
-        servers = [server for server in list_servers(conn) if server.kind is Kind.SFTP]
+        servers = list_servers(conn)
     for server in servers:
         try:
             refuse_untrusted(server)
+            refuse_without(server)
         except AppError as error:
             yield Finding(f"server {server.name}", False, error.message, error.hint)
-        else:
+            continue
+        if server.kind is Kind.SFTP:
             yield Finding(f"server {server.name}", True, f"its host key {fingerprint(server.host_key)} is trusted")
 
 

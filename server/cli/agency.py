@@ -93,8 +93,11 @@ def edit(
     are there keep their zone until a file names them again.
     """
     wishes = _Wishes(name, network or [], any_network, quota_bytes, quota_files)
-    if (network and any_network) or not any((*vars(wishes).values(), timezone)):
-        hint = "Name networks with --network, or --any-network; or see: dropslot agency edit --help"
+    if network and any_network:
+        hint = "Name the networks it may come from, or say --any-network."
+        raise AppError(Code.INVALID, "--network and --any-network exclude each other.", hint)
+    if not any((*vars(wishes).values(), timezone)):
+        hint = "Name it: --name, --timezone, --network or --any-network, --quota-bytes, --quota-files"
         raise AppError(Code.INVALID, "What shall change?", hint)
     with open_installation(context.obj) as state:
         with state.database.reading() as conn:

@@ -22,6 +22,7 @@ from server.clock import now
 from server.errors import AppError, Code
 from server.logs import open_log
 from server.remotes.port import RemoteFile
+from server.remotes.reach import refuse_untrusted
 from server.remotes.server import MANAGED_ID
 from server.remotes.store import find_server, list_servers
 from server.state import State, open_installation
@@ -50,18 +51,20 @@ def now_(
     context: typer.Context, agency: OptionalSlug = None, profile: OptionalProfile = None, as_json: Json = False
 ) -> None:
     """Look now: bring what is new, process it, delete there what a profile wants deleted, deliver reports, and say
-    what came of it. Only profiles whose Auto-Sync is on are looked at; a parked server is tried again. A running server
-    need not be stopped. Exit status 1 if a profile ended with an error.
+    what came of it. Only profiles whose Auto-Sync is on are looked at. A parked server is tried too, and goes on by
+    itself if it answers. A running server need not be stopped. Exit status 1 if a profile ended with an error.
     """
     with open_installation(context.obj) as state:
         tasks = _wanted(state, agency, profile)
-        _unpark(state, tasks)
         with _bars(not as_json) as viewer:
             runs = asyncio.run(_sync(state, tasks, viewer))
         files = _processed(state, runs)
         runs += asyncio.run(_sync(state, _tidying(state, tasks), Viewer()))
         with state.database.reading() as conn:
             documents = [_document(run, Names.read(conn)) for run in runs]
+            alarms = list(_alarms(conn, tasks))
+    for sentence in alarms:
+        typer.echo(f"dropslot: {printable(sentence)}", err=True)
     if as_json:
         print_json({"runs": documents, "files": files})
     else:
@@ -173,12 +176,18 @@ def _nothing_on(state: State, slug: str | None) -> AppError:
     return AppError(Code.NOT_FOUND, sentence, hint)
 
 
-def _unpark(state: State, tasks: Sequence[Task]) -> None:
-    """What a person asks for is tried, parked or not."""
-    with state.database.writing() as conn:
-        for task in tasks:
-            if standing_of(conn, task.place.id).parked_at:
-                resume_place(conn, task.place.id, now())
+def _alarms(conn: Connection, tasks: Sequence[Task]) -> Iterator[str]:
+    """What nobody may miss, wherever the rest is written: with these servers nothing goes on by itself."""
+    servers = {server.id: server for server in list_servers(conn)}
+    for place in (task.place for task in tasks):
+        server = servers.get(place.server.id, place.server)
+        try:
+            refuse_untrusted(server)
+        except AppError as refusal:
+            yield str(refusal)
+        else:
+            if standing_of(conn, place.id).parked_at:
+                yield f"{server.name} stays parked. Once its cause is mended: dropslot sync resume {server.name}"
 
 
 def _tidying(state: State, tasks: Sequence[Task]) -> list[Task]:

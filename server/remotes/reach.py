@@ -16,7 +16,7 @@ from server.errors import AppError, Code
 from server.logs import Log
 from server.remotes.managed import ManagedRemote
 from server.remotes.port import Remote
-from server.remotes.secrets import open_secret
+from server.remotes.secrets import open_secret, refuse_without
 from server.remotes.server import HostKeyState, Kind, SecretField, Server
 from server.remotes.store import note_shown_key, server_by_id
 
@@ -27,19 +27,21 @@ async def open_remote(
 ) -> AsyncIterator[Remote]:
     """A connection to the server of that id, as it is configured just now; `home` is the agency's that asks.
 
-    A host key that is not the trusted one is noted on the server's row and logged: from then on nothing is exchanged
-    until a person has trusted it. Raises `AppError`.
+    A host key that is not the trusted one is noted on the server's row, and the scheduler alarms (`SyncRounds`): from
+    then on nothing is exchanged until a person has trusted it. Raises `AppError`, and KeysError when it is our own
+    master key that is away or does not fit: the server has nothing to do with that.
     """
     server, secrets = await asyncio.to_thread(_read, database, cipher, server_id)
     if server.kind is Kind.MANAGED:
         yield ManagedRemote(home, server.directory, log)
         return
+    refuse_untrusted(server)
+    refuse_without(server)
     if server.kind is Kind.S3:
         from server.remotes.s3 import open_bucket  # only where there is one
 
         yield open_bucket(server, secrets, log)
         return
-    refuse_untrusted(server)
     from server.remotes.sftp import StrangeHostKeyError, connect
 
     strange: StrangeHostKeyError
@@ -49,7 +51,7 @@ async def open_remote(
         return
     except StrangeHostKeyError as error:
         strange = error
-    await asyncio.to_thread(_note, database, log, server, strange.shown)
+    await asyncio.to_thread(_note, database, server, strange.shown)
 
 
 def refuse_untrusted(server: Server) -> None:
@@ -90,22 +92,14 @@ def _read(database: Database, cipher: Callable[[], Cipher], server_id: str) -> t
             server = server_by_id(conn, server_id)
         try:
             return server, open_secrets(cipher, server)
-        except KeysError as error:
+        except KeysError:
             if not again:  # the first time, the master key may have been replaced between our two looks
-                raise AppError(Code(error.code), error.message, error.hint) from error
+                raise
     raise AssertionError("not reached")
 
 
-def _note(database: Database, log: Log, server: Server, shown: str) -> NoReturn:
+def _note(database: Database, server: Server, shown: str) -> NoReturn:
     with database.writing() as conn:
         noted = note_shown_key(conn, server.id, shown, now())
-    log.error(
-        "host key changed",
-        server=server.name,
-        host=server.host,
-        port=server.port,
-        trusted=fingerprint(server.host_key),
-        shown=fingerprint(shown),
-    )
     refuse_untrusted(noted)
     raise AppError(Code.UNAVAILABLE, f"The host key of {server.name} was just trusted.", "It is tried again.")

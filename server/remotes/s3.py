@@ -268,14 +268,7 @@ class S3Remote:
 
 
 def open_bucket(server: Server, secrets: dict[SecretField, Secret], log: Log) -> S3Remote:
-    """The server's bucket; nothing is asked yet. Raises `AppError` invalid for what cannot be reached as configured."""
-    missing_keys = [field for field in (SecretField.ACCESS_KEY, SecretField.SECRET_KEY) if field not in secrets]
-    if missing_keys:
-        raise AppError(
-            Code.INVALID,
-            f"The server {server.name} has no access key or no secret key.",
-            f"Give both: dropslot server edit {server.name} --access-key-file FILE --secret-key-file FILE",
-        )
+    """The server's bucket, whose two keys are among the `secrets`; nothing is asked yet."""
     access, secret = (secrets[field].reveal().decode() for field in (SecretField.ACCESS_KEY, SecretField.SECRET_KEY))
     return S3Remote(server, Access(access, secret), log)
 

@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 
 from keys.cipher import Cipher
 from keys.secret import Secret
-from server.remotes.server import SecretField, Server
+from server.errors import AppError, Code
+from server.remotes.server import Kind, SecretField, Server
 from server.remotes.store import list_servers, update_server
 
 
@@ -20,6 +21,19 @@ def open_secret(cipher: Cipher, server: Server, field: SecretField) -> Secret | 
     """The secret itself, None if the server has none of that kind. Raises KeysError denied, see `Cipher.open`."""
     sealed = server.sealed.get(field)
     return None if sealed is None else Secret(cipher.open(sealed, purpose(server.id, field)))
+
+
+def refuse_without(server: Server) -> None:
+    """Raises `AppError` invalid, saying what to do, for a server that has nothing we could prove ourselves with."""
+    if not server.missing_secrets:
+        return
+    sftp = server.kind is Kind.SFTP
+    files = "--password-file FILE (or --private-key FILE)" if sftp else "--access-key-file FILE --secret-key-file FILE"
+    raise AppError(
+        Code.INVALID,
+        f"The server {server.name} has {server.missing_secrets}.",
+        f"Give {'one' if sftp else 'both'}: dropslot server edit {server.name} {files}",
+    )
 
 
 def reseal_servers(conn: Connection, cipher: Cipher) -> int:

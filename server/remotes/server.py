@@ -118,6 +118,15 @@ class Server:
         """Whether files may be exchanged with it as far as its host key goes."""
         return self.kind is not Kind.SFTP or self.host_key_state is HostKeyState.TRUSTED
 
+    @property
+    def missing_secrets(self) -> str:
+        """What it needs to let us in and does not have, for people; empty if nothing."""
+        if self.kind is Kind.SFTP and not {SecretField.PASSWORD, SecretField.PRIVATE_KEY} & self.sealed.keys():
+            return "neither a password nor a private key"
+        if self.kind is Kind.S3 and not {SecretField.ACCESS_KEY, SecretField.SECRET_KEY} <= self.sealed.keys():
+            return "no access key or no secret key"
+        return ""
+
 
 MANAGED = Server(id=MANAGED_ID, name=MANAGED_ID, kind=Kind.MANAGED, created_at=datetime(2026, 1, 1, tzinfo=UTC))
 """Our own endpoint: there for everyone, without a row."""

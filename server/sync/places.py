@@ -77,11 +77,23 @@ def note_failure(conn: Connection, place_id: str, error: AppError, at: datetime,
         "failing_since": since,
         "retry_at": at + pause,
         "parked_at": before.parked_at or (at if hopeless and park else None),
-        "code": error.code.value,
-        "error": error.message,
-        "hint": error.hint,
     }
-    return _keep(conn, place_id, values)
+    return _keep(conn, place_id, {**values, **_reason(error)})
+
+
+def note_vain_try(conn: Connection, place_id: str, error: AppError, at: datetime) -> Standing:
+    """A person has tried the place in vain: it is told, and makes no back-off longer and parks nothing.
+
+    Of a place that was well it is the first failure, so that it is tried again soon: the next cycle counts from now.
+    """
+    before = standing_of(conn, place_id)
+    coming = before.retry_at and before.retry_at > at
+    values = {
+        "failures": max(before.failures, 1),
+        "failing_since": before.failing_since or at,
+        "retry_at": before.retry_at if coming else at + FIRST_PAUSE,
+    }
+    return _keep(conn, place_id, {**values, **_reason(error)})
 
 
 def note_success(conn: Connection, place_id: str) -> None:
@@ -127,6 +139,10 @@ def _keep(conn: Connection, place_id: str, values: dict[str, Any]) -> Standing:
     insert_missing(conn, sync_places, [{"id": place_id, "failures": 0}])
     conn.execute(update(sync_places).where(sync_places.c.id == place_id).values(**values))
     return standing_of(conn, place_id)
+
+
+def _reason(error: AppError) -> dict[str, Any]:
+    return {"code": error.code.value, "error": error.message, "hint": error.hint}
 
 
 def _standing(row: Row[Any]) -> Standing:

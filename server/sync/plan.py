@@ -126,7 +126,9 @@ def next_run(
     if last.started_at > (at or now()) + SLACK:
         return None
     if standing.failures and standing.retry_at:
-        return standing.retry_at
+        # Tried since then, and nothing is held against it: the trouble was ours, and that has a pause of its own.
+        pause = last.again_at if last.started_at >= standing.retry_at else None
+        return max(standing.retry_at, pause or standing.retry_at)
     slot = next_slot(read_cycle(profile.cycle, place.agencies[profile.agency_id].timezone), last.started_at).at
     return min(slot, last.again_at) if last.again_at else slot
 

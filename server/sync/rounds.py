@@ -13,6 +13,9 @@ from datetime import timedelta
 from server.clock import now
 from server.errors import AppError
 from server.logs import Log, trace
+from server.remotes.reach import fingerprint
+from server.remotes.server import HostKeyState, Server
+from server.remotes.store import list_servers
 from server.state import State
 from server.sync.files import begun
 from server.sync.overdue import overdue_profiles
@@ -40,6 +43,7 @@ class SyncRounds:
         self._tidy_at = self._overdue_at = 0.0
         self._tidied: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
+        self._strange: set[tuple[str, str | None]] = set()
 
     def walk(self, stopping: threading.Event) -> None:
         """Go round until `stopping` is set."""
@@ -91,7 +95,10 @@ class SyncRounds:
 
     def _due(self) -> list[Task]:
         with self._state.database.reading() as conn:
-            return due_tasks(conn, now())
+            tasks = due_tasks(conn, now())
+            servers = list_servers(conn)
+        self._tell_strange([one for one in servers if one.host_key_state is HostKeyState.CHANGED])
+        return tasks
 
     async def _work(self, task: Task) -> None:
         try:
@@ -125,3 +132,17 @@ class SyncRounds:
                     expected_at=one.slot.at.isoformat(),
                 )
         self._told = {(one.profile.id, one.slot.name) for one in late}
+
+    def _tell_strange(self, servers: list[Server]) -> None:
+        """Each host key that changed is told once, whoever saw it first: a cycle here, another machine, a person."""
+        for server in servers:
+            if (server.id, server.shown_key) not in self._strange:
+                self._log.error(
+                    "host key changed",
+                    server=server.name,
+                    host=server.host,
+                    port=server.port,
+                    trusted=fingerprint(server.host_key),
+                    shown=fingerprint(server.shown_key),
+                )
+        self._strange = {(server.id, server.shown_key) for server in servers}

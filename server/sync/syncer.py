@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
+from sqlalchemy import Connection
+
 from ingest.errors import IngestError
 from keys.errors import KeysError
 from server.clock import now
@@ -18,9 +20,9 @@ from server.remotes.port import Remote
 from server.remotes.store import server_by_id
 from server.state import State
 from server.sync.cycle import DISK_PAUSE, Cycle, Deliver, OwnTroubleError, Tools, Viewer
-from server.sync.places import LEASE, Standing, hold, let_go, note_failure, note_success
+from server.sync.places import LEASE, Standing, hold, let_go, note_failure, note_success, note_vain_try
 from server.sync.plan import Place, Task
-from server.sync.runs import Run, keep_run, last_runs
+from server.sync.runs import PERSON, Run, keep_run, last_runs
 from server.sync.slots import Slots
 
 Reach = Callable[[Place], AbstractAsyncContextManager[Remote]]
@@ -104,7 +106,7 @@ class Syncer:
             self._log.error("sync broke off", server=task.place.server.name, trace=trace(caught))
             error = OwnTroubleError(Code.INTERNAL, "Internal error.", "The log of the server has its trace.")
         runs = list(cycle.runs.values())
-        await asyncio.to_thread(self._keep, task.place, runs, error)
+        await asyncio.to_thread(self._keep, task.place, runs, error, by)
         for run in runs:
             self._tell(task.place, run, time.monotonic() - began)
         return runs
@@ -128,28 +130,35 @@ class Syncer:
                 async with asyncio.timeout(CLOSING):
                     await stack.aclose()
 
-    def _keep(self, place: Place, runs: list[Run], error: AppError | None) -> None:
-        at = now()
+    def _keep(self, place: Place, runs: list[Run], error: AppError | None, by: str) -> None:
+        at, ours = now(), isinstance(error, OwnTroubleError)
         for run in runs:
             run.finished_at = at
             if error:
                 run.fail(error)
-            if isinstance(error, OwnTroubleError):
+            if ours:
                 run.look_again(at + DISK_PAUSE)
         with self._state.database.writing() as conn:
             before = last_runs(conn) if any(run.again_at for run in runs) else {}
             for run in runs:
-                run.be_patient(before.get(run.profile_id))
+                if not (ours and by == PERSON):  # trouble of a person's shell keeps no cycle from coming
+                    run.be_patient(before.get(run.profile_id))
                 keep_run(conn, run)
-            if isinstance(error, OwnTroubleError):
-                self._log.error("sync put off", server=place.server.name, code=error.code, reason=error.message)
-                return
-            if error is None:
-                note_success(conn, place.id)
-                return
-            usable = place.is_home or server_by_id(conn, place.server.id).usable
-            standing = note_failure(conn, place.id, error, at, park=usable)
-        self._alarm(place, standing)
+            standing = None if ours else self._note(conn, place, error, by)
+        if error and ours:
+            self._log.error("sync put off", server=place.server.name, code=error.code, reason=error.message)
+        if standing:
+            self._alarm(place, standing)
+
+    def _note(self, conn: Connection, place: Place, error: AppError | None, by: str) -> Standing | None:
+        """Keep how the place has answered; how it stands then, if it has failed."""
+        if error is None:
+            note_success(conn, place.id)
+            return None
+        if by == PERSON:
+            return note_vain_try(conn, place.id, error, now())
+        usable = place.is_home or server_by_id(conn, place.server.id).usable
+        return note_failure(conn, place.id, error, now(), park=usable)
 
     def _alarm(self, place: Place, standing: Standing) -> None:
         told = {"server": place.server.name, "code": standing.code, "reason": standing.error}

@@ -127,8 +127,8 @@ def test_an_agencys_networks_are_set_and_its_other_sessions_end(here: Court) -> 
     [
         (["--network", "10.1.2.3/16"], "The network is 10.1.0.0/16."),
         (["--network", "court"], "'court' is no network."),
-        ([], "--any-network"),
-        (["--network", "10.0.0.0/8", "--any-network"], "--any-network"),
+        ([], "What shall change? Name it: --name, --timezone, --network or --any-network, --quota-bytes"),
+        (["--network", "10.0.0.0/8", "--any-network"], "--network and --any-network exclude each other."),
     ],
 )
 def test_a_network_that_is_none_is_told(here: Court, arguments: list[str], sentence: str) -> None:

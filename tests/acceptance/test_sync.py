@@ -221,3 +221,36 @@ def test_files_come_from_another_dropslot(dropslot: Dropslot, tmp_path: Path) ->
         assert far.process is not None
         far.process.kill()
         far.process.wait(30)
+
+
+def test_a_shell_without_the_master_key_says_so_and_parks_nothing(dropslot: Dropslot, sshd: peers.Sshd) -> None:
+    put(connect(dropslot, sshd), "ecr.txt", FILE)
+    stored = dropslot.data / "keys" / "master.key"
+    away = stored.rename(dropslot.data / "elsewhere")
+    for _ in range(4):
+        done = dropslot.run("sync", "now", check=False)
+        assert done.returncode == 1
+        assert "ERROR     The master key is missing" in done.stdout
+    tried = dropslot.run("server", "test", "county", check=False)
+    assert tried.returncode == 1
+    assert tried.stderr.startswith("The master key is missing")
+    assert dropslot.json("sync", "list")[0]["state"] == "ok"
+    away.rename(stored)
+    assert "saw 1, took 1" in dropslot.run("sync", "now").stdout
+
+
+def test_a_host_key_that_a_command_saw_first_is_an_alarm_in_the_log_of_the_server_too(
+    dropslot: Dropslot, tmp_path: Path
+) -> None:
+    with peers.sshd(tmp_path / "changing") as peer:
+        connect(dropslot, peer)
+        dropslot.start()
+        wait_for(lambda: dropslot.json("sync", "log", "--all"), "the first cycle")
+    peer.change_host_key()
+    with peer.started():
+        done = dropslot.run("sync", "now", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dropslot: HOST KEY CHANGED: the server county shows SHA256:")
+    told = wait_for(lambda: [line for line in dropslot.log().splitlines() if "host key changed" in line], "the alarm")
+    shown = dropslot.json("server", "show", "county")
+    assert [shown["trusted_fingerprint"] in line and shown["shown_fingerprint"] in line for line in told] == [True]

@@ -73,9 +73,12 @@ async def learn_host_key(server: Server) -> str:
 
 @asynccontextmanager
 async def connect(server: Server, secrets: dict[SecretField, Secret], log: Log) -> AsyncIterator[SftpRemote]:
-    """A connection to the server. Raises `StrangeHostKeyError` (an `AppError` denied), and other `AppError`s."""
+    """A connection to the server, whose password or key is among the `secrets`.
+
+    Raises `StrangeHostKeyError` (an `AppError` denied), and other `AppError`s.
+    """
     witness = _Witness(server.host_key)
-    connection = await _log_in(server, witness, _proof(server, secrets))
+    connection = await _log_in(server, witness, _proof(secrets))
     try:
         try:
             async with asyncio.timeout(server.timeout):
@@ -125,13 +128,7 @@ async def _connect(
         )
 
 
-def _proof(server: Server, secrets: dict[SecretField, Secret]) -> dict[str, Any]:
+def _proof(secrets: dict[SecretField, Secret]) -> dict[str, Any]:
     if text := secrets.get(SecretField.PRIVATE_KEY):
         return {"client_keys": [read_private_key(text, secrets.get(SecretField.PASSPHRASE))]}
-    if password := secrets.get(SecretField.PASSWORD):
-        return {"password": password.reveal().decode()}
-    raise AppError(
-        Code.INVALID,
-        f"The server {server.name} has neither a password nor a private key.",
-        f"Give one: dropslot server edit {server.name} --password-file FILE (or --private-key FILE)",
-    )
+    return {"password": secrets[SecretField.PASSWORD].reveal().decode()}

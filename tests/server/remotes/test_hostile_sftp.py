@@ -369,7 +369,6 @@ def test_a_password_is_never_sent_to_a_server_with_another_host_key(harbour: Har
 
     asyncio.run(run())
     assert seen == []
-    assert [event for event, _ in harbour.said] == ["host key changed"]
 
 
 @pytest.fixture(scope="module")

@@ -157,14 +157,16 @@ class Town:
 
         return Syncer(self.state, self.log, reach, deliver)
 
-    def sync(self, slug: str | None = None, name: str | None = None, deliver: Any = None) -> list[Run]:
-        """Look now, as a person has it done."""
+    def sync(
+        self, slug: str | None = None, name: str | None = None, deliver: Any = None, by: str = "person"
+    ) -> list[Run]:
+        """Look now, as a person has it done (or, `by` schedule, the scheduler), whenever it is due."""
         with self.state.database.reading() as conn:
             tasks = narrow(list_places(conn), self.agencies[slug] if slug else None, name)
 
         async def run() -> list[Run]:
             syncer = self.syncer(deliver)
-            done = await asyncio.gather(*(syncer.work(task, "person") for task in tasks))
+            done = await asyncio.gather(*(syncer.work(task, by) for task in tasks))
             return [one for runs in done for one in runs or []]
 
         return asyncio.run(run())

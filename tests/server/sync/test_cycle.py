@@ -369,7 +369,7 @@ def test_a_parked_server_raises_an_alarm(town: Town) -> None:
     town.connect = refuse
     town.profile("court", "nightly")
     for _ in range(3):
-        town.sync()
+        town.sync(by="schedule")
     assert [(said["level"], said["event"]) for said in town.said if said["event"] != "synced"] == [
         ("warning", "sync failed"),
         ("warning", "sync failed"),

@@ -135,7 +135,7 @@ def test_a_master_key_that_is_away_parks_no_server(town: Town) -> None:
     town.folders["county"].put("/a.txt", FILE)
     town.profile("court", "p")
     for _ in range(4):
-        [run] = town.sync()
+        [run] = town.sync(by="schedule")
     assert run.error == "The master key cannot be read."
     assert states(town) == {"ok"}
     town.connect = lambda place: None
@@ -148,7 +148,7 @@ def test_a_full_disk_here_is_not_held_against_the_server(town: Town) -> None:
     county.faults["fetch"] = AppError(Code.INTERNAL, "It cannot be kept here (no space left on device).")
     town.profile("court", "p")
     for _ in range(3):
-        [run] = town.sync()
+        [run] = town.sync(by="schedule")
     assert "no space left" in str(run.error)
     assert states(town) == {"ok"}
 
