@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -728,6 +729,21 @@ def test_a_hearing_with_a_reference_is_moved_when_its_date_changes(
     undo_upload(court, upload)
     with court.database.reading() as conn:
         assert inbox.moved_hearings(conn, upload.id) == []
+
+
+def test_a_hearing_that_was_moved_is_told_as_that_file_moved_it(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\ncase.number = "no"\nevent.reference = "ref"\nevent.date = "day"\n'
+        'event.time = "time"\n[match]\nevent = "reference"\n',
+        "/upload",
+    )
+    days = ("16/2026,9:00 AM", "16/2026,10:00 AM", "20/2026,10:00 AM", "20/2026,1:00 PM", "21/2026,2:00 PM")
+    uploads = [court.push(f"no,ref,day,time\nX1,1,04/{day}\n", f"/upload/{n}.csv") for n, day in enumerate(days)]
+    with court.database.reading() as conn:
+        moved = [(each.old, each.new) for upload in uploads for each in inbox.moved_hearings(conn, upload.id)]
+    when = ["2026-04-16 09:00", "2026-04-16 10:00", "2026-04-20 10:00", "2026-04-20 13:00", "2026-04-21 14:00"]
+    assert moved == list(pairwise(when))
 
 
 def test_what_a_snapshot_has_no_columns_for_stays(bare_court_at: CourtAt, tmp_path: Path) -> None:
