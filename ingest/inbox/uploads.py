@@ -69,18 +69,19 @@ def find_upload(conn: Connection, upload_id: str) -> Upload | None:
     return _upload(row) if row else None
 
 
-def header_before(conn: Connection, arrival: Arrival, upload: Upload) -> tuple[str, ...]:
-    """The first row of the last file of the same profile that was taken by the same version of the same template."""
-    joined = select(uploads.c.header).join(arrivals, arrivals.c.id == uploads.c.arrival_id)
+def file_before(conn: Connection, arrival: Arrival, upload: Upload) -> tuple[tuple[str, ...], int] | None:
+    """The first row of the last file of the same profile that was taken by the same template, and the version of that;
+    not of what was run again by a version that somebody named, which need not be that of the next file."""
+    joined = select(uploads.c.header, uploads.c.template_version).join(arrivals, arrivals.c.id == uploads.c.arrival_id)
     query = joined.where(
         uploads.c.agency_id == upload.agency_id,
         uploads.c.template == upload.template,
-        uploads.c.template_version == upload.template_version,
         uploads.c.status.in_(SUCCEEDED),
         arrivals.c.profile_id == arrival.profile_id,
+        arrivals.c.template_version.is_(None),
     )
-    header = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).scalar()
-    return tuple(json.loads(header or "[]"))
+    row = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).first()
+    return (tuple(json.loads(row.header)), row.template_version) if row else None
 
 
 def list_uploads(conn: Connection, agency_id: str | None = None, limit: int | None = 100) -> list[Upload]:
