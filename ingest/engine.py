@@ -33,17 +33,17 @@ from ingest.arrival import DONE, Arrival, ArrivalState, Profile
 from ingest.check import Said, key_names, together
 from ingest.databases import Rehearsal, backend_of, writing
 from ingest.errors import ConfirmationNeeded, IngestError
-from ingest.identity import matched_fields
 from ingest.inbox.arrivals import enter, find_arrival, settle
+from ingest.inbox.before import refuse_unlike_before
 from ingest.inbox.confirmation import is_confirmed, overtake
 from ingest.inbox.duplicates import find_duplicate, refuse_overtaken
 from ingest.inbox.profiles import profile_by_id
 from ingest.inbox.shapes import find_shape, keep_shape
 from ingest.inbox.templates import find_template
-from ingest.inbox.uploads import find_upload, header_before, record_upload, row_errors
+from ingest.inbox.uploads import find_upload, record_upload, row_errors
 from ingest.index import current_index, forget
 from ingest.layout import Layout, lay_out
-from ingest.mapping import filled_by, refuse_unsteady
+from ingest.mapping import filled_by
 from ingest.merge import Snapshot, Stage, is_literal, judge, keep_errors, merge_records, unsaid
 from ingest.parse.records import places
 from ingest.record import records_of
@@ -201,9 +201,7 @@ def _process_rows(engine: Engine, task: Task, layout: Layout) -> Upload:
     task = replace(task, upload=upload, stamp=skip.stamp(VERSION, task.version.id, layout.meaning))
     refuse_part(plan.answered, template)
     with engine.connect() as conn:
-        before = header_before(conn, task.arrival, upload)
-        if before:
-            refuse_unsteady(template, plan, before, matched_fields(template), work.limits)
+        refuse_unlike_before(conn, task.arrival, upload, layout.rules)
         names = key_names(template)
         skipping = work.skipping and not (task.arrival.replay_of or template.processing.replaces)
         index = skip.load_index(conn, upload.agency_id, upload.template, task.stamp, names) if skipping else None
@@ -338,12 +336,12 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
     elif used:
         remembered = tally.remembered(reading.known, reading.places)
         skip.save_index(conn, upload.agency_id, upload.template, task.stamp, upload.id, remembered, index)
-    if used and task.shape:
+    if used and task.shape and arrival.template_version is None:  # an old version says nothing of the next file
         keep_shape(conn, upload.agency_id, upload.template, task.shape, upload.started_at)
     upload = _record(conn, upload, detail_of(upload))
     keep_errors(stage, upload.id)
     if used and processing.replaces:
-        overtake(conn, upload, arrival)
+        overtake(conn, upload, arrival, processing)
     return upload
 
 
@@ -382,7 +380,7 @@ def _close_duplicate(engine: Engine, task: Task) -> Upload | None:
             return _recorded(conn, arrival)
         earlier = find_duplicate(conn, arrival, task.profile, upload, task.template, task.work.zone)
         if earlier and earlier.holds and processing.replaces:  # it says what is: nothing older is to be confirmed
-            overtake(conn, upload, arrival)
+            overtake(conn, upload, arrival, processing)
         return _record(conn, replace(upload, notes=(earlier.told,)), earlier.told) if earlier else None
 
 

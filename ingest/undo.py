@@ -51,7 +51,7 @@ _BARE = (
     ("payments", "case_id"),
 )
 """References without an index that a database could use to see that nothing refers to a deleted record any more. In
-the order in which a merge touches the tables, so that none waits for the other."""
+the order in which a merge reserves the tables, so that none waits for the other."""
 _NAMES = {"case_parties": "parties"}
 _KNOWN_BY = {
     "clients": "reference",

@@ -143,6 +143,9 @@ class Backend(Protocol):
         What was written once is written in the same way again, so that a change shows in the text.
         """
 
+    def reserve(self, conn: Connection, tables: Sequence[str]) -> None:
+        """At the beginning of a merge: wait, in this order, for whoever changes these tables themselves."""
+
     def newest(self, conn: Connection, table: str) -> int:
         """The highest id that a table of records has given so far; new ones will be above it."""
 

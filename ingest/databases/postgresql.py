@@ -156,6 +156,11 @@ class PostgreSQL:
         """See `Backend`. A jsonb is written in one way only."""
         return f"nullif(CAST(jsonb_strip_nulls(jsonb_build_object({pairs})) AS TEXT), '{{}}')"
 
+    def reserve(self, conn: Connection, tables: Sequence[str]) -> None:
+        """See `Backend`. Whoever makes an index keeps writers waiting, and to drop it waits for readers: a merge that
+        has read a table, and then wants to write to it, would wait for an undo that waits for it."""
+        conn.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ROW EXCLUSIVE MODE")
+
     def newest(self, conn: Connection, table: str) -> int:
         """See `Backend`. Others draw numbers as well, and those who draw later get higher ones."""
         last = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(:table, 'id')), 0)"

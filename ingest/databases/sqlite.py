@@ -142,6 +142,9 @@ class SQLite:
         """See `Backend`. `json_patch` is RFC 7396, which takes out what is null."""
         return f"nullif(json_patch('{{}}', json_object({pairs})), '{{}}')"
 
+    def reserve(self, conn: Connection, tables: Sequence[str]) -> None:
+        """We are the only writer."""
+
     def newest(self, conn: Connection, table: str) -> int:
         """See `Backend`. We are the only writer."""
         return int(conn.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one())
@@ -223,8 +226,9 @@ def _upsert(merge: Merge) -> str:
 
 def _laid_over(laid: Laying, new: str, old: str) -> str:
     new, there = f"coalesce({new}, '{{}}')", f"coalesce({old}, '{{}}')"
-    left = f"json_patch({there}, :{laid.taken_out})" if laid.taken_out else there
-    both = f"json_patch({left}, {_with_old(laid, new, there) if laid.leaves else new})"
+    said = _with_old(laid, new, there) if laid.leaves else new
+    said = f"json_patch(:{laid.taken_out}, {said})" if laid.taken_out else said  # a key stays where it is, or goes
+    both = f"json_patch({there}, {said})"
     return _without(laid, both) if laid.empties else f"nullif({both}, '{{}}')"
 
 

@@ -6,8 +6,9 @@ the same file.
 
 from collections.abc import Mapping
 from datetime import datetime
+from math import inf
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from ingest.answer import Counts, Upload
 from ingest.arrival import SUCCEEDED, Arrival, ArrivalState
@@ -15,6 +16,7 @@ from ingest.errors import IngestError
 from ingest.inbox.uploads import find_upload
 from ingest.record import new_id
 from ingest.tables import arrivals, uploads
+from ingest.template import Processing
 
 _AWAITING = ArrivalState.AWAITING
 CONFIRMED = "confirmed"
@@ -71,30 +73,58 @@ def is_confirmed(conn: Connection, arrival: Arrival, code: str, counts: Mapping[
     return all(kind in seen.counts and told.withdrawn <= seen.counts[kind].withdrawn for kind, told in counts.items())
 
 
-def overtake(conn: Connection, upload: Upload, arrival: Arrival) -> None:
+def overtake(conn: Connection, upload: Upload, arrival: Arrival, processing: Processing) -> None:
     """A newer snapshot was processed, or says what is there already: older ones of its template that still wait can be
     confirmed no more.
 
-    What is run again is no newer for that.
+    What is run again is as old as it was the first time. Where the template says in which order files are taken, the
+    one that was taken first is the older one, whichever came first.
     """
-    if arrival.replay_of:
-        return
-    for older in awaiting_uploads(conn, upload.agency_id):
-        if older.template == upload.template and older.arrival_id < upload.arrival_id:
+    first = _first_arrival(conn, arrival)
+    for other in awaiting_uploads(conn, upload.agency_id):
+        if other.template == upload.template and _is_older(conn, other.arrival_id, first, processing):
             told = f"A newer file of the same template, {upload.file}, has come in the meantime, and counts."
-            _fail(conn, older, "overtaken", told, "There is nothing to do; send it again if it is the right one.")
+            _fail(conn, other, "overtaken", told, "There is nothing to do; send it again if it is the right one.")
+
+
+def _is_older(conn: Connection, arrival_id: str, than: str, processing: Processing) -> bool:
+    if processing.as_they_come:
+        return arrival_id < than
+    return _first_taken(conn, arrival_id) < _first_taken(conn, than)
+
+
+def _first_arrival(conn: Connection, arrival: Arrival) -> str:
+    """The id of the arrival; of what is run again, that of the arrival with which it came."""
+    id_, replayed = arrival.id, arrival.replay_of
+    while replayed:
+        query = select(arrivals.c.id, arrivals.c.replay_of).join(uploads, uploads.c.arrival_id == arrivals.c.id)
+        came = conn.execute(query.where(uploads.c.id == replayed)).first()
+        if came is None:
+            break
+        id_, replayed = came
+    return id_
+
+
+def _first_taken(conn: Connection, arrival_id: str) -> float:
+    """The number of the write that took the file for the first time, be it that it has waited since; beyond all others
+    while it is being taken."""
+    numbers = select(func.min(func.coalesce(uploads.c.sequence, 0))).where(uploads.c.arrival_id == arrival_id)
+    first = conn.execute(numbers).scalar()
+    return inf if first is None else float(first)
 
 
 def newest_success(
     conn: Connection, agency_id: str, template: str | None = None, came_before: datetime | None = None
 ) -> Upload | None:
-    """The upload of the agency, or of that template of it, that was processed last; of files that came before then.
+    """The upload of the agency that was processed last; or of that template of it, of files that came before then, and
+    not of what was run again, which is no newer for that.
 
     Clocks are set back: so the order of the writes decides, and not the order of the ids.
     """
     query = select(uploads.c.id).where(uploads.c.agency_id == agency_id, uploads.c.status.in_(SUCCEEDED))
     if template is not None:
-        query = query.where(uploads.c.template == template)
+        query = query.join(arrivals, arrivals.c.id == uploads.c.arrival_id)
+        query = query.where(uploads.c.template == template, arrivals.c.replay_of.is_(None))
     if came_before is not None:
         query = query.where(uploads.c.arrival_id < new_id(came_before))
     newest = query.order_by(uploads.c.sequence.desc().nulls_last(), uploads.c.id.desc()).limit(1)

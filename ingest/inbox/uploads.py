@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, insert, select, update
 
 from ingest import tables
 from ingest.answer import RECEIPT_MOVED, Counts, Moved, RowError, Upload
@@ -69,18 +69,19 @@ def find_upload(conn: Connection, upload_id: str) -> Upload | None:
     return _upload(row) if row else None
 
 
-def header_before(conn: Connection, arrival: Arrival, upload: Upload) -> tuple[str, ...]:
-    """The first row of the last file of the same profile that was taken by the same version of the same template."""
-    joined = select(uploads.c.header).join(arrivals, arrivals.c.id == uploads.c.arrival_id)
+def file_before(conn: Connection, arrival: Arrival, upload: Upload) -> tuple[tuple[str, ...], int] | None:
+    """The first row of the last file of the same profile that was taken by the same template, and the version of that;
+    not of what was run again by a version that somebody named, which need not be that of the next file."""
+    joined = select(uploads.c.header, uploads.c.template_version).join(arrivals, arrivals.c.id == uploads.c.arrival_id)
     query = joined.where(
         uploads.c.agency_id == upload.agency_id,
         uploads.c.template == upload.template,
-        uploads.c.template_version == upload.template_version,
         uploads.c.status.in_(SUCCEEDED),
         arrivals.c.profile_id == arrival.profile_id,
+        arrivals.c.template_version.is_(None),
     )
-    header = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).scalar()
-    return tuple(json.loads(header or "[]"))
+    row = conn.execute(query.order_by(uploads.c.id.desc()).limit(1)).first()
+    return (tuple(json.loads(row.header)), row.template_version) if row else None
 
 
 def list_uploads(conn: Connection, agency_id: str | None = None, limit: int | None = 100) -> list[Upload]:
@@ -187,9 +188,11 @@ def _has_rescheduled(upload_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _rescheduled(conn: Connection, upload_id: str, limit: int | None) -> list[Moved]:
+    """What the upload has left as it was, a later one may have changed since: then it is told as that one found it."""
     change = tables.changes.c
+    held = (_found_later("local_date").label("day_then"), _found_later("local_time").label("time_then"))
     query = (
-        select(cases.c.number, change.before, change.after, events.c.local_date, events.c.local_time)
+        select(cases.c.number, change.before, change.after, events.c.local_date, events.c.local_time, *held)
         .select_from(tables.changes.join(events, change.record_id == events.c.id))
         .join(uploads, uploads.c.id == change.upload_id)
         .join(cases, events.c.case_id == cases.c.id, isouter=True)
@@ -198,10 +201,20 @@ def _rescheduled(conn: Connection, upload_id: str, limit: int | None) -> list[Mo
         .limit(limit)
     )
     moved = []
-    for number, before, after, day, time in conn.execute(query):
-        now = {"local_date": day, "local_time": time} | json.loads(after)
-        moved.append(Moved(number or "", _when(now | json.loads(before)), _when(now)))
+    for number, before, after, day, time, *later in conn.execute(query):
+        found = [json.loads(text or "{}") for text in later]
+        then = {"local_date": found[0].get("local_date", day), "local_time": found[1].get("local_time", time)}
+        new = then | json.loads(after)
+        moved.append(Moved(number or "", _when(new | json.loads(before)), _when(new)))
     return moved
+
+
+def _found_later(column: str) -> ScalarSelect[Any]:
+    """What the first later change of the record, of those that changed this column, has found there."""
+    this, later = tables.changes.c, tables.changes.alias()
+    same = (later.c.kind == this.kind, later.c.record_id == this.record_id, later.c.id > this.id)
+    query = select(later.c.before).where(*same, later.c.before.like(f'%"{column}"%'))
+    return query.order_by(later.c.id).limit(1).correlate(tables.changes).scalar_subquery()
 
 
 def _when(values: Mapping[str, Any]) -> str:

@@ -26,7 +26,9 @@ class Custom:
         """What is to be bound."""
         named = {column: split_custom(each) for column, each in self.columns.items()}
         bound = {f"{self.table}_{column}": name[1] for column, name in named.items() if name}
-        return bound | {self.emptied: json.dumps(dict.fromkeys(bound.values()))} if self.emptied else bound
+        if not self.emptied:
+            return bound
+        return bound | {self.emptied: json.dumps(dict.fromkeys(bound.values()), ensure_ascii=False)}
 
     @property
     def emptied(self) -> str:

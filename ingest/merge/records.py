@@ -67,6 +67,7 @@ def merge_records(
     which is changed here.
     """
     names: dict[str, Any] = {"agency": agency_id, "template": template, "upload": upload_id}
+    backend_of(stage.conn).reserve(stage.conn, statements.TABLES)
     for entity in (CLIENTS, CASES):
         names[f"last_{entity.prefix}"] = backend_of(stage.conn).newest(stage.conn, entity.table)
     run = _Run(stage, names, snapshot is not None)

@@ -76,7 +76,9 @@ def confirm(context: typer.Context, upload_id: UploadId, as_json: Json = False) 
     with open_installation(context.obj) as state:
         with state.database.writing(_records_of(state, upload_id)) as conn:
             upload = inbox.confirm_upload(conn, upload_id, now())
-        _run(state, upload, as_json)
+        done = _run(state, upload, as_json)
+    if done.error is not None:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -93,12 +95,13 @@ def reject(
         _run(state, upload, as_json)
 
 
-def _run(state: State, upload: Upload, as_json: bool) -> None:
+def _run(state: State, upload: Upload, as_json: bool) -> Upload:
     """Run the file's job, and show what came of it."""
     state.queue.enqueue(TASK, upload.arrival_id, lane=upload.agency_id)
     done = settled(state, open_log("error"), upload.arrival_id)
     with state.database.reading() as conn:
         _print(conn, done, as_json)
+    return done
 
 
 def _records_of(state: State, upload_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ class Court:
         upload = ingest(self.database.engine, self.work(*self.receive(data, path), **options))
         self.uploads.append(upload.id)
         return upload
+
+    def original(self, upload: Upload) -> Path:
+        """The bytes of a file that was pushed."""
+        files = self.folder.glob("*.data")
+        return next(file for file in files if sha256(file.read_bytes()).hexdigest() == upload.sha256)
+
+    def replay(self, upload: Upload, version: int | None = None) -> Upload:
+        """Run its original again, by that version of its template."""
+        self.at += timedelta(days=1)
+        with self.database.writing() as conn:
+            came = inbox.find_arrival(conn, upload.arrival_id)
+            assert came is not None
+            profile = inbox.profile_by_id(conn, came.profile_id or "")
+            assert profile is not None
+            arrival = inbox.register_replay(conn, upload, came.path, profile, self.at, version)
+        again = ingest(self.database.engine, self.work(arrival, self.original(upload)))
+        self.uploads.append(again.id)
+        return again
 
     def errors(self, upload: Upload) -> list[RowError]:
         with self.database.reading() as conn:

@@ -478,6 +478,17 @@ def test_what_was_accepted_is_not_undone_with_the_file_that_came_so(named: Court
     assert notes(named.push(without("Phone"), "/upload/c.txt"), "is gone;") == []
 
 
+def test_what_was_accepted_is_not_forgotten_when_an_old_version_runs_again(named: Court) -> None:
+    first = named.push(table(HEAD, ROW))
+    with named.database.writing() as conn:
+        inbox.add_template(conn, named.agency, NAMED + "# 2\n", named.at)
+    named.push(table(HEAD, ROW).replace("Oak", "Elm"), "/upload/b.txt")
+    accepted(named, named.push(without("Judge"), "/upload/c.txt"), "named")
+    assert named.replay(first, 1).status == "processed"
+    upload = named.push(without("Judge"), "/upload/d.txt")
+    assert (upload.status, upload.error) == ("processed", None)
+
+
 def test_so_many_shapes_are_kept_and_no_more() -> None:
     begin = datetime(2026, 3, 1, tzinfo=UTC)
     shapes = [Shape(("a", "b")[: 1 + day % 2], 1 + day % 2, f"{day}.txt", f"{day}") for day in range(20)]

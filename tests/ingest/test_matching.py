@@ -166,6 +166,49 @@ def test_another_version_of_the_template_and_another_profile_begin_anew(court: C
     assert court.push(WITHOUT, "/other/b.csv").status == "processed"
 
 
+def next_version(court: Court, toml: str) -> None:
+    with court.database.writing() as conn:
+        inbox.add_template(conn, court.agency, toml, court.at)
+
+
+NEEDED = HEAD + 'event.date = "d"\nevent.type = "type"\n'
+STYLED = 'case.style = "style"\n'
+STYLES = "id,last,no,d,style\n1,A,C1,03/16/2026,A v. B\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "second", "code"),
+    [
+        (TYPED + "# a comment\n", WITH, WITHOUT, "unsteady_column"),
+        (TYPED + "# a comment\n", WITHOUT, WITH, "unsteady_column"),
+        (TYPED + "# a comment\n", WITH, WITH, None),
+        (TYPED + STYLED, WITH, STYLES, "unsteady_column"),
+        (NEEDED, WITHOUT, WITH, None),
+        (TYPED.replace('"type"', '["kind", "type"]'), WITHOUT, WITH, None),
+        (TYPED.replace('event.type = "type"', ""), WITH, WITHOUT, None),
+    ],
+    ids=["gone", "new", "same", "another-column", "needed-now", "from-elsewhere", "not-mapped"],
+)
+def test_a_new_version_lets_a_column_come_or_go_only_if_it_is_about_it(
+    court: Court, version: str, first: str, second: str, code: str | None
+) -> None:
+    load(court, TYPED, first)
+    next_version(court, version)
+    upload = court.push(second, "/t/b.csv")
+    assert (upload.error and upload.error.code) == code
+    assert len(select(court, "SELECT id FROM events")) == (1 if code or first == second else 2)
+
+
+def test_what_is_run_again_by_an_old_version_is_not_the_file_before(court: Court) -> None:
+    old = load(court, NEEDED, WITH)
+    next_version(court, TYPED)
+    assert court.push(WITHOUT, "/t/b.csv").status == "processed"
+    assert court.replay(old, 1).status == "processed"
+    error = court.push(WITH, "/t/c.csv").error
+    assert error is not None
+    assert error.message.startswith("The file has 'type', which the file before lacked.")
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -217,8 +218,7 @@ def run_again(court: Court, held: Upload) -> Upload:
         inbox.confirm_upload(conn, held.id, court.at)
         arrival = inbox.find_arrival(conn, held.arrival_id)
     assert arrival is not None
-    source = next(file for file in court.folder.glob("*.data") if file.stat().st_size == arrival.size)
-    upload = ingest(court.database.engine, court.work(arrival, source))
+    upload = ingest(court.database.engine, court.work(arrival, court.original(held)))
     court.uploads.append(upload.id)
     return upload
 
@@ -284,6 +284,44 @@ def test_an_older_snapshot_that_comes_late_does_not_bring_back_the_past(nightly:
     assert upload.error is not None
     assert (upload.status, upload.error.code) == ("failed", "overtaken")
     assert [who for who, _ in hearings(nightly)] == ["#2"]
+
+
+def test_what_is_run_again_overtakes_no_newer_file_that_waits(nightly: Court) -> None:
+    monday = nightly.push(ecr(row(), row("2", "CR-2")), "/upload/mon.txt")
+    tuesday = nightly.push(ecr(), "/upload/tue.txt")
+    again = nightly.replay(monday)
+    assert (tuesday.status, again.status) == ("awaiting_confirmation", "processed")
+    assert nightly.replay(again).status == "processed"
+    taken = run_again(nightly, tuesday)
+    assert (taken.status, taken.error, hearings(nightly)) == ("processed", None, [])
+
+
+def test_a_newer_file_that_is_taken_when_it_is_run_again_overtakes_one_that_waits(nightly: Court) -> None:
+    nightly.push(ecr(row(), row("2", "CR-2")))
+    held = nightly.push(ecr())
+    failed = nightly.push(ecr(row("3", "CR-3")).replace(b"Case Number", b"Docket"), "/upload/wed.txt")
+    with nightly.database.writing() as conn:
+        inbox.add_template(conn, "agency", snapshot().replace('"Case Number"', '"Docket"'), nightly.at)
+    assert (failed.status, nightly.replay(failed).status) == ("failed", "processed")
+    with nightly.database.writing() as conn, pytest.raises(IngestError, match=r"A newer file .* wed\.txt, has come"):
+        inbox.confirm_upload(conn, held.id, nightly.at)
+
+
+def test_where_files_are_taken_in_an_order_the_one_taken_last_counts(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(snapshot(guard=0, more='order = "descending"\n'), "/upload")
+    court.push(ecr(*(row(str(i), f"CR-{i}") for i in range(20))))
+    older, newer = (court.receive(ecr(*(row(str(i), f"CR-{i}") for i in range(left)))) for left in (10, 5))
+    first, last = (ingest(court.database.engine, court.work(*file)) for file in (newer, older))
+    assert [first.status, last.status] == ["awaiting_confirmation"] * 2
+    assert run_again(court, first).status == "processed", "the one that counts may be confirmed after it"
+    assert run_again(court, last).status == "processed"
+    older, newer = (court.receive(ecr(*(row(str(i), f"CR-{i}") for i in range(left)))) for left in (9, 3))
+    first, last = (ingest(court.database.engine, court.work(*file)) for file in (newer, older))
+    assert [first.status, last.status] == ["awaiting_confirmation", "processed"]
+    with court.database.writing() as conn, pytest.raises(IngestError, match="has come in the meantime, and counts"):
+        inbox.confirm_upload(conn, first.id, court.at)
+    assert len(hearings(court)) == 9
 
 
 def test_a_clock_that_was_set_back_refuses_no_newer_snapshot(nightly: Court) -> None:
@@ -728,6 +766,21 @@ def test_a_hearing_with_a_reference_is_moved_when_its_date_changes(
     undo_upload(court, upload)
     with court.database.reading() as conn:
         assert inbox.moved_hearings(conn, upload.id) == []
+
+
+def test_a_hearing_that_was_moved_is_told_as_that_file_moved_it(bare_court_at: CourtAt, tmp_path: Path) -> None:
+    court = bare_court_at(tmp_path / "court")
+    court.template(
+        'name = "t"\n[columns]\ncase.number = "no"\nevent.reference = "ref"\nevent.date = "day"\n'
+        'event.time = "time"\n[match]\nevent = "reference"\n',
+        "/upload",
+    )
+    days = ("16/2026,9:00 AM", "16/2026,10:00 AM", "20/2026,10:00 AM", "20/2026,1:00 PM", "21/2026,2:00 PM")
+    uploads = [court.push(f"no,ref,day,time\nX1,1,04/{day}\n", f"/upload/{n}.csv") for n, day in enumerate(days)]
+    with court.database.reading() as conn:
+        moved = [(each.old, each.new) for upload in uploads for each in inbox.moved_hearings(conn, upload.id)]
+    when = ["2026-04-16 09:00", "2026-04-16 10:00", "2026-04-20 10:00", "2026-04-20 13:00", "2026-04-21 14:00"]
+    assert moved == list(pairwise(when))
 
 
 def test_what_a_snapshot_has_no_columns_for_stays(bare_court_at: CourtAt, tmp_path: Path) -> None:

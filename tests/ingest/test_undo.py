@@ -1,10 +1,13 @@
 """Undoing an upload leaves the database as it was before it, or refuses with the reason."""
 
+import json
 import re
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from ingest import engine, inbox, skip
 from ingest.answer import Counts, Upload
@@ -215,6 +218,51 @@ def test_two_agencies_at_once(court_at: Any, tmp_path: Path) -> None:
         for undone in pool.map(undo_upload, courts, uploads):
             assert (undone.put_back, undone.removed["clients"]) == ({"events": 100}, 300)
     assert [own(court) for court in courts] == before
+
+
+def beginning_at(court: Court, statement: str, other: Callable[[], Any], pool: Executor) -> list[Future[Any]]:
+    """Once the court's engine has done this statement, `other` begins; the engine goes on when that waits for it."""
+    begun: list[Future[Any]] = []
+
+    def begin(_conn: Any, _cursor: Any, said: str, *_: Any) -> None:
+        if begun or statement not in said:
+            return
+        begun.append(pool.submit(other))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        until = time.monotonic() + 5
+        with court.database.engine.connect() as conn:
+            while conn.dialect.name == "postgresql" and not conn.execute(text(waiting)).scalar():
+                assert time.monotonic() < until
+                time.sleep(0.02)
+
+    event.listen(court.database.engine, "after_cursor_execute", begin)
+    return begun
+
+
+def test_an_undo_and_the_file_of_another_agency_never_wait_for_each_other(court_at: Any, tmp_path: Path) -> None:
+    one, other = (court_at(tmp_path / "court", agency=agency) for agency in ("one", "two"))
+    upload = one.push(ecr(row(), row("2")))
+    with ThreadPoolExecutor() as pool:
+        begun = beginning_at(one, "CREATE INDEX undo_case_parties", lambda: other.push(ecr(row())), pool)
+        assert undo_upload(one, upload).removed["clients"] == 2
+        assert begun[0].result().status == "processed"
+
+
+def test_an_undo_waits_for_the_file_of_another_agency_that_turns_to_its_parties_last(
+    bare_court_at: Any, tmp_path: Path
+) -> None:
+    toml = 'name = "t"\n[columns]\ncase.number = "no"\nevent.date = "day"\n[processing]\nmethod = "replace_all"\n'
+    one, other = (bare_court_at(tmp_path / "court", agency=agency) for agency in ("one", "two"))
+    one.profile()
+    other.template(ECR.replace("odyssey-ecr", "ecr"), "/upload")
+    other.template(toml + "guard = 100\n", "/t")
+    upload = one.push(ecr(row(), row("2")))
+    other.push(ecr(row()))
+    with ThreadPoolExecutor() as pool:
+        begun = beginning_at(other, "INSERT INTO events", lambda: undo_upload(one, upload), pool)
+        taken = other.push("no,day\nCR-2,03/17/2026\n", "/t/a.csv")
+        assert (taken.status, taken.counts["clients"].withdrawn) == ("processed", 1)
+        assert begun[0].result().removed["clients"] == 2
 
 
 def test_a_duplicate_of_what_is_undone_meanwhile_is_none(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,3 +552,26 @@ NUMBERS = iter(range(10_000))
 
 def own(court: Court) -> dict[tuple[str, int], dict[str, Any]]:
     return {key: found for key, found in records(court).items() if found["agency_id"] == court.agency}
+
+
+def custom(name: str, field: str) -> str:
+    return (
+        f'name = "{name}"\n[columns]\ncase.number = "no"\n[custom]\ncase.{field} = "{field}"\n'
+        '[processing]\nmethod = "replace_template"\nguard = 100\n'
+    )
+
+
+def test_two_snapshots_that_each_fill_a_custom_field_do_not_change_each_other(
+    bare_court_at: Any, tmp_path: Path
+) -> None:
+    court = bare_court_at(tmp_path / "court")
+    for name, field in (("a", "zed"), ("b", "alphaé")):
+        court.template(custom(name, f'"{field}"').replace('""', '"'), f"/{name}")
+    push = lambda name, field, value: court.push(f"no,{field}\nC1,{value}\n", f"/{name}/{value}.csv")  # noqa: E731
+    for _ in range(2):
+        uploads = [push("a", "zed", "7"), push("b", "alphaé", "true")]
+    assert [upload.counts["cases"] for upload in uploads] == [Counts(unchanged=1)] * 2
+    wrong = push("a", "zed", "wrong")
+    assert push("b", "alphaé", "true").counts["cases"].updated == 0
+    undo_upload(court, wrong)
+    assert json.loads(next(iter(own(court).values()))["custom"]) == {"zed": "7", "alphaé": "true"}
