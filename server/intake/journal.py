@@ -199,6 +199,8 @@ class Journal:
 
     def _moved(self, entry: Entry, path: str, known: Entry | None, present: os.stat_result | None) -> Entry:
         moved, replaced = replace(entry, path=path), unfinished(known, entry)
+        if replaced and present is None:  # or it cannot be looked at just now
+            return moved.over(replaced.ino, replaced.id)
         if present and (replaced or not known) and self.claims(entry.agency, path, present):
             return moved.over(present.st_ino, replaced.id if replaced else new_id())
         return moved

@@ -198,7 +198,7 @@ def test_a_crash_while_a_directory_is_to_take_anothers_name_leaves_torn_what_was
     }
 
 
-@pytest.mark.parametrize("how", ["damaged", "copied"])
+@pytest.mark.parametrize("how", ["damaged", "copied", "not seen"])
 def test_a_crash_while_a_file_takes_the_name_of_a_torn_one_that_is_hardly_known(
     journal: Journal, homes: Path, how: str
 ) -> None:
@@ -209,18 +209,19 @@ def test_a_crash_while_a_file_takes_the_name_of_a_torn_one_that_is_hardly_known(
     if how == "damaged":
         [note] = [note for note in journal.root.glob("*.json") if torn.id in note.read_text()]
         note.write_bytes(b"{")
-    else:
+    elif how == "copied":
         copy(file, b"1234")
+    present = file.stat() if how != "not seen" else None
 
     def rename() -> None:
-        with journal.moving("court", held.path, torn.path, whole.stat(), file.stat()):
+        with journal.moving("court", held.path, torn.path, whole.stat(), present):
             die()
 
     assert killed_in(rename)
     found = {entry.path: entry for entry in journal.torn(homes)}
     assert found[held.path] == held
     assert found[torn.path].state is State.TORN
-    assert (found[torn.path].id == torn.id) is (how == "copied")
+    assert (found[torn.path].id == torn.id) is (how != "damaged")
     assert found[torn.path].id != held.id
     assert found[torn.path].is_of(file.stat())
 
