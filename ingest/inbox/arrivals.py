@@ -74,9 +74,9 @@ def enter(conn: Connection, arrival: Arrival) -> None:
 
 
 def mark_removed(conn: Connection, arrival_id: str) -> None:
-    """A partial file whose sender removed it; any other state stays."""
+    """A partial file whose sender removed or replaced it; any other state stays."""
     query = update(arrivals).where(arrivals.c.id == arrival_id, arrivals.c.state == ArrivalState.PARTIAL)
-    conn.execute(query.values(state=ArrivalState.REMOVED, detail="Its sender removed the unfinished file."))
+    conn.execute(query.values(state=ArrivalState.REMOVED, detail="Its sender removed or replaced the unfinished file."))
 
 
 def match_again(conn: Connection, arrival_id: str) -> Arrival:

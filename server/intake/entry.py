@@ -11,6 +11,8 @@ from typing import Any
 from server.clock import new_id, now
 from server.intake.durable import line, parse_lines, read_bytes
 
+CRASHED = "it was cut off: the server stopped, or its disk was full"
+
 Extents = tuple[tuple[int, int], ...]
 
 
@@ -31,7 +33,7 @@ class Entry:
     path later takes the entry over. `size` (bytes) and `covered`, the written extents [start, end), are those of the
     moment when it was torn, held or offered to the spool. `replaces` is the inode of a torn file that this one is about
     to take the name of: should the process die just before it does, that file must not pass for one that nobody
-    announced.
+    announced. `replaces_id` is the id of that one's upload, if this one does not have it too.
     """
 
     id: str
@@ -49,18 +51,42 @@ class Entry:
     covered: Extents = ()
     reason: str = ""
     replaces: int | None = None
+    replaces_id: str | None = None
 
     def is_of(self, status: os.stat_result) -> bool:
         """Whether `status` is that of the file this entry was written for."""
         return (self.dev, self.ino) == (status.st_dev, status.st_ino)
 
+    def is_to_replace(self, status: os.stat_result) -> bool:
+        """Whether `status` is that of the torn file that this entry's own was to take the name of."""
+        begun = self.state is State.RECEIVING or self.replaces_id is not None
+        return begun and not self.is_of(status) and (status.st_dev, status.st_ino) == (self.dev, self.replaces)
+
     def adopting(self, status: os.stat_result) -> "Entry":
-        """This entry for the file that `status` describes: the same one, with another inode."""
-        return self if self.is_of(status) else replace(self, dev=status.st_dev, ino=status.st_ino, replaces=None)
+        """This entry for the file that `status` describes: the same one, with another inode; or the one it replaces.
+
+        Of that one, nothing is known that could be trusted.
+        """
+        same = replace(self, dev=status.st_dev, ino=status.st_ino, replaces=None, replaces_id=None)
+        if not self.is_to_replace(status):
+            return same
+        id_, size = self.replaces_id or self.id, status.st_size
+        return replace(same, id=id_, declared_size=None, size=size, state=State.TORN, covered=(), reason=CRASHED)
+
+    def over(self, ino: int, id_: str) -> "Entry":
+        """This entry, whose file is about to take the name of the torn one with that inode and that id."""
+        return replace(self, replaces=ino, replaces_id=id_)
+
+    def ended(self, state: State, size: int, covered: Extents, reason: str) -> "Entry":
+        """This entry once its upload has ended; its file has its name, so it is about to replace nothing."""
+        return replace(self, state=state, size=size, covered=covered, reason=reason, replaces=None, replaces_id=None)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; instants in ISO 8601."""
-        return {**vars(self), "opened_at": self.opened_at.isoformat()}
+        known = {**vars(self), "opened_at": self.opened_at.isoformat()}
+        if self.replaces_id is None:
+            del known["replaces_id"]  # older versions do not know it
+        return known
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Entry":
@@ -78,6 +104,26 @@ def new_entry(agency: str, path: str, owner: str, session: str, client: str, sta
     """A fresh entry, with a fresh id, for the file that `status` describes."""
     at = now()
     return Entry(new_id(at), agency, path, owner, session, client, status.st_dev, status.st_ino, at)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What is noted of a file that is renamed, and of the unfinished one that it replaces; None: nothing."""
+
+    entry: Entry | None
+    replaced: Entry | None
+
+
+def unfinished(known: Entry | None, moved: Entry | None) -> Entry | None:
+    """What is noted of an unfinished file whose name the file of `moved` takes; `known` is what is noted of that name.
+
+    If a crash cut the same rename off before, `known` is of the same upload, and tells what it was to replace.
+    """
+    if known is None or known.state is State.ACCEPTING:
+        return None
+    if moved is None or known.id != moved.id:
+        return known
+    return replace(known, id=known.replaces_id) if known.replaces_id else None
 
 
 def data_extents(fd: int) -> Extents:

@@ -26,26 +26,29 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from server.clock import new_id
 from server.errors import AppError
 from server.intake.durable import DirectorySync, append_json, create_json, is_there, line, read_bytes, write_json
 from server.intake.entry import (
+    CRASHED,
     DamagedError,
     Entry,
     Extents,
+    Moved,
     State,
     data_extents,
     entry_line,
     is_broken,
     is_empty,
     read_entry,
+    unfinished,
 )
 from server.intake.locks import EXCLUSIVE, SHARED, LockFile, Locks
 from server.intake.names import is_temporary
-from server.intake.remains import Found, examined, is_replaced_by
+from server.intake.remains import Found, examined
 from server.intake.rubbish import drop_stale
 from server.intake.spares import Note, Spares
 
-CRASHED = "the server stopped while the file was being received"
 TREES = 1 << 60  # the lock of an agency's directories is no path's
 HELD_BACK = "it is whole, but has a temporary name: its rename completes it"
 
@@ -149,11 +152,11 @@ class Journal:
 
     def tear(self, entry: Entry, size: int, covered: Extents, reason: str) -> Entry:
         """Note that the upload ended before it was whole."""
-        return self._write(replace(entry, state=State.TORN, size=size, covered=covered, reason=reason))
+        return self._write(entry.ended(State.TORN, size, covered, reason))
 
     def hold(self, entry: Entry, size: int, covered: Extents) -> Entry:
         """Note that the upload is whole under a temporary name and waits for its rename."""
-        return self._write(replace(entry, state=State.HELD, size=size, covered=covered, reason=HELD_BACK))
+        return self._write(entry.ended(State.HELD, size, covered, HELD_BACK))
 
     def offer(self, entry: Entry, manifest: dict[str, Any], note: Note | None = None) -> str:
         """Note that the whole file is about to be accepted into the spool, with that manifest (see `Manifest.to_json`).
@@ -173,29 +176,43 @@ class Journal:
         return file
 
     @contextmanager
-    def moving(self, agency: str, old: str, new: str) -> Iterator[Entry | None]:
-        """The block renames the file `old` to `new`; gives the entry as it will be, or None if there is none.
+    def moving(
+        self, agency: str, old: str, new: str, status: os.stat_result, present: os.stat_result | None
+    ) -> Iterator[Moved]:
+        """The block renames the file `old`, which `status` describes, to `new`, where `present` lies now.
 
-        Until it is done the entry stands under both paths: whenever the machine dies, the file has its entry. If the
-        block fails, everything is as before. An entry of the file that `new` was is gone afterwards.
+        Until it is done the entry stands under both paths: whenever the machine dies, the file has its entry, and so
+        has an unfinished one whose name it is to take. If the block fails, everything is as before. An entry of the
+        file that `new` was is gone afterwards.
         """
-        entry, replaced = self.find(agency, old), self.find(agency, new)
-        moved = self._write(replace(entry, path=new)) if entry else None
+        entry, known = self.find(agency, old), self.find(agency, new)
+        if entry and entry.is_to_replace(status):
+            entry = entry.adopting(status)
+        moved = self._write(self._moved(entry, new, known, present)) if entry else None
         try:
-            yield moved
+            yield Moved(moved, unfinished(known, entry))
         except BaseException:
             if moved:
-                self._write(replaced) if replaced else self.forget(agency, new)
+                self._write(known) if known else self.forget(agency, new)
             raise
         self.forget(agency, old if moved else new)
+
+    def _moved(self, entry: Entry, path: str, known: Entry | None, present: os.stat_result | None) -> Entry:
+        moved, replaced = replace(entry, path=path), unfinished(known, entry)
+        if replaced and present is None:  # or it cannot be looked at just now
+            return moved.over(replaced.ino, replaced.id)
+        if present and (replaced or not known) and self.claims(entry.agency, path, present):
+            return moved.over(present.st_ino, replaced.id if replaced else new_id())
+        return moved
 
     @contextmanager
     def moving_tree(self, agency: str, old: str, new: str) -> Iterator[None]:
         """The block renames the directory `old` to `new`; as `moving`, for every entry below it."""
-        below = [entry for entry in self.entries() if entry.agency == agency and entry.path.startswith(old + "/")]
+        below = [entry for entry in self._all_entries() if entry.agency == agency and entry.path.startswith(old + "/")]
         moved = [replace(entry, path=new + entry.path[len(old) :]) for entry in below]
         replaced = [self.find(agency, entry.path) for entry in moved]
-        self._write_all(moved)
+        pairs = [(entry, unfinished(other, entry)) for entry, other in zip(moved, replaced, strict=True)]
+        self._write_all([entry.over(other.ino, other.id) if other else entry for entry, other in pairs])
         try:
             yield
         except BaseException:
@@ -244,6 +261,13 @@ class Journal:
                 if entry := read_entry(str(file)):
                     yield entry
 
+    def _all_entries(self) -> Iterator[Entry]:
+        """As `entries`, for who must not miss one: raises OSError if one cannot be read just now."""
+        for file in self.root.glob("*.json"):
+            with suppress(DamagedError):
+                if entry := read_entry(str(file)):
+                    yield entry
+
     def broken(self) -> list[Path]:
         """Files that should be entries and cannot be read, or are damaged: an operator must see them."""
         return [file for file in sorted(self.root.glob("*.json")) if is_broken(file)]
@@ -283,12 +307,12 @@ class Journal:
                 self.forget(entry.agency, entry.path)
             elif found is Found.REPLACED or entry.state in (State.RECEIVING, State.ACCEPTING):
                 self._tear_crashed(entry, found, fd)
-            elif not entry.is_of(os.fstat(fd)):
-                self._write(entry.adopting(os.fstat(fd)))
+            elif (same := entry.adopting(os.fstat(fd))) != entry:
+                self._write(same)
 
     def _is_over(self, place: Path, entry: Entry, status: os.stat_result, settled: Settled) -> bool:
         """Whether there is nothing left to note: the file at `place` is accepted, complete, or another one."""
-        if is_replaced_by(entry, status):
+        if entry.is_to_replace(status):
             return False
         if not self._speaks_for(entry, status) or _is_completed(entry) or self._has_manifest(entry):
             return True
@@ -299,7 +323,7 @@ class Journal:
     def _stands_elsewhere(self, place: Path, entry: Entry) -> bool:
         """Whether the rename that brought `entry` to this path did not happen: its file still has the other name."""
         home = Path(str(place).removesuffix(entry.path))
-        twins = (other for other in self.entries() if other.id == entry.id and other.path != entry.path)
+        twins = (other for other in self._all_entries() if other.id == entry.id and other.path != entry.path)
         return any(is_there(home / other.path.lstrip("/")) for other in twins)
 
     def _tear_crashed(self, entry: Entry, found: Found, fd: int) -> None:
@@ -312,7 +336,9 @@ class Journal:
     def _speaks_for(self, entry: Entry, status: os.stat_result) -> bool:
         if not stat.S_ISREG(status.st_mode):
             return False
-        if entry.is_of(status) or entry.state is State.RECEIVING or entry.size == status.st_size:
+        if entry.is_of(status) or entry.is_to_replace(status):
+            return True
+        if entry.state is State.RECEIVING or entry.size == status.st_size:
             return True
         try:
             return status.st_mtime <= Path(self._file(entry.agency, entry.path)).stat().st_mtime

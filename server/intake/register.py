@@ -58,7 +58,7 @@ class Registrar:
             self._log.warning("registration put off", arrival=entry.id, code=error.code, reason=error.message)
 
     def removed(self, entry: Entry) -> None:
-        """The sender deleted a file that was torn."""
+        """The sender deleted or replaced a file that was torn."""
         try:
             with self._database.writing() as conn:
                 inbox.mark_removed(conn, entry.id)

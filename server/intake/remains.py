@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from server.intake.entry import Entry, State
+from server.intake.entry import Entry
 
 NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)  # none, or a link (O_NOFOLLOW), or a socket
 
@@ -52,16 +52,10 @@ def _examine(fd: int, entry: Entry) -> Found:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return Found.NOTHING
-    if is_replaced_by(entry, status):
+    if entry.is_to_replace(status):
         return Found.REPLACED
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return Found.WRITTEN
     return Found.LEFT
-
-
-def is_replaced_by(entry: Entry, status: os.stat_result) -> bool:
-    """Whether this is the file that the entry's own was to take the name of."""
-    begun = entry.state is State.RECEIVING and not entry.is_of(status)
-    return begun and (status.st_dev, status.st_ino) == (entry.dev, entry.replaces)

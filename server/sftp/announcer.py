@@ -69,7 +69,7 @@ class Announcer:
         self._tell(partial(self._intake.torn, entry))
 
     def removed(self, entry: Entry) -> None:
-        """Tell that a torn or held upload was deleted by its sender."""
+        """Tell that an unfinished upload was deleted, or replaced, by its sender."""
         self._tell(partial(self._intake.removed, entry))
 
     def renamed(self, agency: str, files: Mapping[str, Footprint]) -> None:

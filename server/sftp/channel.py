@@ -44,7 +44,7 @@ class Channel(SSHServerStreamSession[bytes]):
     def eof_received(self) -> bool:
         """The client sends no more."""
         stays = super().eof_received()
-        if isinstance(self._handler, HotHandler):
+        if isinstance(self._handler, HotHandler) and not self._connection_lost:  # of which it is told at once
             self._handler.no_more_input()
         return stays
 

@@ -23,17 +23,16 @@ from asyncssh import (
     SFTPPermissionDenied,
 )
 
-from server.intake.names import is_temporary
 from server.sftp.checking import Wish, check, held_open
 from server.sftp.events import describe_change, describe_mode
 from server.sftp.listing import describe, describe_root
+from server.sftp.outcome import check_whole
 from server.sftp.paths import AREAS, AgencyPath, check_may_create, read_path
 from server.sftp.quota import Allowance
 from server.sftp.reading import Readable, Reading
-from server.sftp.reception import Outcome
 from server.sftp.refusals import answered, refusal
 from server.sftp.tree import Tree
-from server.sftp.upload import REPLACED, Upload, Verdict
+from server.sftp.upload import Upload
 
 MOST_HANDLES = 128
 STOPPING = "The server is about to restart. Try again in a minute."
@@ -120,7 +119,9 @@ class Files(Tree):
         self._announce(upload.path, outcome, upload.received)
         if not upload.torn:
             self._remember(upload.path)
-            _answer_close(upload, outcome)
+            if outcome.error:
+                raise refusal(outcome.error) from outcome.error
+            check_whole(outcome, failed=bool(upload.failure))
 
     def exit(self) -> None:
         """The channel has ended, and all its handles are closed.
@@ -144,6 +145,8 @@ class Files(Tree):
         """Write all of `data`."""
         if not isinstance(file_obj, Upload):
             raise SFTPPermissionDenied("This file was opened for reading only.")
+        if not file_obj.begun and not data:
+            return 0  # nothing changes, so nothing has begun
         if not file_obj.begun or not self.writes_at_once():
             return self.write_in_thread(file_obj, offset, data)
         self.write_pieces(file_obj, offset, [memoryview(data)])
@@ -246,6 +249,8 @@ class Files(Tree):
         handle = await self.open(path, FXF_WRITE, SFTPAttrs())
         try:
             await self._change(handle, SFTPAttrs(size=size))
+            if isinstance(handle, Upload):
+                handle.torn = handle.gap  # a torn file stays torn, and that is no reason to say no
         finally:
             await self.close(handle)
 
@@ -259,8 +264,9 @@ class Files(Tree):
         if attrs.size is not None:
             if not isinstance(handle, Upload):
                 raise SFTPPermissionDenied("This file was opened for reading only.")
-            await self._make_own(handle)
-            await self._work("FSETSTAT", handle.truncate, attrs.size)
+            if handle.begun or attrs.size != os.fstat(handle.fd).st_size:
+                await self._make_own(handle)
+                await self._work("FSETSTAT", handle.truncate, attrs.size)
         if times := _times(attrs):
             await self._work("FSETSTAT", os.utime, handle.fd, times)
 
@@ -284,18 +290,3 @@ def _times(attrs: Any) -> tuple[float, float] | None:
     if attrs.mtime is None:
         return None
     return float(attrs.atime if attrs.atime is not None else attrs.mtime), float(attrs.mtime)
-
-
-def _answer_close(upload: Upload, outcome: Outcome) -> None:
-    """Say no to a CLOSE whose file is not whole. A temporary name promises nothing, so it gets a no for errors only."""
-    if outcome.error:
-        raise refusal(outcome.error) from outcome.error
-    if outcome.judgement.verdict is not Verdict.PARTIAL:
-        return
-    if outcome.entry is None:
-        raise SFTPFailure(REPLACED)
-    if upload.failure or not is_temporary(upload.path.name):
-        reason = outcome.judgement.reason
-        raise SFTPFailure(
-            f"The file is not whole: {reason}. It is kept, but not processed. Send it again or resume it."
-        )

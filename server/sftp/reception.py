@@ -23,7 +23,7 @@ from errno import EEXIST, EISDIR
 from asyncssh import SFTPFailure
 
 from server.clock import new_id, now
-from server.intake.entry import Entry, State, data_extents, new_entry
+from server.intake.entry import CRASHED, Entry, State, data_extents, new_entry, unfinished
 from server.intake.journal import Journal
 from server.intake.locks import BusyError
 from server.intake.names import is_temporary
@@ -33,11 +33,12 @@ from server.intake.usage import Meter
 from server.sftp.coverage import Coverage
 from server.sftp.depth import check_depth
 from server.sftp.jail import Jail, stat_or_none
+from server.sftp.outcome import Outcome, Removed, Renamed
 from server.sftp.paths import UPLOAD, AgencyPath, read_path
 from server.sftp.quota import adding_directory, beginning, freeing
 from server.sftp.settling import follow, follow_known, follow_tree
 from server.sftp.staging import Staged, Stock, copy_content, is_locked, settle, staged, try_lock
-from server.sftp.upload import REPLACED, Judgement, Upload, Verdict, manifest_of
+from server.sftp.upload import REPLACED, RUNNING, Judgement, Upload, Verdict, manifest_of
 
 AHEAD = 128  # so many files and notes are made before anybody sends one
 FEW = 96
@@ -52,28 +53,6 @@ class Sender:
     agency: str
     session: str
     client: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an upload: a manifest (accepted), an entry (torn or held), or neither (dropped).
-
-    `error` is what the disk said when it refused to keep the file.
-    """
-
-    judgement: Judgement
-    size: int = 0
-    manifest: Manifest | None = None
-    entry: Entry | None = None
-    error: OSError | None = None
-
-
-@dataclass(frozen=True)
-class Removed:
-    """What a deleted file was: the torn or held upload, if it was one; and whether it was taken back from the spool."""
-
-    entry: Entry | None
-    withdrawn: bool
 
 
 class Reception:
@@ -195,12 +174,14 @@ class Reception:
         """Take over what is known about the bytes that are there."""
         running = next((other for other in self._uploads.values() if _writes(other, present)), None)
         if running:
+            upload.gap = RUNNING
             upload.old, upload.declared = Coverage(running.covered(torn=True)), upload.declared or running.declared
         elif before:
+            upload.gap = "" if before.state is State.HELD else before.reason or CRASHED
             known = before.covered if before.state is not State.RECEIVING else data_extents(upload.fd)
             upload.old, upload.declared = Coverage(known), upload.declared or before.declared_size
-        elif present.st_nlink == 1 and not try_lock(upload.fd):
-            upload.old = Coverage(data_extents(upload.fd))  # another process receives it
+        elif present.st_nlink == 1 and not try_lock(upload.fd):  # another process receives it
+            upload.old, upload.gap = Coverage(data_extents(upload.fd)), RUNNING
         else:
             upload.old, upload.intact = Coverage(((0, present.st_size),)), True
 
@@ -289,31 +270,33 @@ class Reception:
         new: AgencyPath,
         replacing: bool,
         meter: Meter | None = None,
-    ) -> Outcome | None:
-        """Rename, and take the file if that is what completes it; what came of it, or None if nothing did.
+    ) -> Renamed:
+        """Rename, and take the file if that is what completes it.
 
         A directory takes along what is noted of the files below it, accepted a moment ago or not yet whole, and nobody
         begins or ends one meanwhile.
         """
         if old == new:
             jail.rename(old, new, replacing)
-            return None
+            return Renamed(jail.stat(new))
         is_directory = stat.S_ISDIR(jail.stat(old).st_mode)
         with self._journal.locked(sender.agency, str(old), str(new), tree=is_directory):
-            if stat.S_ISDIR(jail.stat(old).st_mode) != is_directory:
+            status, present = jail.stat(old), jail.find(new)
+            if stat.S_ISDIR(status.st_mode) != is_directory:
                 raise SFTPFailure(CHANGED)
             if is_directory:
                 check_depth(jail, old, new)
                 with self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
                 follow_tree(self._spool, jail, sender.agency, old, new)
-                return None
-            replaced = jail.find(new) if meter and replacing and new.area == UPLOAD else None
-            with freeing(meter, replaced), self._journal.moving(sender.agency, str(old), str(new)) as entry:
+                return Renamed(status)
+            moving = self._journal.moving(sender.agency, str(old), str(new), status, present)
+            with freeing(meter, present if replacing and new.area == UPLOAD else None), moving as moved:
                 jail.rename(old, new, replacing)
-            if entry is None and not is_temporary(new.name):
+            if moved.entry is None and not is_temporary(new.name):
                 follow(self._spool, jail, new)
-            return self._renamed(jail, sender, old, new, entry) if old.area == UPLOAD else None
+            outcome = self._renamed(jail, sender, old, new, moved.entry) if old.area == UPLOAD else None
+            return Renamed(status, outcome, moved.replaced)
 
     def _renamed(
         self, jail: Jail, sender: Sender, old: AgencyPath, new: AgencyPath, entry: Entry | None
@@ -374,7 +357,7 @@ class Reception:
             settling = self._spool.find_settling(status, now()) if status.st_nlink > 1 else None
             if settling:
                 self._spool.retract(settling.id)
-        return Removed(entry if entry and entry.state in (State.TORN, State.HELD) else None, settling is not None)
+        return Removed(status, unfinished(entry, None), settling is not None)
 
     def retract(self, manifest: Manifest) -> None:
         """The sender took back a file within its settle time."""

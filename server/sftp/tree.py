@@ -22,6 +22,7 @@ from server.logs import Log
 from server.sftp.desk import Desk
 from server.sftp.jail import Jail
 from server.sftp.listing import Listing, describe, list_name
+from server.sftp.outcome import Outcome, check_whole, is_file
 from server.sftp.paths import (
     KNOWN_AREAS,
     UPLOAD,
@@ -32,7 +33,7 @@ from server.sftp.paths import (
     read_path,
 )
 from server.sftp.quota import freeing
-from server.sftp.reception import Outcome, Sender
+from server.sftp.reception import Sender
 from server.sftp.refusals import LINKS, answered, refusal
 from server.sftp.upload import Verdict
 
@@ -126,6 +127,9 @@ class Tree(SFTPServer):
             if settling:
                 announcer.received(settling)
             raise
+        if settling and not is_file(settling, removed.status):  # what was deleted is another that was being sent there
+            announcer.received(settling)
+            settling = None
         if settling:
             await self._work("DELETE", reception.retract, settling)
         if removed.entry:
@@ -145,15 +149,18 @@ class Tree(SFTPServer):
         announcer, reception = self._desk.announcer, self._desk.reception
         settling = announcer.withdraw(self._sender.agency, str(old))
         try:
-            outcome = await self._work(
+            renamed = await self._work(
                 "RENAME", reception.rename, self._jail, self._sender, old, new, replacing, self._meter()
             )
-            if settling and not is_temporary(new.name):
+            outcome, is_settling = renamed.outcome, settling is not None and is_file(settling, renamed.status)
+            if settling and is_settling and not is_temporary(new.name):
                 settling = await self._work("RENAME", reception.renew, settling, new)
         finally:
             if settling:
                 announcer.received(settling)
-        is_known = not settling and not outcome and old.area == UPLOAD and not is_temporary(new.name)
+        if renamed.replaced:
+            announcer.removed(renamed.replaced)
+        is_known = not is_settling and not outcome and old.area == UPLOAD and not is_temporary(new.name)
         if is_known and (files := await self._work("RENAME", self._footprints, new)):
             announcer.renamed(self._sender.agency, files)
         self._log.info("RENAME", path=str(old), new_path=str(new))
@@ -162,6 +169,7 @@ class Tree(SFTPServer):
             self._announce(new, outcome, outcome.size)
             if outcome.error:
                 raise refusal(outcome.error) from outcome.error
+            check_whole(outcome)
 
     def _footprints(self, where: AgencyPath) -> dict[str, Footprint]:
         """Of the file at that path, or of those below it, by their paths. Of many more, the sweep tells."""
@@ -195,7 +203,9 @@ class Tree(SFTPServer):
             self._desk.announcer.received(outcome.manifest)
         elif outcome.entry:
             self._desk.announcer.torn(outcome.entry)
-        self._log.info(event, path=str(path), verdict=judgement.verdict.value, bytes_in=received, **facts)
+        self._log.info(
+            event, path=outcome.path or str(path), verdict=judgement.verdict.value, bytes_in=received, **facts
+        )
 
     async def _work(self, operation: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         with answered(self._log, operation):

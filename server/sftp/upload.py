@@ -21,6 +21,7 @@ from server.sftp.reading import Readable
 from server.sftp.staging import write_all
 
 REPLACED = "This file was deleted, or another session replaced it, while it was being sent. Send it again."
+RUNNING = "its sender has not closed it"
 SCATTERED = "This file is written in too many separate pieces. Send it from beginning to end."
 
 
@@ -84,8 +85,9 @@ class Upload(Readable):
 
     It has not `begun` until it is about to change something: then it has an `entry` in the journal and the lock of its
     file; `note` is where the journal has that entry, if it is kept open. `old` is what was written by predecessors: of
-    an upload that is resumed, or (`intact`) of a whole file. `allowance` is its part of the agency's quota (None: there
-    is no quota).
+    an upload that is resumed, or (`intact`) of a whole file. `gap` is why that upload was not whole, if it was not: it
+    does not become whole through a handle that sends nothing. `allowance` is its part of the agency's quota (None:
+    there is no quota).
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Upload(Readable):
         self.note: Note | None = None
         self.old = Coverage()
         self.intact = False
+        self.gap = ""
         self.failure = ""
         self.torn = ""
         self.received = 0
@@ -134,6 +137,8 @@ class Upload(Readable):
         """As `write`, of many pieces that lie one behind the other."""
         size = sum(map(len, pieces))
         self._check_writable()
+        if not size:
+            return 0
         if self._append:
             offset = os.fstat(self.fd).st_size
         if offset + size > self._limit:
@@ -187,6 +192,8 @@ class Upload(Readable):
         """
         if self.torn:
             return Judgement(Verdict.PARTIAL, self.failure or self.torn)
+        if self.gap and not self.received:
+            return Judgement(Verdict.PARTIAL, self.failure or self.gap)
         whole = Coverage(self.covered(torn=False)).has_all(size)
         return judge(path.name, size, self.declared, whole, self.failure)
 

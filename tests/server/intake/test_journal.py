@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from server.errors import AppError, Code
-from server.intake.entry import Entry, State, data_extents, new_entry
-from server.intake.journal import CRASHED, HELD_BACK, Journal
+from server.intake.entry import CRASHED, Entry, Moved, State, data_extents, new_entry
+from server.intake.journal import HELD_BACK, Journal
 from server.intake.locks import BusyError
+from tests.server.dying import die, killed_in
 
 
 @pytest.fixture
@@ -122,28 +123,32 @@ def test_a_predecessor_is_of_the_same_file_and_not_accepted_yet(journal: Journal
 
 
 def test_while_a_file_is_renamed_it_stands_under_both_names(journal: Journal, homes: Path) -> None:
-    _, entry = received(homes)
+    file, entry = received(homes)
     journal.tear(entry, 5, (), "lost")
-    with journal.moving("court", "/upload/ecr.csv", "/upload/b.csv") as moved:
-        assert moved
-        assert moved.id == entry.id
+    with journal.moving("court", "/upload/ecr.csv", "/upload/b.csv", file.stat(), None) as moved:
+        assert moved.entry
+        assert moved.entry.id == entry.id
+        assert moved.replaced is None
         assert {found.path for found in journal.entries()} == {"/upload/ecr.csv", "/upload/b.csv"}
     assert [found.path for found in journal.entries()] == ["/upload/b.csv"]
 
 
 def test_a_rename_that_fails_leaves_the_journal_as_it_was(journal: Journal, homes: Path) -> None:
-    first, second = received(homes, "a.csv")[1], received(homes, "b.csv")[1]
+    (file, first), (taken, second) = received(homes, "a.csv"), received(homes, "b.csv")
     journal.begin(first)
     journal.begin(second)
-    with pytest.raises(FileExistsError), journal.moving("court", "/upload/a.csv", "/upload/b.csv"):
+    moving = journal.moving("court", "/upload/a.csv", "/upload/b.csv", file.stat(), taken.stat())
+    with pytest.raises(FileExistsError), moving:
         raise FileExistsError
     assert {journal.find("court", "/upload/a.csv"), journal.find("court", "/upload/b.csv")} == {first, second}
 
 
 def test_replacing_a_torn_file_forgets_it(journal: Journal, homes: Path) -> None:
-    journal.begin(received(homes, "b.csv")[1])
-    with journal.moving("court", "/upload/a.csv", "/upload/b.csv") as moved:
-        assert moved is None
+    file, torn = received(homes, "b.csv")
+    journal.begin(torn)
+    whole, _ = received(homes, "a.csv")
+    with journal.moving("court", "/upload/a.csv", "/upload/b.csv", whole.stat(), file.stat()) as moved:
+        assert moved == Moved(None, torn)
     assert list(journal.entries()) == []
 
 
@@ -162,6 +167,72 @@ def test_a_directory_that_was_not_renamed_leaves_the_journal_as_it_was(journal: 
     with pytest.raises(OSError, match="not empty"), journal.moving_tree("court", "/upload/a", "/upload/c"):
         raise OSError("not empty")
     assert set(journal.entries()) == before
+
+
+def test_a_directory_is_not_renamed_while_a_note_cannot_be_read(
+    journal: Journal, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, entry = received(homes)
+    torn = journal.tear(replace(entry, path="/upload/a/1"), 5, (), "lost")
+    [note] = journal.root.glob("*.json")
+    moving = journal.moving_tree("court", "/upload/a", "/upload/c")
+    with refusing(note, errno.EMFILE, monkeypatch), pytest.raises(OSError, match="Too many open files"), moving:
+        pytest.fail("what lies below it would leave its note behind")
+    assert list(journal.entries()) == [torn]
+
+
+def test_a_crash_while_a_directory_is_to_take_anothers_name_leaves_torn_what_was_torn(
+    journal: Journal, homes: Path
+) -> None:
+    for name in "ac":
+        (homes / "court" / "upload" / name).mkdir()
+    torn = {journal.tear(received(homes, f"{name}/ecr.csv")[1], 5, ((0, 5),), "lost") for name in "ac"}
+
+    def rename() -> None:
+        with journal.moving_tree("court", "/upload/a", "/upload/c"):
+            die()
+
+    assert killed_in(rename)
+    assert {(found.id, found.path, found.state) for found in journal.torn(homes)} == {
+        (entry.id, entry.path, State.TORN) for entry in torn
+    }
+
+
+@pytest.mark.parametrize("how", ["damaged", "copied", "not seen"])
+def test_a_crash_while_a_file_takes_the_name_of_a_torn_one_that_is_hardly_known(
+    journal: Journal, homes: Path, how: str
+) -> None:
+    whole, entry = received(homes, "ecr.csv.part", b"whole")
+    held = journal.hold(entry, 5, ((0, 5),))
+    file, entry = received(homes, "ecr.csv", b"1234")
+    torn = journal.tear(entry, 4, ((0, 4),), "lost")
+    if how == "damaged":
+        [note] = [note for note in journal.root.glob("*.json") if torn.id in note.read_text()]
+        note.write_bytes(b"{")
+    elif how == "copied":
+        copy(file, b"1234")
+    present = file.stat() if how != "not seen" else None
+
+    def rename() -> None:
+        with journal.moving("court", held.path, torn.path, whole.stat(), present):
+            die()
+
+    assert killed_in(rename)
+    found = {entry.path: entry for entry in journal.torn(homes)}
+    assert found[held.path] == held
+    assert found[torn.path].state is State.TORN
+    assert (found[torn.path].id == torn.id) is (how != "damaged")
+    assert found[torn.path].id != held.id
+    assert found[torn.path].is_of(file.stat())
+
+
+def test_what_a_torn_file_was_to_replace_is_forgotten_once_it_has_its_name(journal: Journal, homes: Path) -> None:
+    file, entry = received(homes)
+    torn = journal.tear(entry, 5, (), "lost")
+    journal.begin(torn.over(7, "another"))
+    assert journal.torn(homes) == [torn]
+    assert list(journal.entries()) == [torn]
+    assert file.exists()
 
 
 def test_a_directory_waits_for_changes_of_the_files_below_it(journal: Journal) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.intake.entry import State, new_entry
+from server.intake.entry import Entry, State, new_entry
 from server.intake.journal import HELD_BACK
 from server.intake.spool import Manifest, Spool
 from server.sftp import tree
@@ -87,6 +87,7 @@ def test_a_lost_connection_tears_the_upload(door: RunningDoor) -> None:
     client.hang_up()
     torn = door.tear()
     assert (torn.path, torn.state, torn.size, torn.covered) == ("/upload/ecr.csv", State.TORN, 4, ((0, 4),))
+    assert torn.reason == "the connection was lost"
     assert door.uploaded("ecr.csv").read_bytes() == b"half"
     assert door.events.named("PARTIAL_CLOSE")
     assert door.intake.arrived == []
@@ -97,7 +98,7 @@ def test_a_channel_that_ends_without_close_tears_the_upload(door: RunningDoor) -
         handle = client.open("/upload/ecr.csv")
         client.write(handle, 0, b"half")
         client.channel.close()
-        assert door.tear().reason
+        assert door.tear().reason == "the session ended before the file was closed"
     assert door.intake.arrived == []
 
 
@@ -158,6 +159,53 @@ def test_a_write_that_cannot_be_read_tears_the_upload(door: RunningDoor, cut: in
             client.close(handle)
         entry = door.tear()
     assert (entry.state, entry.reason) == (State.TORN, "a part of it came in a request that cannot be read")
+    assert door.intake.arrived == []
+
+
+@pytest.mark.parametrize("torn", [True, False])
+def test_what_changes_nothing_makes_no_arrival(door: RunningDoor, torn: bool) -> None:
+    with door.raw() as client:
+        if torn:
+            send_half(door, "/upload/ecr.csv", b"12345")
+        else:
+            client.put("/upload/ecr.csv", b"12345")
+            door.arrival()
+        before = list(door.journal.entries())
+        client.setstat("/upload/ecr.csv", mtime=None, size=5)
+        for flags in (F_WRITE, F_WRITE | F_APPEND, RESUME):
+            handle = client.open("/upload/ecr.csv", flags)
+            client.write(handle, 5, b"")
+            client.fsetstat(handle, size=5)
+            client.close(handle)
+        assert list(door.journal.entries()) == before
+    door.drain()
+    assert len(door.intake.arrived) == (0 if torn else 1)
+
+
+def test_a_torn_file_that_is_cut_shorter_stays_torn(door: RunningDoor) -> None:
+    torn = send_half(door, "/upload/ecr.csv", b"0123456789")
+    with door.raw() as client:
+        client.setstat("/upload/ecr.csv", mtime=None, size=7)
+        handle = client.open("/upload/ecr.csv", F_WRITE)
+        client.fsetstat(handle, size=5)
+        client.write(handle, 5, b"")
+        with pytest.raises(Refused, match=f"not whole: {torn.reason}"):
+            client.close(handle)
+        again = door.tear(3)
+        assert (again.id, again.size, again.reason) == (torn.id, 5, torn.reason)
+        assert door.intake.arrived == []
+        client.put("/upload/ecr.csv", b"xyz", F_WRITE | F_APPEND)
+        assert door.content(door.arrival()) == b"01234xyz"
+
+
+def test_a_file_that_is_being_sent_and_cut_shorter_by_its_path_is_no_arrival(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"0123456789")
+        client.setstat("/upload/ecr.csv", mtime=None, size=5)
+        assert door.tear().size == 5
+        with pytest.raises(Refused, match="another session replaced it"):
+            client.close(handle)
     assert door.intake.arrived == []
 
 
@@ -226,6 +274,29 @@ def test_a_rename_while_its_arrival_is_told_is_told_too(door: RunningDoor) -> No
     assert door.intake.moves == [("court", {"/upload/nightly.csv": arrived.footprint})]
 
 
+def test_a_file_of_which_a_newer_one_is_begun_and_deleted_arrives(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=30)
+    with door.raw() as client:
+        client.put("/upload/ecr.csv", b"first")
+        client.write(client.open("/upload/ecr.csv"), 0, b"sec")
+        client.remove("/upload/ecr.csv")
+        assert not door.events.named("DELETE")[0]["withdrawn"]
+    door.drain()
+    assert door.content(door.arrival()) == b"first"
+
+
+def test_a_file_that_settles_does_not_follow_another_that_takes_its_name(open_door: Callable[..., RunningDoor]) -> None:
+    door = open_door(settle=30)
+    with door.raw() as client:
+        client.put("/upload/cases.csv", b"CASES")
+        door.uploaded("old.csv").write_bytes(b"OLD")
+        client.rename("/upload/old.csv", "/upload/cases.csv", posix=True)
+        client.rename("/upload/cases.csv", "/upload/hearings.csv")
+    door.drain()
+    arrived = door.arrival()
+    assert (arrived.path, door.content(arrived)) == ("/upload/cases.csv", b"CASES")
+
+
 def test_removing_a_file_after_its_settle_time_takes_nothing_back(door: RunningDoor) -> None:
     with door.raw() as client:
         client.put("/upload/ecr.csv", b"12345")
@@ -240,10 +311,13 @@ def test_renaming_a_torn_file_leaves_it_torn(door: RunningDoor) -> None:
         client.write(handle, 0, b"01234")
         client.close(handle)
         first = door.tear(1)
-        client.rename("/upload/ecr.csv.filepart", "/upload/ecr.csv")
+        with pytest.raises(Refused, match="not whole: 5 of 10 bytes arrived"):
+            client.rename("/upload/ecr.csv.filepart", "/upload/ecr.csv")
         moved = door.tear(2)
+        client.rename("/upload/ecr.csv", "/upload/ecr.csv.part")
     assert (moved.id, moved.path, moved.state) == (first.id, "/upload/ecr.csv", State.TORN)
-    assert door.journal.find("court", "/upload/ecr.csv.filepart") is None
+    assert door.uploaded("ecr.csv.part").read_bytes() == b"01234"
+    assert [entry.path for entry in door.journal.entries()] == ["/upload/ecr.csv.part"]
     assert door.intake.arrived == []
 
 
@@ -350,6 +424,42 @@ def test_an_unannounced_file_with_a_time_in_the_future_is_taken_as_well(open_doo
 
 
 # Resuming and replacing
+
+
+def send_half(door: RunningDoor, path: str, content: bytes = b"01234") -> Entry:
+    """An upload that its sender loses the connection of."""
+    client, count = door.raw(), len(door.intake.partial)
+    client.write(client.open(path), 0, content)
+    client.hang_up()
+    return door.tear(count + 1)
+
+
+@pytest.mark.parametrize("how", ["held", "arrived"])
+def test_a_torn_upload_whose_name_another_file_takes_is_told_to_be_gone(door: RunningDoor, how: str) -> None:
+    torn = send_half(door, "/upload/ecr.csv")
+    name = "/upload/ecr.csv.part" if how == "held" else "/upload/new.csv"
+    with door.raw() as client:
+        client.put(name, b"all of it")
+        with pytest.raises(Refused, match="taken already"):
+            client.rename(name, "/upload/ecr.csv")
+        assert door.intake.gone == []
+        assert torn in list(door.journal.entries())
+        client.rename(name, "/upload/ecr.csv", posix=True)
+        arrived = door.arrival()
+        wait_until(lambda: bool(door.intake.gone), "the removal to be told")
+    assert [entry.id for entry in door.intake.gone] == [torn.id]
+    assert arrived.id != torn.id
+    assert list(door.journal.entries()) == []
+
+
+def test_a_torn_upload_that_is_deleted_while_it_is_resumed_is_told_to_be_gone(door: RunningDoor) -> None:
+    torn = send_half(door, "/upload/ecr.csv")
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv", RESUME)
+        client.write(handle, 5, b"56789")
+        client.remove("/upload/ecr.csv")
+        wait_until(lambda: bool(door.intake.gone), "the removal to be told")
+    assert [entry.id for entry in door.intake.gone] == [torn.id]
 
 
 def test_a_torn_upload_is_resumed_and_arrives_under_its_first_id(door: RunningDoor) -> None:
@@ -545,6 +655,30 @@ def test_a_file_renamed_while_it_is_sent_arrives_under_its_new_name(door: Runnin
         client.close(handle)
         arrived = door.arrival()
     assert (arrived.path, door.content(arrived)) == ("/upload/ecr.csv", b"0123456789")
+
+
+@pytest.mark.parametrize(("size", "reason"), [(None, "never written"), (100, "5 of 100 bytes")])
+def test_a_file_renamed_to_its_final_name_while_it_is_sent_must_be_whole_when_it_is_closed(
+    door: RunningDoor, size: int | None, reason: str
+) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv.tmp", NEW, size=size)
+        client.write(handle, 0 if size else 3, b"01234")
+        client.rename("/upload/ecr.csv.tmp", "/upload/ecr.csv")
+        with pytest.raises(Refused, match=reason):
+            client.close(handle)
+    assert door.tear().path == "/upload/ecr.csv"
+    assert door.events.named("PARTIAL_CLOSE")[0]["path"] == "/upload/ecr.csv"
+
+
+def test_a_file_renamed_to_a_temporary_name_while_it_is_sent_is_held_under_that(door: RunningDoor) -> None:
+    with door.raw() as client:
+        handle = client.open("/upload/ecr.csv")
+        client.write(handle, 0, b"01234")
+        client.rename("/upload/ecr.csv", "/upload/ecr.csv.tmp")
+        client.close(handle)
+    [line] = door.events.named("CLOSE")
+    assert (line["path"], line["verdict"]) == ("/upload/ecr.csv.tmp", "held")
 
 
 def test_a_directory_takes_its_torn_files_along(door: RunningDoor) -> None:

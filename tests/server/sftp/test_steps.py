@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from server.intake import journal as journals
 from server.intake import spares
 from server.intake import spool as spools
-from server.intake.entry import State
+from server.intake.entry import Entry, State
 from server.intake.journal import Journal
 from server.intake.spool import Spool
 from server.sftp import reception as receptions
@@ -21,6 +22,7 @@ from server.sftp.reception import Reception, Sender
 from server.sftp.upload import Upload, Verdict
 
 PATH = "/upload/ecr.csv"
+PART = f"{PATH}.part"
 SENDER = Sender("court", "session", "client")
 
 
@@ -140,6 +142,74 @@ def crash_and_look(house: House, monkeypatch: pytest.MonkeyPatch, place: Any, na
     assert file.read_bytes() == b"second"
 
 
+@pytest.mark.parametrize("looked", [True, False], ids=["looked after", "at once"])
+@pytest.mark.parametrize(("before", "replacing"), [(True, True), (True, False), (False, True)])
+def test_a_crash_while_a_whole_file_takes_the_name_of_a_torn_one(
+    house: House, monkeypatch: pytest.MonkeyPatch, before: bool, replacing: bool, looked: bool
+) -> None:
+    reception, jail = Reception(house.journal, house.spool, 0, 60), Jail(house.homes / "court")
+    torn = receive(reception, jail, PATH, torn="lost")
+    held = receive(reception, jail, PART)
+    rename = partial(reception.rename, jail, SENDER, read_path(PART.encode()), read_path(PATH.encode()), replacing)
+    child = os.fork()
+    if child == 0:
+        die_at(monkeypatch, Jail, "rename", before)
+        rename()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "it came to that step"
+    file = house.homes / "court" / "upload" / "ecr.csv"
+    assert file.read_bytes() == (b"half" if before else b"whole")
+    assert not before or house.journal.claims("court", PATH, file.stat()), "nobody takes it for a whole one"
+    waiting = {entry.path: (entry.id, entry.state) for entry in house.journal.torn(house.homes)} if looked else {}
+    assert waiting == ({PATH: (torn.id, State.TORN), PART: (held.id, State.HELD)} if before and looked else {})
+    if before:
+        renamed = partial(rename.func, *rename.args[:-1], True)()
+        assert renamed.outcome
+        assert renamed.outcome.manifest
+        assert renamed.replaced
+        assert (renamed.outcome.manifest.id, renamed.replaced.id) == (held.id, torn.id)
+        assert house.accepted() == [b"whole"]
+    jail.close()
+    assert house.journal.torn(house.homes) == []
+    assert list(house.journal.entries()) == []
+
+
+def test_a_torn_file_whose_replacement_crashed_can_be_resumed_and_renamed_as_a_torn_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception, jail = Reception(house.journal, house.spool, 0, 60), Jail(house.homes / "court")
+    torn = receive(reception, jail, PATH, torn="lost")
+    receive(reception, jail, PART)
+    child = os.fork()
+    if child == 0:
+        die_at(monkeypatch, Jail, "rename", before=True)
+        reception.rename(jail, SENDER, read_path(PART.encode()), read_path(PATH.encode()), replacing=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    status = (house.homes / "court" / "upload" / "ecr.csv").stat()
+    resumed = house.journal.predecessor("court", PATH, status)
+    assert resumed
+    assert (resumed.id, resumed.state, resumed.covered) == (torn.id, State.TORN, ())
+    for old, new in ((PATH, "/upload/again.csv.tmp"), ("/upload/again.csv.tmp", "/upload/again.csv")):
+        renamed = reception.rename(jail, SENDER, read_path(old.encode()), read_path(new.encode()), replacing=False)
+        assert renamed.outcome
+        assert renamed.outcome.entry
+        assert (renamed.outcome.entry.id, renamed.outcome.entry.state) == (torn.id, State.TORN)
+    jail.close()
+    assert house.accepted() == []
+
+
+def receive(reception: Reception, jail: Jail, path: str, torn: str = "") -> Entry:
+    """What is noted of an upload that is torn, or held."""
+    upload = Upload(-1, read_path(path.encode()), declared=None, append=False, limit=1000)
+    reception.begin_new(jail, SENDER, upload, replacing=False)
+    upload.write(0, b"half" if torn else b"whole")
+    upload.torn = torn
+    entry = reception.close(jail, upload).entry
+    assert entry
+    return entry
+
+
 @pytest.mark.parametrize("name", ["ecr.csv", "ecr.csv.part"])
 def test_all_is_on_the_disk_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     spool = Spool(tmp_path / "spool")
@@ -171,7 +241,7 @@ def test_all_is_on_the_disk_before_it_counts(tmp_path: Path, monkeypatch: pytest
     if outcome.manifest is None:
         done.clear()
         note = Path(reception._journal._file("court", PATH)).name
-        outcome = reception.rename(jail, SENDER, path, read_path(PATH.encode()), replacing=False) or outcome
+        outcome = reception.rename(jail, SENDER, path, read_path(PATH.encode()), replacing=False).outcome or outcome
         del done[: done.index("receiving") + 1]  # the entry under its new name, before the file has it
     jail.close()
     assert outcome.manifest

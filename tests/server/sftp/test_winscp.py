@@ -261,7 +261,8 @@ def test_last_nights_beginning_with_tonights_rest_is_no_file(winscp: WinScp, doo
     winscp.write(handle, LARGE[: 10 * BLOCK])
     winscp.raw.close(handle)
     door.tear()
-    winscp.resume("/upload/ecr.csv", tonight)
+    with pytest.raises(Refused, match="not whole"):
+        winscp.resume("/upload/ecr.csv", tonight)
     assert door.tear(2).reason
     assert door.intake.arrived == []
 
