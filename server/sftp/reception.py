@@ -302,13 +302,13 @@ class Reception:
         with self._journal.locked(sender.agency, str(old), str(new), tree=is_directory):
             if stat.S_ISDIR(jail.stat(old).st_mode) != is_directory:
                 raise SFTPFailure(CHANGED)
+            replaced = jail.find(new) if meter and replacing and new.area == UPLOAD else None
             if is_directory:
                 check_depth(jail, old, new)
-                with self._journal.moving_tree(sender.agency, str(old), str(new)):
+                with freeing(meter, replaced), self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
                 follow_tree(self._spool, jail, sender.agency, old, new)
                 return None
-            replaced = jail.find(new) if meter and replacing and new.area == UPLOAD else None
             with freeing(meter, replaced), self._journal.moving(sender.agency, str(old), str(new)) as entry:
                 jail.rename(old, new, replacing)
             if entry is None and not is_temporary(new.name):
