@@ -75,7 +75,7 @@ class Meter:
         self._file = run / "quota" / agency
         self._lock = run / "quota" / f"{agency}.lock"
         self._uploads = uploads
-        self._quota = quota
+        self.quota = quota
 
     # Changing
 
@@ -114,8 +114,8 @@ class Meter:
         with self._locked() as fd:
             now = self._read_or_count(fd)
             self._check(now, size, files)
-            if self._quota.size is not None:
-                ahead = max(min(ahead, (self._quota.size - now.size - size) // _SHARE), 0)
+            if self.quota.size is not None:
+                ahead = max(min(ahead, (self.quota.size - now.size - size) // _SHARE), 0)
             _write(fd, Usage(now.size + size + ahead, now.files + files))
         return size + ahead
 
@@ -128,7 +128,7 @@ class Meter:
 
     def _check(self, now: Usage, size: int, files: int) -> None:
         """Only growth is refused: a quota may have been lowered below what is there."""
-        quota = self._quota
+        quota = self.quota
         if quota.files is not None and files > 0 and now.files + files > quota.files:
             raise FullError(quota, size=False)
         if quota.size is not None and size > 0 and now.size + size > quota.size:

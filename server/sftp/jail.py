@@ -132,6 +132,11 @@ class Jail:
                     shown = ((name, _stat_if_shown(fd, name)) for name in names if _is_utf8(folder + name))
                     yield from ((f"{path}{folder[1:]}/{name}", status) for name, status in shown if status)
 
+    def count_directories(self, path: AgencyPath) -> int:
+        """How many directories there are below the directory `path`."""
+        with self.listing(path) as top:
+            return sum(len(folders) for _, folders, _, _ in os.fwalk(".", dir_fd=top))
+
     def mkdir(self, path: AgencyPath) -> None:
         """Make the directory `path`."""
         with self.parent(path) as (fd, name):

@@ -277,8 +277,7 @@ class Reception:
 
     def mkdir(self, jail: Jail, sender: Sender, path: AgencyPath, meter: Meter | None = None) -> None:
         """Make a directory, while nobody moves one above it to where it would be too deep."""
-        counted = adding_directory(meter if path.area == UPLOAD else None)
-        with self._journal.locked(sender.agency, str(path)), counted:
+        with self._journal.locked(sender.agency, str(path)), adding_directory(meter, jail, path):
             jail.mkdir(path)
 
     def rename(

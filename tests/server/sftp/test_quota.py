@@ -185,6 +185,22 @@ def test_directories_count_as_files_do(small: RunningDoor, client: RawClient) ->
     assert counted(small) == Usage(1, 5)
 
 
+def test_so_many_directories_may_be_in_download_and_exports_too(small: RunningDoor, client: RawClient) -> None:
+    (small.home() / "exports").mkdir()
+    for number in range(5):
+        client.put(f"/upload/{number}.csv", b"")
+    for area in ("/download", "/exports"):
+        client.mkdir(f"{area}/done")
+        for number in range(4):
+            client.mkdir(f"{area}/done/{number}")
+        for one_more in (f"{area}/new", f"{area}/done/new"):
+            with pytest.raises(Refused, match=f"You may have 5 directories in {area}, .* Delete some"):
+                client.mkdir(one_more)
+        client.rmdir(f"{area}/done/0")
+        client.mkdir(f"{area}/new")
+    assert counted(small) == Usage(0, 5), "none of them is in /upload"
+
+
 def test_appending_counts(small: RunningDoor, client: RawClient) -> None:
     client.put("/upload/a.csv", b"x" * 60)
     handle = client.open("/upload/a.csv", F_WRITE | F_APPEND)
