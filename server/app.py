@@ -23,6 +23,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -32,6 +33,7 @@ from server.clock import new_id, now
 from server.errors import AppError, Code
 from server.inbound.rounds import Rounds
 from server.intake.register import Registrar
+from server.intake.usage import ask_for_recount
 from server.loading import loading
 from server.logs import Log, open_log
 from server.outbound.exports.rounds import ExportRounds
@@ -98,8 +100,9 @@ def _roles(settings: Settings, doors: Sequence[socket.socket]) -> Iterator[Role]
     for number in range(settings.workers):
         yield Role("worker", ["serve", "--role", "worker", "--number", str(number)])
     yield Role("scheduler", ["serve", "--role", "scheduler"])
+    recount = partial(ask_for_recount, settings.run)  # nobody has counted out what its uploads took
     for door in doors:
-        yield Role("sftp", ["serve", "--role", "sftp", "--socket-fd", str(door.fileno())], [door.fileno()])
+        yield Role("sftp", ["serve", "--role", "sftp", "--socket-fd", str(door.fileno())], door, recount)
 
 
 def run_sftp(settings: Settings, child: Child) -> None:

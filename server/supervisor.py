@@ -3,12 +3,17 @@
 A child tells by one byte on a pipe that it is ready. It holds the reading end of a second pipe, the lifeline, whose
 writing end only the supervisor has: should the supervisor be killed, the children read its end and stop by themselves,
 as on SIGTERM. A new supervisor may meet them while they do: sessions that end, a file that is being finished.
+
+Children of one name may share a port, each with a socket of its own that the supervisor made and keeps. The kernel goes
+on giving such a socket its part of all connections while its child is dead, and they would wait in vain: so it stops
+listening as long as another child does, and the new child listens on it again when it can work.
 """
 
 import asyncio
 import os
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,17 +22,27 @@ from server.logs import Log
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
+LONGEST_ABSENCE = 2.0  # of a child that listens: clients wait meanwhile, and give up after 15 s
 PATIENCE = 60.0
 STEADY = 30.0  # a child that has run this long has recovered: its next restart is quick again
 
 
 @dataclass(frozen=True)
 class Role:
-    """One child: its name in the log, the arguments of its command, and the descriptors it inherits."""
+    """One child: its name in the log, the arguments of its command, and the socket that it is to listen on.
+
+    `after_death` is called whenever it has ended by itself.
+    """
 
     name: str
     arguments: Sequence[str]
-    descriptors: Sequence[int] = ()
+    door: socket.socket | None = None
+    after_death: Callable[[], None] = lambda: None
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds until it is started again, at most."""
+        return LONGEST_ABSENCE if self.door else LONGEST_PAUSE
 
 
 @dataclass
@@ -36,6 +51,11 @@ class _Child:
     process: asyncio.subprocess.Process | None = None
     keeper: asyncio.Task[None] | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    works: bool = False
+
+    def is_ready(self) -> None:
+        self.works = True
+        self.ready.set()
 
 
 class Supervisor:
@@ -94,17 +114,27 @@ class Supervisor:
             if self._stopping.is_set() or not child.ready.is_set():
                 return
             self._log.error("process ended", role=child.role.name, status=status, restart_in=pause)
+            self._leave_to_others(child)
+            child.role.after_death()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
-            pause = FIRST_PAUSE if loop.time() - began > STEADY else min(pause * 2, LONGEST_PAUSE)
+            pause = FIRST_PAUSE if loop.time() - began > STEADY else min(pause * 2, child.role.longest_pause)
+
+    def _leave_to_others(self, dead: _Child) -> None:
+        """Have the kernel give all connections to those that work; if there are none, they wait for who comes first."""
+        working = any(child.works and child.role.name == dead.role.name for child in self._children)
+        if dead.role.door and working:
+            with suppress(OSError):  # not every system can
+                dead.role.door.shutdown(socket.SHUT_RD)
 
     async def _run(self, child: _Child) -> int:
         heard, told = os.pipe()
+        doors = [child.role.door.fileno()] if child.role.door else []
         flags = ["--ready-fd", str(told), "--lifeline-fd", str(self._lifeline)]
         try:
             child.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "server.cli", *child.role.arguments, *flags),
-                pass_fds=[*child.role.descriptors, told, self._lifeline],
+                pass_fds=[*doors, told, self._lifeline],
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 # Its own group: Ctrl-C in a terminal reaches the supervisor alone, which stops the rest in order.
@@ -116,14 +146,15 @@ class Supervisor:
         finally:
             os.close(told)
         self._log.info("process started", role=child.role.name, pid=child.process.pid)
-        listening = asyncio.create_task(_hear(heard, child.ready))
+        listening = asyncio.create_task(_hear(heard, child))
         try:
             return await child.process.wait()
         finally:
             await listening
+            child.works = False
 
 
-async def _hear(heard: int, ready: asyncio.Event) -> None:
+async def _hear(heard: int, child: _Child) -> None:
     """Wait for the byte that says ready, or for the end of a child that never said it."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -131,7 +162,7 @@ async def _hear(heard: int, ready: asyncio.Event) -> None:
     try:
         await done
         if os.read(heard, 1):
-            ready.set()
+            child.is_ready()
     finally:
         loop.remove_reader(heard)
         os.close(heard)

@@ -1,4 +1,7 @@
-"""The scheduler's rounds: reconcile often, sweep and count at start and every so often, and when a home stirs."""
+"""The scheduler's rounds: reconcile often, sweep and count at start and every so often, and when a home stirs.
+
+Counted is also when a door has died.
+"""
 
 import math
 import threading
@@ -14,6 +17,7 @@ from server.inbound.reconcile import LeftAlone, reconcile
 from server.inbound.recount import recount
 from server.inbound.sweep import sweep
 from server.intake.register import Registrar
+from server.intake.usage import is_recount_asked
 from server.logs import Log, trace
 from server.state import State
 
@@ -69,6 +73,8 @@ class Rounds:
         if at >= self._sweep_at:
             self._sweep_at = at + TRY_AGAIN
             self._attempt(lambda: self._sweep(at))
+        if is_recount_asked(self._state.settings.run):
+            self._recount_at, self._uncounted = at, None
         if at >= self._recount_at:
             self._recount_at = at + RECOUNT_AGAIN
             self._attempt(self._recount)

@@ -4,7 +4,8 @@ Two numbers per agency in a small file, `run/quota/<slug>`, changed by all proce
 microseconds, so it is made before the deed and not after: two uploads at once cannot both have the last free bytes.
 
 Numbers that are only ever added to go astray: a process dies between a change and its deed, an operator moves files by
-hand. So they are counted anew at the start, when they are missing, and after each sweep. What is begun or taken ahead
+hand. So they are counted anew at the start, when they are missing, after each sweep, and when a process has died that
+changed them. What is begun or taken ahead
 cannot be seen on the disk, so it is counted anew only while nobody changes anything: who does (an upload as long as it
 runs, a deletion) holds `run/quota/<slug>.lock`, shared, and whoever counts holds it alone. A lock goes with its
 process, so one that has died holds up nobody. Neither file is missed after it was deleted.
@@ -27,6 +28,7 @@ from server.intake.locks import BusyError
 # With a mark, since after a power failure a file may have its size and no content.
 _NUMBERS = struct.Struct("<4sqq")
 _MARK = b"used"
+_ASKED = "recount"
 _SHARE = 16  # of what is left, the part that one upload may take ahead: so nobody holds much that others need
 
 
@@ -73,7 +75,7 @@ class Meter:
         self._file = run / "quota" / agency
         self._lock = run / "quota" / f"{agency}.lock"
         self._uploads = uploads
-        self._quota = quota
+        self.quota = quota
 
     # Changing
 
@@ -112,8 +114,8 @@ class Meter:
         with self._locked() as fd:
             now = self._read_or_count(fd)
             self._check(now, size, files)
-            if self._quota.size is not None:
-                ahead = max(min(ahead, (self._quota.size - now.size - size) // _SHARE), 0)
+            if self.quota.size is not None:
+                ahead = max(min(ahead, (self.quota.size - now.size - size) // _SHARE), 0)
             _write(fd, Usage(now.size + size + ahead, now.files + files))
         return size + ahead
 
@@ -126,7 +128,7 @@ class Meter:
 
     def _check(self, now: Usage, size: int, files: int) -> None:
         """Only growth is refused: a quota may have been lowered below what is there."""
-        quota = self._quota
+        quota = self.quota
         if quota.files is not None and files > 0 and now.files + files > quota.files:
             raise FullError(quota, size=False)
         if quota.size is not None and size > 0 and now.size + size > quota.size:
@@ -190,6 +192,21 @@ class Meter:
         found = measure(self._uploads)
         _write(fd, found)
         return found
+
+
+def ask_for_recount(run: Path) -> None:
+    """Have all be counted anew soon: somebody died who had counted what never came. Best effort: a sweep does it."""
+    with suppress(OSError):
+        (run / _ASKED).touch(mode=0o600)
+
+
+def is_recount_asked(run: Path) -> bool:
+    """Whether somebody asked for it since this was last called."""
+    try:
+        (run / _ASKED).unlink()
+    except OSError:
+        return False
+    return True
 
 
 def measure(folder: Path) -> Usage:

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from errno import EEXIST, EISDIR, ENOENT
 from pathlib import Path
 
-from server.sftp.paths import AREAS, KNOWN_AREAS, AgencyPath
+from server.sftp.emptying import empty_if_lost
+from server.sftp.paths import AREAS, KNOWN_AREAS, UPLOAD, AgencyPath
 from server.sftp.renaming import rename
 
 # With O_PATH a directory is a place to go on from and nothing else; who watches it is not woken by that.
@@ -131,6 +132,11 @@ class Jail:
                     shown = ((name, _stat_if_shown(fd, name)) for name in names if _is_utf8(folder + name))
                     yield from ((f"{path}{folder[1:]}/{name}", status) for name, status in shown if status)
 
+    def count_directories(self, path: AgencyPath) -> int:
+        """How many directories there are below the directory `path`."""
+        with self.listing(path) as top:
+            return sum(len(folders) for _, folders, _, _ in os.fwalk(".", dir_fd=top))
+
     def mkdir(self, path: AgencyPath) -> None:
         """Make the directory `path`."""
         with self.parent(path) as (fd, name):
@@ -147,7 +153,8 @@ class Jail:
         with self.parent(path) as (fd, name):
             if stat.S_ISDIR(stat_at(fd, name).st_mode):
                 raise OSError(EISDIR, "a directory")
-            os.unlink(name, dir_fd=fd)
+            with losing(fd, name, really=path.area == UPLOAD):
+                os.unlink(name, dir_fd=fd)
 
     def rename(self, old: AgencyPath, new: AgencyPath, replace: bool) -> None:
         """Give `old` the name `new`; EEXIST if that is taken and not to be replaced.
@@ -157,7 +164,8 @@ class Jail:
         with self.parent(old) as (old_fd, old_name), self.parent(new) as (new_fd, new_name):
             stat_at(old_fd, old_name)
             stat_or_none(new_fd, new_name)
-            rename(old_fd, old_name, new_fd, new_name, replace)
+            with losing(new_fd, new_name, really=replace and new.area == UPLOAD):
+                rename(old_fd, old_name, new_fd, new_name, replace)
 
     def set_times(self, path: AgencyPath, times: tuple[float, float]) -> None:
         """Set access and modification time (seconds since 1970) of `path`."""
@@ -210,6 +218,25 @@ def open_at(fd: int, name: str, flags: int) -> int:
         os.close(opened)
         raise OSError(ENOENT, "no plain file")
     return opened
+
+
+@contextmanager
+def losing(fd: int, name: str, really: bool) -> Iterator[None]:
+    """In the block `name` in the directory `fd` is taken away from the plain file that has it, if any (and `really`).
+
+    If an upload goes on without a name then, what it holds on the disk is freed.
+    """
+    file = -1
+    if really:
+        with suppress(OSError):  # nothing there, say, or a directory
+            file = open_at(fd, name, os.O_RDWR)
+    try:
+        yield
+        if file >= 0:
+            empty_if_lost(file)
+    finally:
+        if file >= 0:
+            os.close(file)
 
 
 def _stat_if_shown(fd: int, name: str) -> os.stat_result | None:

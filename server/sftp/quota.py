@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from asyncssh import SFTPFailure
 
 from server.intake.usage import FullError, Meter
+from server.sftp.jail import Jail
+from server.sftp.paths import UPLOAD, AgencyPath
 from server.sizes import say_size
 
 STEP = 4 * 1024 * 1024  # an upload takes so much ahead where there is room, so that not every write has to ask
@@ -72,13 +74,28 @@ def beginning(allowance: Allowance | None, replaced: os.stat_result | None, wait
 
 
 @contextmanager
-def adding_directory(meter: Meter | None) -> Iterator[None]:
-    """A directory is made in the block. Raises what `Allowance.begin` does."""
-    allowance = Allowance(meter) if meter else None
+def adding_directory(meter: Meter | None, jail: Jail, path: AgencyPath) -> Iterator[None]:
+    """The directory `path` is made in the block. Raises what `Allowance.begin` does."""
+    if meter and path.area != UPLOAD:
+        _check_aside(meter, jail, path.area)
+    allowance = Allowance(meter) if meter and path.area == UPLOAD else None
     with beginning(allowance, None, wait=True):
         yield
     if allowance:
         allowance.settle(0)
+
+
+def _check_aside(meter: Meter, jail: Jail, area: str) -> None:
+    """Where only the server puts files, directories are not metered: they are counted whenever one more is made.
+
+    Those that are made at this very moment are not seen, which makes one too many for each session at most.
+    """
+    most = meter.quota.files
+    if most is not None and jail.count_directories(AgencyPath((area,))) >= most:
+        raise SFTPFailure(
+            f"You may have {most} directories in /{area}, and this would be one more."
+            " Delete some that are done with, or ask the operator for more room."
+        )
 
 
 @contextmanager

@@ -258,8 +258,7 @@ class Reception:
 
     def mkdir(self, jail: Jail, sender: Sender, path: AgencyPath, meter: Meter | None = None) -> None:
         """Make a directory, while nobody moves one above it to where it would be too deep."""
-        counted = adding_directory(meter if path.area == UPLOAD else None)
-        with self._journal.locked(sender.agency, str(path)), counted:
+        with self._journal.locked(sender.agency, str(path)), adding_directory(meter, jail, path):
             jail.mkdir(path)
 
     def rename(
@@ -284,14 +283,15 @@ class Reception:
             status, present = jail.stat(old), jail.find(new)
             if stat.S_ISDIR(status.st_mode) != is_directory:
                 raise SFTPFailure(CHANGED)
+            replaced = present if replacing and new.area == UPLOAD else None
             if is_directory:
                 check_depth(jail, old, new)
-                with self._journal.moving_tree(sender.agency, str(old), str(new)):
+                with freeing(meter, replaced), self._journal.moving_tree(sender.agency, str(old), str(new)):
                     jail.rename(old, new, replacing)
                 follow_tree(self._spool, jail, sender.agency, old, new)
                 return Renamed(status)
             moving = self._journal.moving(sender.agency, str(old), str(new), status, present)
-            with freeing(meter, present if replacing and new.area == UPLOAD else None), moving as moved:
+            with freeing(meter, replaced), moving as moved:
                 jail.rename(old, new, replacing)
             if moved.entry is None and not is_temporary(new.name):
                 follow(self._spool, jail, new)

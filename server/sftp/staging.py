@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.intake.nameless import link_open, open_nameless
-from server.sftp.jail import open_at
+from server.sftp.emptying import is_received
+from server.sftp.jail import losing, open_at
 from server.sftp.renaming import rename
 
 CHUNK = 8 * 1024 * 1024
@@ -102,7 +103,8 @@ def settle(root: Path, new: Staged, directory: int, name: str, replace: bool) ->
         return
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        rename(root_fd, new.name, directory, name, replace)
+        with losing(directory, name, really=replace):
+            rename(root_fd, new.name, directory, name, replace)
     finally:
         os.close(root_fd)
 
@@ -120,12 +122,9 @@ def is_locked(directory: int, name: str) -> bool:
     """Whether a session receives the plain file `name` in the directory `directory`."""
     fd = open_at(directory, name, os.O_RDONLY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_received(fd)
     finally:
         os.close(fd)
-    return False
 
 
 def copy_content(source: int, target: int) -> None:

@@ -3,14 +3,17 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 
+from server.app import listen
 from server.errors import AppError
 from server.logs import open_log
 from server.settings import Settings, environment
@@ -71,6 +74,73 @@ def test_a_child_that_hangs_is_killed(state: State) -> None:
         assert not child.is_running()
 
     asyncio.run(play())
+
+
+DOOR = """#!{python}
+import os, socket, sys, time
+while not os.path.exists(__file__ + ".may-begin"):
+    time.sleep(0.01)
+told, door = (int(sys.argv[sys.argv.index(name) + 1]) for name in ("--ready-fd", "--socket-fd"))
+door = socket.socket(fileno=door)
+door.listen()
+os.write(told, b".")
+while True:
+    client, _ = door.accept()
+    client.sendall(str(os.getpid()).encode())
+    client.close()
+"""
+
+
+def who_greets(port: int) -> int:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        return int(client.recv(20))
+
+
+def test_while_a_door_is_dead_another_takes_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "door"
+    program.write_text(DOOR.format(python=sys.executable))
+    program.chmod(0o700)
+    (may_begin := tmp_path / "door.may-begin").touch()
+    monkeypatch.setattr("server.supervisor.sys.executable", str(program))
+    doors, dead = listen("127.0.0.1", 0, 2), []
+    port = doors[0].getsockname()[1]
+
+    def role(door: socket.socket) -> Role:
+        return Role("sftp", ["--socket-fd", str(door.fileno())], door, lambda: dead.append(door))
+
+    async def greeters() -> set[int]:
+        return {await asyncio.to_thread(who_greets, port) for _ in range(30)}
+
+    async def play() -> None:
+        supervisor = Supervisor(open_log("error"), os.environ)
+        await asyncio.gather(*(supervisor.start(role(door)) for door in doors))
+        everybody = await greeters()
+        for _ in range(2):
+            may_begin.unlink()
+            killed, left = everybody
+            os.kill(killed, signal.SIGKILL)
+            async with asyncio.timeout(10):
+                while not dead:
+                    await asyncio.sleep(0.001)
+                assert await greeters() == {left}
+                may_begin.touch()
+                while len(everybody := await greeters()) < 2:  # it is started again, and takes its part
+                    await asyncio.sleep(0.01)
+            assert dead.pop() in doors
+        await supervisor.stop("sftp")
+
+    try:
+        asyncio.run(play())
+    finally:
+        for door in doors:
+            door.close()
+
+
+def test_a_door_is_never_away_for_long() -> None:
+    """Clients give up after 15 seconds; of nobody else's absence anybody takes notice."""
+    with socket.socket() as door:
+        assert Role("sftp", [], door).longest_pause <= 2
+    assert WORKER.longest_pause > 2
 
 
 SCHEDULER = """

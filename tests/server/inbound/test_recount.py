@@ -10,7 +10,7 @@ from server.agencies import set_quota
 from server.inbound import rounds
 from server.inbound.recount import recount
 from server.inbound.rounds import Rounds
-from server.intake.usage import Meter, Usage
+from server.intake.usage import Meter, Usage, ask_for_recount
 from server.services.provision import create_agency
 from server.state import State
 
@@ -50,6 +50,20 @@ def test_who_sends_just_now_is_counted_later(state: State, court: Path) -> None:
     assert meter(state).usage() == Usage(105, 1)
     walker.round(1000.0 + rounds.RECOUNT_AGAIN)
     assert meter(state).usage() == Usage(0, 0)
+
+
+def test_what_a_dead_process_had_counted_is_counted_anew(state: State, court: Path) -> None:
+    walker = Rounds(state, LOG)
+    walker.round(1000.0)
+    meter(state).take(100, 3)
+    walker.round(1001.0)
+    assert meter(state).usage() == Usage(100, 3), "not before the next sweep, when nobody asks"
+    ask_for_recount(state.settings.run)
+    walker.round(1001.5)
+    assert meter(state).usage() == Usage(0, 0)
+    meter(state).take(100, 3)
+    walker.round(1002.0)
+    assert meter(state).usage() == Usage(100, 3), "it was asked for once"
 
 
 def test_what_an_operator_deletes_is_noticed(state: State, court: Path) -> None:

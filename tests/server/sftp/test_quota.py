@@ -12,7 +12,7 @@ import pytest
 from server.intake import usage as counting
 from server.intake.usage import Meter, Quota, Usage, measure
 from tests.server.sftp.conftest import RunningDoor, need, wait_until
-from tests.server.sftp.rawclient import CLOSE, F_APPEND, F_CREAT, F_EXCL, F_WRITE, NEW, RawClient, Refused, text
+from tests.server.sftp.rawclient import CLOSE, F_APPEND, F_CREAT, F_EXCL, F_READ, F_WRITE, NEW, RawClient, Refused, text
 
 Opener = Callable[..., RunningDoor]
 KIB = 1024
@@ -148,6 +148,9 @@ def test_a_rename_over_a_file_takes_it_away(small: RunningDoor, client: RawClien
     client.rename("/upload/b.csv", "/upload/d/b.csv", posix=True)
     client.rename("/upload/d", "/upload/e")
     assert counted(small) == Usage(40, 2), "the file and the directory"
+    client.mkdir("/upload/empty")
+    client.rename("/upload/e", "/upload/empty", posix=True)
+    assert counted(small) == Usage(40, 2), "an empty directory is replaced as well"
 
 
 def test_the_number_of_files_is_limited(small: RunningDoor, client: RawClient) -> None:
@@ -180,6 +183,22 @@ def test_directories_count_as_files_do(small: RunningDoor, client: RawClient) ->
     with pytest.raises(Refused, match="not empty"):
         client.rmdir("/upload/0")
     assert counted(small) == Usage(1, 5)
+
+
+def test_so_many_directories_may_be_in_download_and_exports_too(small: RunningDoor, client: RawClient) -> None:
+    (small.home() / "exports").mkdir()
+    for number in range(5):
+        client.put(f"/upload/{number}.csv", b"")
+    for area in ("/download", "/exports"):
+        client.mkdir(f"{area}/done")
+        for number in range(4):
+            client.mkdir(f"{area}/done/{number}")
+        for one_more in (f"{area}/new", f"{area}/done/new"):
+            with pytest.raises(Refused, match=f"You may have 5 directories in {area}, .* Delete some"):
+                client.mkdir(one_more)
+        client.rmdir(f"{area}/done/0")
+        client.mkdir(f"{area}/new")
+    assert counted(small) == Usage(0, 5), "none of them is in /upload"
 
 
 def test_appending_counts(small: RunningDoor, client: RawClient) -> None:
@@ -245,6 +264,53 @@ def test_a_name_that_is_lost_while_its_file_is_sent_is_counted_once(small: Runni
             close_refused(slow, handle)
             counted(small)
     assert counted(small) == Usage(20, 1)
+
+
+def held_beside(home: Path) -> int:
+    """How many bytes of the disk open files take that have no name below `home` any more."""
+    held = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if (place := str(link.readlink())).startswith(str(home)) and place.endswith("(deleted)"):
+                held += link.stat().st_blocks * 512
+    return held
+
+
+def test_an_upload_that_has_lost_its_name_holds_nothing_on_the_disk(door: RunningDoor) -> None:
+    limit(door, MIB, 20)
+    with door.raw() as client, door.raw() as other:
+        handles = []
+
+        def begin() -> None:
+            handles.append(client.open("/upload/a.csv"))
+            for offset in range(0, MIB, 128 * KIB):
+                client.write(handles[-1], offset, b"x" * 128 * KIB)
+
+        def touch_up() -> None:
+            handle = other.open("/upload/a.csv", F_WRITE)
+            other.write(handle, 0, b"y")  # a copy takes the place of what is still being sent
+            close_refused(other, handle)
+            other.remove("/upload/a.csv")
+
+        for lose in (lambda: None, touch_up, lambda: other.remove("/upload/a.csv"), lambda: None):
+            begin()
+            lose()
+        other.put("/upload/b.csv", b"")
+        other.rename("/upload/b.csv", "/upload/a.csv", posix=True)
+        assert held_beside(door.home()) == 0
+        for handle in handles:
+            with pytest.raises(Refused, match="Send it again"):
+                client.write(handle, MIB, b"x")
+            close_refused(client, handle)
+        assert counted(door) == Usage(0, 1)
+
+
+def test_what_somebody_reads_is_read_to_its_end_though_it_was_deleted(door: RunningDoor) -> None:
+    with door.raw() as client:
+        client.put("/upload/a.tmp", b"x" * MIB)
+        handle = client.open("/upload/a.tmp", F_READ)
+        client.remove("/upload/a.tmp")
+        assert client.read(handle, MIB - 10, 20) == b"x" * 10
 
 
 def test_what_fails_to_begin_takes_nothing(small: RunningDoor, client: RawClient) -> None:
