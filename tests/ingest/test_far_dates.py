@@ -1,4 +1,4 @@
-"""Years that were mistyped are told, and hours that may be meant for the afternoon; and what a dot or a day to come must not do to people."""
+"""Years that were mistyped are told, and hours of the night; and what a dot or a day to come must not do to people."""
 
 import pytest
 
