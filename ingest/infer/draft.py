@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ingest import coerce
 from ingest.infer.clock import Clock
 from ingest.infer.contents import TIMES, Dated
 from ingest.infer.proposal import Match, Proposal, percent, unsure_contents
@@ -17,6 +18,8 @@ from ingest.template import UNDECIDED
 _NAMED = {",": "comma", "|": "pipe", "\t": "tab", ";": "semicolon", "^": "caret"}
 _LISTED = 60
 _NEARLY_ALL = 0.9
+_YEARS = 3
+"""Hearings that are farther from today are looked at, where numbers may be dates of several kinds."""
 _PROOFS = 2
 """Dates that can be read in no other way, for a column to speak for others."""
 _HEARD = ("event.date", "event.datetime")
@@ -38,7 +41,7 @@ class Draft:
 def write_draft(proposal: Proposal, name: str, file: str, year: int) -> Draft:
     """The template `name` for a sample that came as `file`; `year` is this year, by which births are told."""
     proposal = _settled(proposal)
-    undecided, warnings = tuple(_undecided(proposal)), tuple(_warnings(proposal))
+    undecided, warnings = tuple(_undecided(proposal)), tuple(_warnings(proposal, year))
     sight = proposal.sight
     lines = [
         f"# Proposed from {_plain(file)}: {_counted(sight.rows, 'row')}, {_counted(len(sight.columns), 'column')}.",
@@ -96,16 +99,20 @@ def _undecided(proposal: Proposal) -> Iterator[str]:
         if any(only):
             filled = sum(match.seen.contents.filled for match in found)
             counts = ", ".join(
-                f"{round(each * filled):,} only as {form}" for each, form in zip(only, choices, strict=True)
+                f"{round(each * filled):,} only as {_worded(form)}" for each, form in zip(only, choices, strict=True)
             )
             yield f"of the dates of {names} one can read {counts}. Ask the court, and write the right one.{spoken}"
         else:
-            forms = " or as ".join(choices)
+            forms = " or as ".join(map(_worded, choices))
             yield f"all dates of {names} can be read as {forms}. Ask the court, and write the right one.{spoken}"
     if proposal.clock and proposal.clock.choices:
         yield _either_half(proposal.clock)
     if not any(proposal.of(name) for name in ("case.number", "client.reference")):
         yield "nothing here tells one record from another. Map client.reference, or case.number, or both."
+
+
+def _worded(form: str) -> str:
+    return f"{form} (a spreadsheet's numbers of days)" if form == EXCEL else form
 
 
 def _either_half(clock: Clock) -> str:
@@ -136,11 +143,12 @@ def _spoken_for(proposal: Proposal, match: Match, choices: Sequence[str]) -> str
     return "".join(others)
 
 
-def _warnings(proposal: Proposal) -> Iterator[str]:
+def _warnings(proposal: Proposal, year: int) -> Iterator[str]:
     if not _has(proposal, "event.date") and not any(m.field.startswith("payment.") for m in proposal.matches):
         yield f"No dates of hearings were found, so files will make no hearing. {_looking_dated(proposal)}"
     if proposal.of("event.datetime") and (time := proposal.of("event.time")):
         yield f"Times stand in {_called(time.seen)} too, and count where event.datetime has none. See which is right."
+    yield from filter(None, (_far(match, year) for match in proposal.matches if match.field in _HEARD))
     if (clock := proposal.clock) and clock.night and not clock.choices:
         yield f"{_bare(clock)}, and others are 13:00 or later: it would be night. Ask the court."
     for match in proposal.matches:
@@ -149,9 +157,22 @@ def _warnings(proposal: Proposal) -> Iterator[str]:
             yield f"{match.field} is taken from {_called(match.seen)}, but {others} may be it too. See which is right."
 
 
+def _far(match: Match, year: int) -> str:
+    """Hearings that a spreadsheet's numbers put years away: they may be dates of another kind."""
+    if match.dated is None or match.dated.formats != (EXCEL,) or match.dated.choices:
+        return ""
+    read = match.seen.column.map(coerce.tidy).map(lambda texts: coerce.read_moments(texts, (EXCEL,), ())[0]).texts()
+    far = sum(day is not None and abs(int(day[:4]) - year) > _YEARS for day in read)
+    called = f"{_counted(far, 'date')} of {_called(match.seen)}"
+    why = f"more than {_YEARS} years from now, read as a spreadsheet's numbers of days"
+    return f"{called} would be {why}. See whether they are written in another way." if far else ""
+
+
 def _looking_dated(proposal: Proposal) -> str:
     """The columns left that look like dates, and what to do with one."""
-    found = [seen for seen in proposal.left if seen.contents.dated or seen.excel >= _NEARLY_ALL]
+    found = [
+        seen for seen in proposal.left if seen.contents.dated or (seen.digits and seen.digits.share >= _NEARLY_ALL)
+    ]
     if not found:
         return "If a column has them, map event.date."
     timed = all(seen.contents.dated and seen.contents.dated.timed for seen in found)

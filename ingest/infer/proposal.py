@@ -9,11 +9,12 @@ from ingest.infer.guesses import guess_by_content
 from ingest.infer.names import OWN, Named, fields_named, other_person, words_of
 from ingest.infer.pieces import tell_pieces
 from ingest.infer.sight import Seen, Sight
-from ingest.record import DATE_FIELDS
+from ingest.record import DATE_FIELDS, EXCEL
 
 DATES = (*DATE_FIELDS, "event.date")
 _LOW, _UNSHOWN = 0.5, 0.75
 _NEEDED = 0.5
+_NEARLY_ALL = 0.9
 _FITTING = 0.5
 
 
@@ -217,8 +218,10 @@ def _weigh_date(score: float, why: str, seen: Seen) -> tuple[float, tuple[str, .
     dated = seen.contents.dated
     if dated is not None and not dated.timed:
         return score * (0.5 + 0.5 * dated.share), (why, told(dated.share, "a date")), dated
-    if seen.excel >= 0.9:
-        return score * 0.9, (why, told(seen.excel, "a spreadsheet's number of a day")), Dated(("excel",), seen.excel)
+    digits = seen.digits
+    if digits is not None and digits.share >= _NEARLY_ALL:
+        what = "a spreadsheet's number of a day" if digits.formats == (EXCEL,) else "a date in digits alone"
+        return score * 0.9, (why, told(digits.share, what)), digits
     return _NOTHING
 
 

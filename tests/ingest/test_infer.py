@@ -374,6 +374,19 @@ def any_bytes(content: bytes) -> None:
         load_template(draft.text)
 
 
+@pytest.mark.parametrize("odd", ["#", "%", "2026", " ", "1"])
+def test_a_name_that_is_no_word_hides_no_header(tmp_path: Path, odd: str) -> None:
+    draft = infer(listed(tmp_path, f"{odd}|{HEADER}", f"{{n}}|{ROW}"))
+    assert tomllib.loads(draft.text)["file"]["header"] is True
+    assert columns_of(draft) == columns_of(infer(listed(tmp_path, HEADER, ROW)))
+
+
+@pytest.mark.parametrize("first", ["1|Court|Room|State", "#|Case Number|Room|Oak", "26|Hearing|Room|Judge|9:00"])
+def test_a_row_with_a_number_is_a_header_only_if_much_says_so(tmp_path: Path, first: str) -> None:
+    rest = "|".join(["Oak"] * (first.count("|") + 1))
+    assert tomllib.loads(infer(table(tmp_path, first, rest, rest)).text)["file"]["header"] is False
+
+
 def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> None:
     sample = tmp_path / "x.csv"
     sample.write_text("Case Number,Hearing Date,Judge,Judge\nCR-1,03/16/2026,Oak,Elm\nCR-2,03/17/2026,Oak,Elm\n")
@@ -390,6 +403,7 @@ def line_of(draft: Draft, field: str) -> str:
         ("Scheduled Date|Hearing Date", "02/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Scheduled Date"),
         ("Date|Hearing Date", "02/28/2026|03/{day}/2026", "event.date", "Hearing Date", "Date"),
         ("Hearing Date|Court Date", "03/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Court Date"),
+        ("Next Event|Event Date", "04/{day}/2026|03/{day}/2026", "event.date", "Event Date", "Next Event"),
         ("Docket Number|Cause Number", "26-CR-{n}000|26-CV-{n}111", "case.number", "Docket Number", "Cause Number"),
         ("Date|Date", "03/{day}/2026|02/28/2026", "event.date", 3, "column 4"),
         ("Phone|Phone", "404-555-010{n}|404-555-0199", "contact.phone", 3, "column 4"),
@@ -605,6 +619,40 @@ def test_several_phones_in_a_cell_are_split(bare_court_at: CourtAt, tmp_path: Pa
     upload = court.push(sample.read_bytes(), "/x/list.txt")
     assert (upload.error_rows, upload.warning_rows) == (0, 0)
     assert upload.counts["contacts"].created == 4 * len(PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("days", "date"),
+    [
+        ([f"04{day}26" for day in range(10, 18)], "%m%d%y"),
+        ([f"{day}0426" for day in range(10, 18)], "TODO: %d%m%y or %m%d%y or %y%m%d"),  # of 2010, say
+        ([f"2604{day}" for day in range(10, 18)], "TODO: %d%m%y or %y%m%d"),
+        (["041026", "041126", "041226"], "TODO: %m%d%y or %d%m%y or %y%m%d"),
+        (["46097", "46098", "46101"], "excel"),
+        (["41326", "41426", "121526"], "%m%d%y"),
+        (["41326", "41426", "41526"], "TODO: %m%d%y or excel"),
+    ],
+)
+def test_dates_in_digits_alone_are_told_from_the_numbers_of_spreadsheets(
+    tmp_path: Path, days: list[str], date: str
+) -> None:
+    draft = infer(table(tmp_path, "Case Number|Hearing Date", *(f"CR-2026-{n}|{day}" for n, day in enumerate(days))))
+    assert tomllib.loads(draft.text)["formats"]["date"] == date
+    assert (bool(draft.undecided), draft.warnings) == (date.startswith("TODO"), ())
+    if date.endswith("or excel"):
+        assert "as excel (a spreadsheet's numbers of days)" in draft.undecided[0]
+
+
+def test_numbers_of_days_that_are_years_away_are_told(tmp_path: Path) -> None:
+    [told] = infer(table(tmp_path, "Case Number|Hearing Date", "CR-2026-1|40197", "CR-2026-2|46097")).warnings
+    assert told.startswith("1 date of the column 'Hearing Date' would be more than 3 years from now")
+
+
+def test_numbers_that_may_be_dates_are_none_where_nothing_calls_them_so(tmp_path: Path) -> None:
+    rows = (f"{120500 + n}|{110101 + n}|03/16/2026" for n in range(20))
+    assert (
+        columns_of(infer(table(tmp_path, "Case Number|Party ID|Hearing Date", *rows)))["case.number"] == "Case Number"
+    )
 
 
 def test_without_a_header_no_birth_is_a_hearing(tmp_path: Path) -> None:
