@@ -11,6 +11,7 @@ from ingest.answer import REST_TAKEN, RowError
 from ingest.limits import Limits
 from ingest.mapping import Plan
 from ingest.parse import Cells, Column, Records
+from ingest.record import EXCEL, EXCEL_1904
 from ingest.template import Match, Template, slot_owner
 
 VALUE_SHOWN = 200
@@ -30,6 +31,8 @@ _SENTENCES = MappingProxyType(
         "bad_date": "The cell holds no date that exists, written like {date}.",
         "date_with_time": "The cell holds a time beside the date; the template must read its column as event.datetime.",
         "far_date": "The hearing is very far from today; it was taken as it is, but look at the year.",
+        "night_time": "The hearing was taken for the night; if the afternoon is meant, its time must be written like "
+        "{afternoon}.",
         "unborn": "The cell holds a date of birth that is still to come.",
         "bad_time": "The cell holds no time that exists, written like {time}.",
         "bad_phone": "The cell is not a phone number.",
@@ -94,8 +97,8 @@ WORDS = MappingProxyType(
 )
 """What refuses a row, for a sentence about all of them."""
 
-_SAMPLE = datetime(2026, 3, 16, 9)
-_DECIDED = frozenset({"unknown_code", "far_date", "time_twice", "time_never"})
+_SAMPLE, _AFTERNOON = datetime(2026, 3, 16, 9), datetime(2026, 3, 16, 13, 30)
+_DECIDED = frozenset({"unknown_code", "far_date", "night_time", "time_twice", "time_never"})
 """Warnings about a cell that was taken all the same."""
 
 
@@ -160,7 +163,8 @@ class Faults:
             cell=self.rules.limits.cell,
             number=NUMBER_LENGTH,
             date=_shown(template.dates_of(field)[0]),
-            time=_shown(template.times_of(field)),
+            time=_shown(template.times_of(field), "0.375"),
+            afternoon=_shown_afternoon(template.times_of(field)),
             clock=template.clock.twice,
             others="the header" if template.header else "the other rows",
             combinations=", or ".join(" + ".join(names) for names in template.match.client),
@@ -181,13 +185,19 @@ def _harmless(warning: RowError) -> RowError:
     return replace(warning, message=f"{warning.message.removesuffix('.')}{REST_TAKEN}.")
 
 
-def _shown(formats: tuple[str, ...]) -> str:
-    """How a date or a time looks in the first of the formats."""
+def _shown(formats: tuple[str, ...], number: str = "46097") -> str:
+    """How a date or a time looks in the first of the formats; of a spreadsheet's numbers, `number`."""
     words = {
         "%m/%d/%Y": "03/16/2026",
         "%I:%M %p": "9:00 AM",
         "%H:%M": "09:00",
-        "excel": "46097",
-        "excel of 1904": "44635",
+        EXCEL: number,
+        EXCEL_1904: "44635",
     }
     return words.get(formats[0]) or _SAMPLE.strftime(formats[0])
+
+
+def _shown_afternoon(formats: tuple[str, ...]) -> str:
+    """How half past one looks in those of the formats that people write."""
+    told = [_AFTERNOON.strftime(form).lstrip("0") for form in formats if form != EXCEL]
+    return " or ".join(told[:2]) or "0.5625"

@@ -23,6 +23,8 @@ from ingest.template import Rule, split_party
 Read = Callable[[tuple[str, ...]], list[str | None]]
 FAR_PAST, FAR_AHEAD = 30, 5
 """Years before and after this one in which a hearing is told as far off."""
+_MIDNIGHT, _MORNING = "00:00:59", "06:00"
+"""Between them a hearing is told as one at night. At midnight itself are those of which a system knows no time."""
 _NO_PIECE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
 """What databases and clerks write where there is none. Short, since a piece of a number may be `00` or `NA`."""
 _NO_REFERENCE = _NO_PIECE | {
@@ -291,7 +293,15 @@ def _read_when(values: dict[str, Column], faults: Faults) -> None:
     _report_far(day, cells, faults)
     time = time or Column(np.full(len(day.codes), -1, dtype=np.int32), ())
     values["event.date"], values["event.time"] = day, Column(np.where(day.filled, time.codes, -1), time.values)
+    _report_night(values["event.time"], sources, faults)
     values["event.starts_at"] = _instants(values["event.date"], values["event.time"], sources, faults)
+
+
+def _report_night(time: Column, sources: Mapping[str, Column], faults: Faults) -> None:
+    """Tell hearings at night: 1:30 without AM or PM may be meant for the afternoon."""
+    night = time.map(lambda times: [each if _MIDNIGHT < each < _MORNING else None for each in times]).filled
+    for field, cells in sources.items() if night.any() else ():
+        faults.add(np.flatnonzero(night & cells.filled).tolist(), field, "night_time", cells, "warning")
 
 
 def _report_far(day: Column, cells: Sequence[tuple[str, Column]], faults: Faults) -> None:

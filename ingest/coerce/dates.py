@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from itertools import islice
+from functools import cache
+from itertools import islice, pairwise
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -14,8 +16,11 @@ YEARS = (1850, 2200)
 """Dates outside are typing errors."""
 
 _TIGHT = re.compile("(?:%[mdHMSIyY]){2,}")
-_MARK = "\x01"  # no format holds it
-_SERIAL = re.compile(r"(\d{1,7})(?:\.(\d{1,15}))?", re.ASCII)
+_MARK, _WHOLE = "\x01", "\x02"  # no format holds them
+_PLACED = re.compile("(?:%[mdHMSIyY])+")
+_TOKEN = re.compile("%.|[^%]")
+_LONG = MappingProxyType({"%X": "%H:%M:%S", "%c": "%a %b %d %H:%M:%S %Y"})  # directives that hold others
+_SERIAL = re.compile(r"(0|[1-9]\d{0,6})(?:\.(\d{1,15}))?", re.ASCII)  # 041626 is no number, but a date
 _JOINED = re.compile(r"[\sT]")  # what stands between a date and a time
 _GAPS = 10  # more than stand in any moment
 _EPOCH = datetime(1899, 12, 30)
@@ -168,8 +173,8 @@ def _sieved(texts: Sequence[str], places: list[int], form: str) -> list[int]:
 
 def _strptime(text: str, form: str, pivot: int | None) -> datetime | None:
     try:
-        at = datetime.strptime(text, form)
-        if _TIGHT.search(form.replace("%%", "  ")) and not _is_certain(text, form, at):
+        at, odd = datetime.strptime(text, form), _uncertain(form)
+        if odd is not None and odd.search(text) and not _is_certain(text, form, at):
             return None
         if pivot is None or not re.search("%[yxcD]", form.replace("%%", "")):
             return at
@@ -179,15 +184,44 @@ def _strptime(text: str, form: str, pivot: int | None) -> datetime | None:
         return None
 
 
+@cache
+def _uncertain(form: str) -> re.Pattern[str] | None:
+    """What is found in texts that must be looked at once more: in any, where nothing parts numbers in the format; else
+    one digit alone behind the sign that stands before minutes or seconds."""
+    if _TIGHT.search(form.replace("%%", "  ")):
+        return re.compile("")
+    tokens = _TOKEN.findall(_spelled(form))
+    before = {one for one, token in pairwise(["%d", *tokens]) if token in ("%M", "%S")}
+    signs = {r"\s" if one.isspace() else re.escape(one[-1]) for one in before if len(one) == 1 or one == "%%"}
+    behind = f"(?:{'|'.join(sorted(signs))})" if len(signs) == len(before) else ""
+    return re.compile(rf"{behind}\d(?!\d)", re.IGNORECASE) if before else None
+
+
+def _spelled(form: str) -> str:
+    """The format without directives that hold several."""
+    return re.sub("%.", lambda match: _LONG.get(match[0], match[0]), form)
+
+
 def _is_certain(text: str, form: str, at: datetime) -> bool:
     """Where nothing parts numbers, 1112026 may be two days, and 10 be 1:00 or 10:00. They are certain in their full
-    width, of which the first zero alone may be lost; numbers that stand apart may lack theirs."""
-    marked = _TIGHT.sub(rf"{_MARK}\g<0>", form.replace("%%", "  "))
-    whole = re.findall(rf"({_MARK}?)(\d+)", at.strftime(marked))
+    width, of which the first zero alone may be lost; numbers that stand apart may lack theirs. Minutes and seconds may
+    not: of 9.3 a spreadsheet may have cut a zero at the end, and of 9:5 nobody knows what it lacks."""
+    plain = _spelled(form).replace("%%", "  ")
+    whole = re.findall(rf"([{_MARK}{_WHOLE}]?)(\d+)", at.strftime(_PLACED.sub(_marked, plain)))
     told = re.findall(r"\d+", text)
     if len(told) != len(whole):
         return at.strftime(form).casefold() == text.casefold()
-    return all(full in (each, f"0{each}") for each, (tight, full) in zip(told, whole, strict=True) if tight)
+    return all(
+        full == each or (mark == _MARK and full == f"0{each}")
+        for each, (mark, full) in zip(told, whole, strict=True)
+        if mark
+    )
+
+
+def _marked(match: re.Match[str]) -> str:
+    """A place of numbers, with a mark in front where its width counts."""
+    place = match[0]
+    return (_WHOLE if place[1] in "MS" else _MARK if len(place) > len("%d") else "") + place
 
 
 def instants(days: Sequence[str], times: Sequence[str | None], zone: str, fold: int = 0) -> list[str]:

@@ -21,6 +21,8 @@ _DATES = (
     *("%m/%d/%y", "%d/%m/%y", "%y/%m/%d", "%m-%d-%y", "%d-%m-%y", "%y-%m-%d", "%Y%m%d", "%m%d%Y", "%d%m%Y"),
     *("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%d%b%Y"),
 )
+_CLOSE = ("%m%d%y", "%d%m%y", "%y%m%d")
+_COUNTED = ("1919-03-01", "2060-03-01")
 _MOST_VALUES = 4000
 _MOSTLY = 0.8
 _SOME = 0.5
@@ -240,12 +242,17 @@ def _rival(form: str, other: str, read: Mapping[str, Sequence[str | None]]) -> b
     return any(a is not None and b is not None for a, b in zip(read[form], read[other], strict=True))
 
 
-def excel_share(column: Column) -> float:
-    """The share of filled cells that are numbers as spreadsheets keep the days from 1920 to 2060."""
-    texts = list(column.map(coerce.tidy).values)
-    read = [text.partition(".")[0] for text in texts]
-    good = [each.isascii() and each.isdigit() and 7_000 <= int(each) <= 58_500 for each in read]
-    return sum(good) / len(good) if good and coerce.read_dates(texts[:1], (EXCEL,)) is not None else 0.0
+def digits_dated(column: Column) -> Dated | None:
+    """How the texts are dates without any sign: day, month and year in two digits each, or numbers as spreadsheets keep
+    the days from 1920 to 2060. Since any number may be one, it counts only where a column is called a date."""
+    texts = _some([text for text in column.map(coerce.tidy).values if text])
+    if sum(text.partition(".")[0].isdigit() for text in texts) < max(1, _MOSTLY * len(texts)):
+        return None
+    read = {form: coerce.read_dates(texts, (form,)) for form in _CLOSE}
+    first, last = _COUNTED
+    days = coerce.read_moments(texts, (EXCEL,), ())[0]
+    read[EXCEL] = [day if day is not None and first <= day <= last else None for day in days]
+    return _decide(read, texts, lambda good: sum(map(bool, good)) / len(texts))
 
 
 def first_names(column: Column) -> float:

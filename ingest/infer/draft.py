@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ingest import coerce
+from ingest.infer.clock import Clock
 from ingest.infer.contents import TIMES, Dated
 from ingest.infer.proposal import Match, Proposal, percent, unsure_contents
 from ingest.infer.sight import Seen, Sight
@@ -16,6 +18,8 @@ from ingest.template import UNDECIDED
 _NAMED = {",": "comma", "|": "pipe", "\t": "tab", ";": "semicolon", "^": "caret"}
 _LISTED = 60
 _NEARLY_ALL = 0.9
+_YEARS = 3
+"""Hearings that are farther from today are looked at, where numbers may be dates of several kinds."""
 _PROOFS = 2
 """Dates that can be read in no other way, for a column to speak for others."""
 _HEARD = ("event.date", "event.datetime")
@@ -37,7 +41,7 @@ class Draft:
 def write_draft(proposal: Proposal, name: str, file: str, year: int) -> Draft:
     """The template `name` for a sample that came as `file`; `year` is this year, by which births are told."""
     proposal = _settled(proposal)
-    undecided, warnings = tuple(_undecided(proposal)), tuple(_warnings(proposal))
+    undecided, warnings = tuple(_undecided(proposal)), tuple(_warnings(proposal, year))
     sight = proposal.sight
     lines = [
         f"# Proposed from {_plain(file)}: {_counted(sight.rows, 'row')}, {_counted(len(sight.columns), 'column')}.",
@@ -95,14 +99,36 @@ def _undecided(proposal: Proposal) -> Iterator[str]:
         if any(only):
             filled = sum(match.seen.contents.filled for match in found)
             counts = ", ".join(
-                f"{round(each * filled):,} only as {form}" for each, form in zip(only, choices, strict=True)
+                f"{round(each * filled):,} only as {_worded(form)}" for each, form in zip(only, choices, strict=True)
             )
             yield f"of the dates of {names} one can read {counts}. Ask the court, and write the right one.{spoken}"
         else:
-            forms = " or as ".join(choices)
+            forms = " or as ".join(map(_worded, choices))
             yield f"all dates of {names} can be read as {forms}. Ask the court, and write the right one.{spoken}"
+    if proposal.clock and proposal.clock.choices:
+        yield _either_half(proposal.clock)
     if not any(proposal.of(name) for name in ("case.number", "client.reference")):
         yield "nothing here tells one record from another. Map client.reference, or case.number, or both."
+
+
+def _worded(form: str) -> str:
+    return f"{form} (a spreadsheet's numbers of days)" if form == EXCEL else form
+
+
+def _either_half(clock: Clock) -> str:
+    """Why nobody may know yet what 1:30 is, and what is to be done about it."""
+    plain, twelve = ([form for form in clock.choices if ("%p" in form) == half] for half in (False, True))
+    like = f" See whether {_called(clock.like)} says it, and whether it can say AM and PM." if clock.like else ""
+    return (
+        f"{_bare(clock)}, and none is 13:00 or later: they may be of the afternoon, or of the night. Ask the court. "
+        f"If it counts 24 hours, write {' and '.join(plain)}; if not, its files must say AM or PM, and then write "
+        f"{' and '.join(twelve)}.{like}"
+    )
+
+
+def _bare(clock: Clock) -> str:
+    say = "says" if clock.night == 1 else "say"
+    return f"{_counted(clock.night, 'time')} of {_called(clock.seen)} from 1:00 to 6:59 {say} neither AM nor PM"
 
 
 def _spoken_for(proposal: Proposal, match: Match, choices: Sequence[str]) -> str:
@@ -117,20 +143,36 @@ def _spoken_for(proposal: Proposal, match: Match, choices: Sequence[str]) -> str
     return "".join(others)
 
 
-def _warnings(proposal: Proposal) -> Iterator[str]:
+def _warnings(proposal: Proposal, year: int) -> Iterator[str]:
     if not _has(proposal, "event.date") and not any(m.field.startswith("payment.") for m in proposal.matches):
         yield f"No dates of hearings were found, so files will make no hearing. {_looking_dated(proposal)}"
     if proposal.of("event.datetime") and (time := proposal.of("event.time")):
         yield f"Times stand in {_called(time.seen)} too, and count where event.datetime has none. See which is right."
+    yield from filter(None, (_far(match, year) for match in proposal.matches if match.field in _HEARD))
+    if (clock := proposal.clock) and clock.night and not clock.choices:
+        yield f"{_bare(clock)}, and others are 13:00 or later: it would be night. Ask the court."
     for match in proposal.matches:
         if match.rivals:
             others = _listed([_called(seen) for seen in match.rivals])
             yield f"{match.field} is taken from {_called(match.seen)}, but {others} may be it too. See which is right."
 
 
+def _far(match: Match, year: int) -> str:
+    """Hearings that a spreadsheet's numbers put years away: they may be dates of another kind."""
+    if match.dated is None or match.dated.formats != (EXCEL,) or match.dated.choices:
+        return ""
+    read = match.seen.column.map(coerce.tidy).map(lambda texts: coerce.read_moments(texts, (EXCEL,), ())[0]).texts()
+    far = sum(day is not None and abs(int(day[:4]) - year) > _YEARS for day in read)
+    called = f"{_counted(far, 'date')} of {_called(match.seen)}"
+    why = f"more than {_YEARS} years from now, read as a spreadsheet's numbers of days"
+    return f"{called} would be {why}. See whether they are written in another way." if far else ""
+
+
 def _looking_dated(proposal: Proposal) -> str:
     """The columns left that look like dates, and what to do with one."""
-    found = [seen for seen in proposal.left if seen.contents.dated or seen.excel >= _NEARLY_ALL]
+    found = [
+        seen for seen in proposal.left if seen.contents.dated or (seen.digits and seen.digits.share >= _NEARLY_ALL)
+    ]
     if not found:
         return "If a column has them, map event.date."
     timed = all(seen.contents.dated and seen.contents.dated.timed for seen in found)
@@ -166,15 +208,13 @@ def _file(sight: Sight) -> list[str]:
 
 def _formats(proposal: Proposal) -> list[str]:
     main = _main(proposal)
-    times = next((m.seen.contents.times for m in proposal.matches if m.field == "event.time"), ())
-    moment = proposal.of("event.datetime")
-    if moment and moment.dated:
-        times = moment.dated.times
-    lines = ["[formats]"]
+    clock, lines = proposal.clock, ["[formats]"]
     if main is not None:
         lines.append(_date_line(main))
-    if times:
-        lines.append(f"time = {_several(times)}   # as in the sample")
+    if clock and clock.choices:
+        lines.append(f"time = {_open(clock.choices, clock.times)}   # nothing tells the night from the afternoon")
+    elif clock and clock.times:
+        lines.append(f"time = {_several(clock.times)}   # as in the sample")
     elif proposal.of("event.time"):
         lines.append(f"time = {_several(TIMES[:3])}   # a guess: the sample has no time")
     return [*lines, ""] if len(lines) > 1 else []
@@ -184,7 +224,11 @@ def _written(dated: Dated) -> str:
     """The formats as TOML; where some are undecided, one that no template is taken with."""
     if not dated.choices:
         return _several(dated.formats)
-    return _several((f"{UNDECIDED}: {' or '.join(dated.choices)}", *dated.formats))
+    return _open(dated.choices, dated.formats)
+
+
+def _open(choices: Sequence[str], others: Sequence[str]) -> str:
+    return _several((f"{UNDECIDED}: {' or '.join(choices)}", *others))
 
 
 def _date_line(dated: Dated) -> str:
@@ -242,6 +286,8 @@ def _source(match: Match, main: Dated | None, year: int) -> str:
     nothing = sorted({text.upper() for text in match.seen.column.values} & _NO_PHONE)
     if match.field.startswith("contact.phone") and nothing:
         options.append(f"values = {{ {', '.join(f'{_quoted(text)} = ' + _quoted('') for text in nothing)} }}")
+    if match.beside:
+        return f"{{ {', '.join([f'join = [{place}, {_place(match.beside)}]', *options])} }}"
     if not options:
         return place
     return f"{{ column = {place}, {', '.join(options)} }}"

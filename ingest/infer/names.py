@@ -170,6 +170,8 @@ _SYNONYMS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
             "next court date",
             "next hearing date",
             "next setting",
+            "next event",
+            "next hearing",
         ),
         "event.time": (
             *(f"{word} time" for word in _MEETINGS),
@@ -233,6 +235,8 @@ _WEAK = MappingProxyType(
         ("case.style", "case"): 0.7,
         ("event.date", "date"): 0.75,
         ("event.date", "scheduled date"): 0.75,
+        ("event.date", "next event"): 0.75,
+        ("event.date", "next hearing"): 0.75,
         ("event.datetime", "date time"): 0.8,
         ("event.datetime", "date and time"): 0.8,
         ("event.time", "time"): 0.8,

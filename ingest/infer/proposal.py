@@ -3,23 +3,26 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from ingest.infer.clock import Clock, tell_clock
 from ingest.infer.contents import FIRST_NAMES, Contents, Dated
 from ingest.infer.guesses import guess_by_content
 from ingest.infer.names import OWN, Named, fields_named, other_person, words_of
 from ingest.infer.pieces import tell_pieces
 from ingest.infer.sight import Seen, Sight
-from ingest.record import DATE_FIELDS
+from ingest.record import DATE_FIELDS, EXCEL
 
 DATES = (*DATE_FIELDS, "event.date")
-_LOW = 0.5
+_LOW, _UNSHOWN = 0.5, 0.75
 _NEEDED = 0.5
+_NEARLY_ALL = 0.9
 _FITTING = 0.5
 
 
 @dataclass(frozen=True)
 class Match:
     """A column that becomes a field. `sure` is from 0 to 1, `why` the reasons; `dated` how its dates are written;
-    `rivals` other columns that may be the field just as well; `piece` the sign that parts its cells, and which part."""
+    `rivals` other columns that may be the field just as well; `piece` the sign that parts its cells, and which part;
+    `beside` the column that is put behind it."""
 
     seen: Seen
     field: str
@@ -29,6 +32,7 @@ class Match:
     order: str = ""
     rivals: tuple[Seen, ...] = ()
     piece: tuple[str, int] = ("", 0)
+    beside: Seen | None = None
 
     @property
     def confidence(self) -> str:
@@ -38,13 +42,14 @@ class Match:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is proposed for a sample: `matches` in the order of the file, `parties` by the word for them, and the
-    columns that nothing is made of."""
+    """What is proposed for a sample: `matches` in the order of the file, `parties` by the word for them, the columns
+    that nothing is made of, and how the times of hearings are written."""
 
     sight: Sight
     matches: tuple[Match, ...]
     parties: dict[str, tuple[Match, ...]] = field(default_factory=dict)
     left: tuple[Seen, ...] = ()
+    clock: Clock | None = None
 
     def of(self, name: str) -> Match | None:
         """The match of a field, if there is one."""
@@ -64,10 +69,35 @@ def propose(sight: Sight) -> Proposal:
         matches = [replace(m, sure=min(m.sure, _LOW)) if m.field == _MOMENT else m for m in matches]
     matches = [_beside_another(match, sight.columns) for match in matches]
     matches = _without_senseless(matches)
+    clock = _clock(matches, sight.columns)
+    matches = [_by_the_clock(match, clock) for match in matches]
     matches.sort(key=lambda match: match.seen.place)
+    taken |= {match.beside.place for match in matches if match.beside}
     used = taken | {match.seen.place for match in matches}
     left = tuple(seen for seen in sight.columns if seen.place not in used)
-    return Proposal(sight, tuple(matches), parties if any(m.field == "case.number" for m in matches) else {}, left)
+    parties = parties if any(m.field == "case.number" for m in matches) else {}
+    return Proposal(sight, tuple(matches), parties, left, clock)
+
+
+def _clock(matches: Iterable[Match], columns: Sequence[Seen]) -> Clock | None:
+    """How times are written where they stand behind dates, or else in the column of their own."""
+    found = {match.field: match.seen for match in matches if match.field == "event.time" or match.dated}
+    seen = found.get(_MOMENT) or found.get("event.time")
+    return tell_clock(seen, columns) if seen is not None else None
+
+
+def _by_the_clock(match: Match, clock: Clock | None) -> Match:
+    """A time that does not tell the morning from the afternoon is not sure; another column may tell it."""
+    if clock is None or match.seen is not clock.seen:
+        return match
+    if clock.beside is not None:
+        return replace(match, beside=clock.beside, why=(*match.why, "AM and PM stand in a column of their own"))
+    if clock.choices:
+        return replace(match, sure=min(match.sure, _LOW), why=(*match.why, "but is 1:30 the afternoon, or the night?"))
+    if not clock.shown:
+        why = "but no hour in it tells whether 24 are counted"
+        return replace(match, sure=min(match.sure, _UNSHOWN), why=(*match.why, why))
+    return match
 
 
 def _by_name(columns: Iterable[Seen]) -> list[Match]:
@@ -188,8 +218,10 @@ def _weigh_date(score: float, why: str, seen: Seen) -> tuple[float, tuple[str, .
     dated = seen.contents.dated
     if dated is not None and not dated.timed:
         return score * (0.5 + 0.5 * dated.share), (why, told(dated.share, "a date")), dated
-    if seen.excel >= 0.9:
-        return score * 0.9, (why, told(seen.excel, "a spreadsheet's number of a day")), Dated(("excel",), seen.excel)
+    digits = seen.digits
+    if digits is not None and digits.share >= _NEARLY_ALL:
+        what = "a spreadsheet's number of a day" if digits.formats == (EXCEL,) else "a date in digits alone"
+        return score * 0.9, (why, told(digits.share, what)), digits
     return _NOTHING
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest.errors import IngestError
 from ingest.format import FileFormat
-from ingest.infer.contents import Contents, excel_share, first_names, look_at
+from ingest.infer.contents import Contents, Dated, digits_dated, first_names, look_at
 from ingest.infer.names import fields_named
 from ingest.infer.written import tell_form
 from ingest.limits import Limits
@@ -19,6 +19,9 @@ _TOP = 30
 """Rows among which a header is looked for."""
 _MOST_ROWS = 200_000
 _RECOGNISED = 0.55
+_SURELY = 3
+"""Names that are known, for each cell that is none."""
+_SIGN = re.compile(r"[^\w\s]{1,3}|\d{1,4}")
 _MOST_SHEETS = 20
 _TRAILER = re.compile(r"([A-Za-z]{1,12})([ |,;:^\t~]{1,8})(\d{1,10})\b")
 
@@ -28,15 +31,15 @@ class Seen:
     """One column of the sample: its place from 0, its header ("" without one), its cells and what they look like.
 
     `single` is False where another column has the same header: it can be named by its place alone.
-    `excel` is the share of numbers that may be a spreadsheet's days, `names` that of values that begin with a common
-    first name.
+    `digits` tells how its numbers are dates, if they are, `names` the share of values that begin with a common first
+    name.
     """
 
     place: int
     header: str
     column: Column
     contents: Contents
-    excel: float
+    digits: Dated | None
     names: float
     single: bool = True
 
@@ -106,8 +109,8 @@ def _see_deep(path: Path, outline: Outline, form: FileFormat, limits: Limits) ->
 
 def _is_heading(row: Sequence[str | None]) -> bool:
     """Whether a row holds names of columns, two that are known at least, and no data."""
-    texts = [text for text in row if text]
-    return sum(_is_name(text) for text in texts) >= 2 and not any(_is_data(text) for text in texts)
+    texts = _told(row)
+    return sum(_is_name(text) for text in texts) >= 2 and _holds_no_data(texts)
 
 
 def _likeness(sight: Sight) -> tuple[int, int]:
@@ -209,7 +212,7 @@ def _columns(outline: Outline, rows: Ints, width: int, names: Sequence[str]) -> 
     seen = []
     for place in range(width):
         column, name = cells.columns[place], names[place].strip("\ufeff")
-        looks = look_at(column), excel_share(column), first_names(column)
+        looks = look_at(column), digits_dated(column), first_names(column)
         seen.append(Seen(place, name, column, *looks, single=list(names).count(names[place]) == 1))
     return tuple(seen)
 
@@ -225,13 +228,34 @@ def _find_header(top: Sequence[Sequence[str | None]]) -> int | None:
 def _known_header(top: Sequence[Sequence[str | None]]) -> int | None:
     best, most = None, 0.0
     for place, row in enumerate(top[:_TOP]):
-        texts = [text for text in row if text]
+        texts = _told(row)
         if len(texts) < 2:
             continue
         known = sum(_is_name(text) for text in set(texts))
-        if known > most and known >= max(2, len(texts) / 4) and not any(_is_data(text) for text in texts):
+        if known > most and known >= max(2, len(texts) / 4) and _holds_no_data(texts, _below(top, place)):
             best, most = place, known
     return best
+
+
+def _told(row: Sequence[str | None]) -> list[str]:
+    """The cells of a row that hold something."""
+    return [text for text in row if text and text.strip()]
+
+
+def _below(top: Sequence[Sequence[str | None]], place: int) -> list[str]:
+    """The next row that is not blank."""
+    return next((told for row in top[place + 1 :] if (told := _told(row))), [])
+
+
+def _holds_no_data(texts: Sequence[str], below: Sequence[str] | None = None) -> bool:
+    """Whether no cell of a row is data. A column may be called `#`, or `2026`: a few such cells count for nothing among
+    names that are known, and above more of data."""
+    odd = [text for text in texts if _is_data(text)]
+    if not odd:
+        return True
+    known = sum(_is_name(text) for text in set(texts))
+    above = below is None or sum(_is_data(text) for text in below) > len(odd)
+    return above and known >= _SURELY * len(odd) and all(_SIGN.fullmatch(text.strip()) for text in odd)
 
 
 def _is_name(text: str) -> bool:

@@ -208,7 +208,8 @@ def test_texts_are_tidied() -> None:
         ("16Mar2026", "%d%b%Y", "2026-03-16"),
         ("3/6/2026 930", "%m/%d/%Y %H%M", "2026-03-06"),
         ("3/16/2026 10", "%m/%d/%Y %H%M", None),
-        ("3162026 9:5:00 am", "%m%d%Y %I:%M:%S %p", "2026-03-16"),
+        ("3162026 9:05:00 am", "%m%d%Y %I:%M:%S %p", "2026-03-16"),
+        ("3162026 9:5:00 am", "%m%d%Y %I:%M:%S %p", None),
         ("202026-03-16", "20%y%m-%d", None),
         ("202603-16", "20%y%m-%d", "2026-03-16"),
     ],
@@ -234,6 +235,40 @@ def test_a_lost_zero_is_not_guessed(text: str, form: str, value: str | None) -> 
 )
 def test_a_lost_zero_of_a_time_is_not_guessed(text: str, form: str, value: str | None) -> None:
     assert coerce.read_times([text], [form]) == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "value"),
+    [
+        ("9:5 AM", "%I:%M %p", None),
+        ("9:05 AM", "%I:%M %p", "09:05"),
+        ("9.3", "%H.%M", None),  # what a spreadsheet leaves of 9.30
+        ("9.30", "%H.%M", "09:30"),
+        ("9:05:7", "%H:%M:%S", None),
+        ("9:5:07", "%H:%M:%S", None),
+        ("9:05:07", "%H:%M:%S", "09:05:07"),
+        ("9H5", "%Hh%M", None),
+        ("9%5", "%H%%%M", None),
+        ("9%05", "%H%%%M", "09:05"),
+        ("9 5", "%H %M", None),
+        ("9:5:07", "%X", None),
+        ("9:05:07", "%X", "09:05:07"),
+        ("5 after 9", "%M after %H", None),
+        ("05 after 9", "%M after %H", "09:05"),
+        ("9:500", "%H:%M%S", None),
+        ("AM5 9", "%p%M %I", None),
+    ],
+)
+def test_minutes_and_seconds_have_two_digits(text: str, form: str, value: str | None) -> None:
+    assert coerce.read_times([text], [form]) == [value]
+    assert coerce.read_times([text, *MANY], [form])[0] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "time"), [("3.6.2026 9.3", "%H.%M", None), ("3.6.2026 9.30", "%H.%M", "09:30")]
+)
+def test_minutes_behind_a_date_have_two_digits(text: str, form: str, time: str | None) -> None:
+    assert coerce.read_moments([text], ("%m.%d.%Y",), (form,))[1] == [time]
 
 
 @pytest.mark.parametrize("text", ["today", "now", "NOW", "nan", "NaT", "None"])
@@ -303,8 +338,8 @@ def test_numbers_of_spreadsheets(text: str, day: str | None, time: str | None) -
 
 
 def test_a_number_with_a_fraction_is_no_date() -> None:
-    texts = ["46097", "46097.0", "46097.5", "2958465.9999999", "9999999"]
-    assert coerce.read_dates(texts, ("excel",)) == ["2026-03-16", "2026-03-16", None, None, None]
+    texts = ["46097", "46097.0", "46097.5", "2958465.9999999", "9999999", "046097", "041626"]
+    assert coerce.read_dates(texts, ("excel",)) == ["2026-03-16", "2026-03-16", *[None] * 5]
     assert coerce.read_times(["0.375", "0", "1.5", "0.9999999"], ("excel",)) == ["09:00", "00:00", None, None]
 
 

@@ -1,4 +1,4 @@
-"""Years that were mistyped are told; and what a dot or a day to come must not do to people."""
+"""Years that were mistyped are told, and hours of the night; and what a dot or a day to come must not do to people."""
 
 import pytest
 
@@ -23,6 +23,37 @@ def test_a_hearing_some_years_away_is_not_told(court: Court, day: str) -> None:
 def test_a_mistyped_year_beside_its_time_is_told(court: Court) -> None:
     upload = load(court, HEAD + 'event.datetime = "d"\n', "id,no,d\n1,C1,03/16/2062 9:00 AM\n")
     assert codes(court.errors(upload)) == [(2, "d", "far_date", "warning")]
+
+
+def test_a_hearing_at_night_is_taken_and_told_each_time(court: Court) -> None:
+    rows = [row("1", time="1:30"), row("2", time="05:59"), row("3", time="12:01 AM"), row("4", time="9:00 AM")]
+    for rest in ((), (row("5", time="06:00"), row("6", time="12:00 AM"), row("7", time="00:00"), row("8", time=""))):
+        upload = court.push(ecr(*rows, *rest))
+        assert codes(court.errors(upload)) == [(line, "Event Time", "night_time", "warning") for line in (2, 3, 4)]
+    told = court.errors(upload)[0]
+    assert (told.value, told.message) == (
+        "1:30",
+        "The hearing was taken for the night; if the afternoon is meant, its time must be written like "
+        "1:30 PM or 13:30.",
+    )
+    assert select(court, "SELECT count(*) FROM events WHERE local_time = '01:30'") == [(1,)]
+
+
+@pytest.mark.parametrize(("time", "like"), [('"%H%M"', "1330"), ('["excel", "%H.%M"]', "13.30"), ('"excel"', "0.5625")])
+def test_an_hour_at_night_beside_its_date_is_told_in_the_formats_of_the_template(
+    court: Court, time: str, like: str
+) -> None:
+    cell = {"1330": "0130", "13.30": "1.30"}.get(like, "0.0625")
+    toml = HEAD + f'event.date = "d"\nevent.time = "h"\n[formats]\ntime = {time}\n'
+    upload = load(court, toml, f"id,no,d,h\n1,C1,03/16/2026,{cell}\n")
+    assert [(e.column, e.value, e.code) for e in court.errors(upload)] == [("h", cell, "night_time")]
+    assert court.errors(upload)[0].message.endswith(f"must be written like {like}.")
+
+
+def test_a_moment_at_night_is_told_of_its_cell(court: Court) -> None:
+    toml = HEAD + 'event.datetime = "d"\n'
+    upload = load(court, toml, "id,no,d\n1,C1,03/16/2026 1:30\n2,C2,03/16/2026 00:00:00\n3,C3,03/16/2026\n")
+    assert codes(court.errors(upload)) == [(2, "d", "night_time", "warning")]
 
 
 def test_a_date_of_birth_to_come_is_not_taken(court: Court) -> None:

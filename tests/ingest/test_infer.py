@@ -26,6 +26,7 @@ from ingest.limits import Limits
 from ingest.parse import Column
 from ingest.template import load_template
 from tests.ingest.conftest import CourtAt
+from tests.ingest.test_mapping import select
 from tests.ingest.test_samples import sent
 
 pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
@@ -373,6 +374,19 @@ def any_bytes(content: bytes) -> None:
         load_template(draft.text)
 
 
+@pytest.mark.parametrize("odd", ["#", "%", "2026", " ", "1"])
+def test_a_name_that_is_no_word_hides_no_header(tmp_path: Path, odd: str) -> None:
+    draft = infer(listed(tmp_path, f"{odd}|{HEADER}", f"{{n}}|{ROW}"))
+    assert tomllib.loads(draft.text)["file"]["header"] is True
+    assert columns_of(draft) == columns_of(infer(listed(tmp_path, HEADER, ROW)))
+
+
+@pytest.mark.parametrize("first", ["1|Court|Room|State", "#|Case Number|Room|Oak", "26|Hearing|Room|Judge|9:00"])
+def test_a_row_with_a_number_is_a_header_only_if_much_says_so(tmp_path: Path, first: str) -> None:
+    rest = "|".join(["Oak"] * (first.count("|") + 1))
+    assert tomllib.loads(infer(table(tmp_path, first, rest, rest)).text)["file"]["header"] is False
+
+
 def test_columns_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> None:
     sample = tmp_path / "x.csv"
     sample.write_text("Case Number,Hearing Date,Judge,Judge\nCR-1,03/16/2026,Oak,Elm\nCR-2,03/17/2026,Oak,Elm\n")
@@ -389,6 +403,7 @@ def line_of(draft: Draft, field: str) -> str:
         ("Scheduled Date|Hearing Date", "02/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Scheduled Date"),
         ("Date|Hearing Date", "02/28/2026|03/{day}/2026", "event.date", "Hearing Date", "Date"),
         ("Hearing Date|Court Date", "03/{day}/2026|03/{day}/2026", "event.date", "Hearing Date", "Court Date"),
+        ("Next Event|Event Date", "04/{day}/2026|03/{day}/2026", "event.date", "Event Date", "Next Event"),
         ("Docket Number|Cause Number", "26-CR-{n}000|26-CV-{n}111", "case.number", "Docket Number", "Cause Number"),
         ("Date|Date", "03/{day}/2026|02/28/2026", "event.date", 3, "column 4"),
         ("Phone|Phone", "404-555-010{n}|404-555-0199", "contact.phone", 3, "column 4"),
@@ -507,6 +522,91 @@ def test_times_and_names_in_the_words_of_databases_are_found(tmp_path: Path) -> 
     assert tomllib.loads(infer(sample).text)["formats"]["time"] == "%H%M"
 
 
+def timed(folder: Path, *cells: str, header: str = "Hearing Time") -> Path:
+    """A sample of hearings at these times."""
+    days = enumerate(cells)
+    rows = (f"26-CR-000{n}|Alder|Avery|03/{16 + n}/2026|{cell}" for n, cell in days)
+    return table(folder, f"Case Number|Last Name|First Name|Hearing Date|{header}", *rows)
+
+
+@pytest.mark.parametrize(
+    ("cells", "time"),
+    [
+        (("9:00", "1:30", "10:15", "2:45"), "TODO: %H:%M or %I:%M %p"),
+        (("0900", "0130"), "TODO: %H%M or %I%M %p"),
+        (("09:00:00", "01:30:00"), "TODO: %H:%M:%S or %I:%M:%S %p"),
+        (("9:00 AM", "10:00 AM", "1:30"), ["TODO: %H:%M or %I:%M %p", "%I:%M %p"]),
+        (("9:00", "1:30", "00:00"), "TODO: %H:%M or %I:%M %p"),
+    ],
+)
+def test_night_and_afternoon_are_never_guessed(tmp_path: Path, cells: tuple[str, ...], time: str | list[str]) -> None:
+    draft = infer(timed(tmp_path, *cells))
+    assert tomllib.loads(draft.text)["formats"]["time"] == time
+    assert "# low: " in line_of(draft, "event.time")
+    [told] = draft.undecided
+    assert "of the column 'Hearing Time' from 1:00 to 6:59" in told
+    with pytest.raises(IngestError) as refused:
+        load_template(draft.text)
+    assert refused.value.code == "template_undecided"
+
+
+@pytest.mark.parametrize(
+    ("cells", "time", "sure"),
+    [
+        (("9:00", "13:30"), "%H:%M", "high"),
+        (("09:00", "10:15"), "%H:%M", "high"),
+        (("9:00", "0:00"), "%H:%M", "high"),
+        (("9:00", "10:15", "12:30"), "%H:%M", "medium"),
+        (("9:00 AM", "1:30 PM"), "%I:%M %p", "high"),
+    ],
+)
+def test_what_counts_24_hours_shows_it(tmp_path: Path, cells: tuple[str, ...], time: str, sure: str) -> None:
+    draft = infer(timed(tmp_path, *cells))
+    assert tomllib.loads(draft.text)["formats"]["time"] == time
+    assert f"# {sure}: " in line_of(draft, "event.time")
+    assert (draft.undecided, draft.warnings) == ((), ())
+
+
+def test_a_time_at_night_among_those_of_24_hours_is_told(tmp_path: Path) -> None:
+    draft = infer(timed(tmp_path, "9:00", "13:30", "1:30"))
+    [told] = draft.warnings
+    assert told.startswith("1 time of the column 'Hearing Time' from 1:00 to 6:59 says neither AM nor PM")
+    assert draft.undecided == ()
+
+
+@pytest.mark.parametrize("header", ["Hearing Time|AM/PM", "Hearing Time|Session"])
+def test_am_and_pm_in_a_column_of_their_own_are_put_behind_the_time(
+    bare_court_at: CourtAt, tmp_path: Path, header: str
+) -> None:
+    (tmp_path / "sent").mkdir()
+    sample = timed(tmp_path / "sent", "9:00|AM", "1:30|PM", "10:15|am", "2:45|pm", header=header)
+    draft, court = infer(sample), bare_court_at(tmp_path / "court")
+    assert columns_of(draft)["event.time"] == {"join": header.split("|")}
+    assert (draft.undecided, draft.warnings, "# case" in draft.text) == ((), (), False)
+    court.template(draft.text, "/x")
+    upload = court.push(sample.read_bytes(), "/x/list.txt")
+    assert (upload.error, upload.error_rows, upload.warning_rows) == (None, 0, 0)
+    hours = select(court, "SELECT local_time FROM events ORDER BY starts_at")
+    assert hours == [("09:00",), ("13:30",), ("10:15",), ("14:45",)]
+
+
+def test_a_column_that_may_say_am_and_pm_is_named(tmp_path: Path) -> None:
+    [told] = infer(timed(tmp_path, "9:00|A", "1:30|P", header="Hearing Time|Half")).undecided
+    assert "See whether the column 'Half' says it" in told
+    draft = infer(timed(tmp_path, "9:00|AM", "13:30|PM", header="Hearing Time|Half"))
+    assert columns_of(draft)["event.time"] == "Hearing Time"
+
+
+def test_night_and_afternoon_behind_a_date_are_not_guessed_either(tmp_path: Path) -> None:
+    rows = ["26-CR-1|Alder|3/16/2026 9:00", "26-CR-2|Birch|3/17/2026 1:30"]
+    draft = infer(table(tmp_path, "Case Number|Last Name|Hearing Date", *rows))
+    assert tomllib.loads(draft.text)["formats"] == {"date": "%m/%d/%Y", "time": "TODO: %H:%M or %I:%M %p"}
+    halves = [f"{row}|{half}" for row, half in zip(rows, ("AM", "PM"), strict=True)]
+    draft = infer(table(tmp_path, "Case Number|Last Name|Hearing Date|AM/PM", *halves))
+    assert columns_of(draft)["event.datetime"] == {"join": ["Hearing Date", "AM/PM"]}
+    assert draft.undecided == ()
+
+
 def test_several_phones_in_a_cell_are_split(bare_court_at: CourtAt, tmp_path: Path) -> None:
     phones, emails = "404-555-010{n} / 404-555-020{n}", "a{n}@x.example;b{n}@x.example"
     row = f"26-CR-000{{n}}|{{n}}|{{last}}, {{first}}|03/{{day}}/2027|{phones}|{emails}"
@@ -519,6 +619,40 @@ def test_several_phones_in_a_cell_are_split(bare_court_at: CourtAt, tmp_path: Pa
     upload = court.push(sample.read_bytes(), "/x/list.txt")
     assert (upload.error_rows, upload.warning_rows) == (0, 0)
     assert upload.counts["contacts"].created == 4 * len(PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("days", "date"),
+    [
+        ([f"04{day}26" for day in range(10, 18)], "%m%d%y"),
+        ([f"{day}0426" for day in range(10, 18)], "TODO: %d%m%y or %m%d%y or %y%m%d"),  # of 2010, say
+        ([f"2604{day}" for day in range(10, 18)], "TODO: %d%m%y or %y%m%d"),
+        (["041026", "041126", "041226"], "TODO: %m%d%y or %d%m%y or %y%m%d"),
+        (["46097", "46098", "46101"], "excel"),
+        (["41326", "41426", "121526"], "%m%d%y"),
+        (["41326", "41426", "41526"], "TODO: %m%d%y or excel"),
+    ],
+)
+def test_dates_in_digits_alone_are_told_from_the_numbers_of_spreadsheets(
+    tmp_path: Path, days: list[str], date: str
+) -> None:
+    draft = infer(table(tmp_path, "Case Number|Hearing Date", *(f"CR-2026-{n}|{day}" for n, day in enumerate(days))))
+    assert tomllib.loads(draft.text)["formats"]["date"] == date
+    assert (bool(draft.undecided), draft.warnings) == (date.startswith("TODO"), ())
+    if date.endswith("or excel"):
+        assert "as excel (a spreadsheet's numbers of days)" in draft.undecided[0]
+
+
+def test_numbers_of_days_that_are_years_away_are_told(tmp_path: Path) -> None:
+    [told] = infer(table(tmp_path, "Case Number|Hearing Date", "CR-2026-1|40197", "CR-2026-2|46097")).warnings
+    assert told.startswith("1 date of the column 'Hearing Date' would be more than 3 years from now")
+
+
+def test_numbers_that_may_be_dates_are_none_where_nothing_calls_them_so(tmp_path: Path) -> None:
+    rows = (f"{120500 + n}|{110101 + n}|03/16/2026" for n in range(20))
+    assert (
+        columns_of(infer(table(tmp_path, "Case Number|Party ID|Hearing Date", *rows)))["case.number"] == "Case Number"
+    )
 
 
 def test_without_a_header_no_birth_is_a_hearing(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_upload_results_tell_every_file(filled: House) -> None:
     found = filled.rows(GWINNETT, "upload-results")
     names = ("received_at", "file", "status", "rows", "error_rows", "warning_rows", "events_new", "payments_new")
     assert picked(found, *names, "profile", "source") == [
-        (datetime(2026, 3, 2, 9), "ecr.txt", "partially_processed", 6, 1, 1, 5, 0, "daily", "sftp"),
+        (datetime(2026, 3, 2, 9), "ecr.txt", "partially_processed", 6, 1, 2, 5, 0, "daily", "sftp"),
         (datetime(2026, 3, 2, 10), "fees.csv", "processed", 1, 0, 0, 0, 1, "fees", "sftp"),
     ]
     assert found[0]["received_at_utc"] == AT
@@ -45,6 +45,7 @@ def test_upload_results_tell_every_file(filled: House) -> None:
 def test_row_errors_tell_every_row(filled: House) -> None:
     found = filled.rows(GWINNETT, "row-errors")
     assert picked(found, "file", "row", "column", "value", "severity") == [
+        ("ecr.txt", 2, "Event Time", "1:30 AM", "warning"),
         ("ecr.txt", 4, "Phone", "123", "warning"),
         ("ecr.txt", 7, "Event Date", "99/99/2026", "error"),
     ]
