@@ -263,6 +263,26 @@ def test_a_sheet_of_few_bytes_costs_no_more_than_its_length(cell: bytes) -> None
     assert time.process_time() - began < 2
 
 
+@pytest.mark.parametrize(
+    "cell", [b'<c t="e"><v>#N/A</v></c>', b'<c r="A0" t="e"><v>#N/A</v></c>', b'<c r="A1" t="e"><v>#SPILL!</v></c>']
+)
+def test_an_error_of_which_the_place_or_the_name_is_not_known_is_told(cell: bytes) -> None:
+    with pytest.raises(IngestError) as caught:
+        find_formulas([cell])
+    assert caught.value.code == "unread_error"
+
+
+@pytest.mark.parametrize("prefix", [b"", b"x:"])
+def test_formulas_are_found_wherever_the_sheet_is_cut_into_blocks(prefix: bytes) -> None:
+    cells = b"""<c r="A1"><f>1</f><v>0</v></c><c r="B1" t='e'><f>1</f><v>#REF!</v></c><c r="C1" t="e"><v>#N/A</v></c>"""
+    sheet = cells.replace(b"</", b"</" + prefix).replace(b"<c", b"<" + prefix + b"c")
+    sheet = sheet.replace(b"<f", b"<" + prefix + b"f").replace(b"<v", b"<" + prefix + b"v")
+    whole = find_formulas([sheet])
+    assert (len(whole.errors), whole.zeros, whole.others) == (2, 1, 1)
+    for at in range(len(sheet)):
+        assert find_formulas([sheet[:at], sheet[at:]]) == whole
+
+
 @pytest.mark.parametrize("empty", [b"<v></v>", b"<v/>"])
 def test_an_empty_text_is_the_result_of_a_formula(file: Path, empty: bytes) -> None:
     as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]})
