@@ -30,6 +30,7 @@ _DOCUMENTS = (
 )
 _PART = re.compile(rb"PK\x03\x04.{26}(\[Content_Types\]\.xml|_rels/|docProps/|xl/|word/|ppt/)", re.DOTALL)  # 4.3.7
 _NO_WORKBOOK = {b"word/", b"ppt/"}
+_OWN_PARTS = ("xl/", "xl\\")
 _DAMAGED = (
     *(EOFError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, struct.error, NotImplementedError),
     *(RuntimeError, ValueError, OverflowError),  # zipfile's other ways to say the same
@@ -74,11 +75,24 @@ def open_archive(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
         )
     try:
         with _telling():
-            return zipfile.ZipFile(file)
+            archive = zipfile.ZipFile(file)
     except IngestError as error:
         if _begins_as_workbook(file):
             raise _damaged_workbook() from error
         raise
+    _refuse_joined(archive)
+    return archive
+
+
+def _refuse_joined(archive: zipfile.ZipFile) -> None:
+    """Only the last of several archives in one file can be seen; what stands in front of it would be lost untold."""
+    if min((member.header_offset for member in archive.infolist()), default=archive.start_dir):
+        archive.close()
+        raise IngestError(
+            "joined_archives",
+            "Something stands in front of the archive in this file, such as another archive.",
+            "Send each archive as a file of its own.",
+        )
 
 
 def _begins_as_workbook(file: BinaryIO) -> bool:
@@ -96,7 +110,15 @@ def is_workbook(archive: zipfile.ZipFile) -> bool:
             raise IngestError(
                 code, f"The file is {what}.", "Save it as XLSX, CSV or pipe-delimited text and send that."
             )
-    return "xl/workbook.xml" in names or any(name.lower().endswith("xl/workbook.xml") for name in names)
+    if any(name.lower().endswith("xl/workbook.xml") for name in names):
+        return True
+    if "[Content_Types].xml" in names and any(name.lower().startswith(_OWN_PARTS) for name in names):
+        raise IngestError(
+            "unusual_workbook",
+            "The file is an Excel workbook, but its parts have other names than Excel gives them.",
+            "Open it in Excel, save it again as XLSX and send that.",
+        )
+    return False
 
 
 def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:

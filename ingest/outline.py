@@ -51,16 +51,30 @@ class Outline:
 
 
 def _notes(sheet: Sheet) -> tuple[str, ...]:
-    notes = []
-    if sheet.errors:
-        cells = "One cell holds" if sheet.errors == 1 else f"{sheet.errors:,} cells hold"
-        notes.append(f"{cells} a formula's error (such as #N/A) and no value: read as empty.")
+    notes = _about_cells(sheet)
     if others := [name for name in sheet.sheets if name != sheet.name]:
         more = f" and {len(others) - _SHEETS:,} more" if len(others) > _SHEETS else ""
         names = ", ".join(_named(name) for name in others[:_SHEETS])
         what = "another sheet, which was" if len(others) == 1 else f"{len(others):,} other sheets, which were"
         notes.append(f"Only the sheet {_named(sheet.name)} was read. The workbook has {what} not: {names}{more}.")
     return tuple(notes)
+
+
+def _about_cells(sheet: Sheet) -> list[str]:
+    notes = []
+    if sheet.errors:
+        cells = "One cell holds" if sheet.errors == 1 else f"{sheet.errors:,} cells hold"
+        notes.append(f"{cells} a formula's error (such as #N/A) and no value; a row that needs it is answered.")
+    if sheet.spent:
+        rows = "The last row holds" if sheet.spent == 1 else f"The last {sheet.spent:,} rows hold"
+        notes.append(f"{rows} a formula's error and nothing else: read as empty.")
+    if sheet.zeros:
+        formulas = "One formula gives" if sheet.zeros == 1 else f"{sheet.zeros:,} formulas give"
+        notes.append(f"{formulas} 0. If it should not, open the workbook in Excel, save it and send it again.")
+    if sheet.filled:
+        cells = "One cell is" if sheet.filled == 1 else f"{sheet.filled:,} cells are"
+        notes.append(f"{cells} merged with the one above: read as holding the same.")
+    return notes
 
 
 def _named(name: str) -> str:
@@ -97,6 +111,10 @@ def _outline(source: Source, wanted: Collection[str], width: int, limits: Limits
     top = Top(source.file, records, dialect, form, source.sheet)
     header = top.find_header(wanted)
     names, answered = header.names, top.answered
+    first = int(records.line[header.place]) + (form.header or answered)
+    if (whole := source.filled(first, limits)) is not source:
+        source, records = whole, scan(whole.file, dialect, form.encoding, limits)
+        top = Top(source.file, records, dialect, form, source.sheet)
     if not form.header and not answered:
         names = ("",) * (len(form.widths) or top.usual_width(SAMPLE, len(names)))
     elif dialect.widths:

@@ -17,7 +17,7 @@ from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.limits import Limits
 from ingest.parse import UNIT, answered_by
-from ingest.workbook import Sheet, encrypted, read_workbook
+from ingest.workbook import Sheet, encrypted, fill_down, read_workbook
 
 _GZIP = b"\x1f\x8b\x08"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -32,11 +32,22 @@ Working = Callable[[], BinaryIO]
 @dataclass(frozen=True)
 class Source:
     """A file to be split, open. `sheet` is set where it was a sheet; `form` is the template's, with what is certain
-    now: the text's encoding, and a delimiter that is ASCII."""
+    now: the text's encoding, and a delimiter that is ASCII. `working` gives another file to write to."""
 
     file: BinaryIO
     form: FileFormat
+    working: Working
     sheet: Sheet | None = None
+
+    def filled(self, line: int, limits: Limits) -> "Source":
+        """With the value of merged cells in each of their rows, where they are merged from this row of the sheet on.
+        Those above are headings, which `Top` knows how to read. Raises IngestError."""
+        ranges = [each for each in self.sheet.down if each[0] >= line - 1] if self.sheet else []
+        if self.sheet is None or not ranges:
+            return self
+        out = self.working()
+        filled = fill_down(self.file, out, ranges, limits)
+        return replace(self, file=out, sheet=replace(self.sheet, filled=filled))
 
 
 @contextmanager
@@ -51,7 +62,7 @@ def open_source(path: Path, form: FileFormat, limits: Limits) -> Iterator[Source
         head = _head(file)
         _refuse_old(file, head)
         if head.startswith(_ZIP) and _holds_workbook(file, limits):
-            yield _from_workbook(file, working(), form, limits)
+            yield _from_workbook(file, working, form, limits)
         else:
             yield _from_text(file, head, working, form)
 
@@ -93,15 +104,16 @@ def _refuse_old(file: BinaryIO, head: bytes) -> None:
             raise encrypted()
 
 
-def _from_workbook(file: BinaryIO, out: BinaryIO, form: FileFormat, limits: Limits) -> Source:
+def _from_workbook(file: BinaryIO, working: Working, form: FileFormat, limits: Limits) -> Source:
     if form.kind in ("delimited", "fixed"):
         raise IngestError(
             "wrong_kind",
             "The file is an Excel workbook, and the template reads text.",
             'Send text, or set kind = "auto" in the template.',
         )
+    out = working()
     sheet = read_workbook(file, out, form.sheet, limits)
-    return Source(out, replace(form, encoding="utf-8"), sheet)
+    return Source(out, replace(form, encoding="utf-8"), working, sheet)
 
 
 def _from_text(file: BinaryIO, head: bytes, working: Working, form: FileFormat) -> Source:
@@ -114,7 +126,7 @@ def _from_text(file: BinaryIO, head: bytes, working: Working, form: FileFormat) 
     elif delimiter:
         blocks = iter(lambda: file.read(_BLOCK), b"")
     else:
-        return Source(file, form)
+        return Source(file, form, working)
     if delimiter:
         blocks = _swapped(blocks, _bytes_of(delimiter, head, form), UNIT.encode())
         form = replace(form, delimiter=UNIT)
@@ -122,7 +134,7 @@ def _from_text(file: BinaryIO, head: bytes, working: Working, form: FileFormat) 
     for block in blocks:
         out.write(block)
     out.seek(0)
-    return Source(out, form)
+    return Source(out, form, working)
 
 
 def _utf16(head: bytes, form: FileFormat) -> tuple[str, int]:

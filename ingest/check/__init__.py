@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ingest import coerce
 from ingest.answer import RowError
 from ingest.check.batch import Batch, Contacts, Refused, Said, say, together
+from ingest.check.broken import find_broken
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
@@ -59,6 +60,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     values = dict(texts)
     cut, partial = find_cut(raw, values, faults), find_partial(raw, values, faults)
     unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
+    broken = find_broken(raw, values, faults)
     values |= _constants(rules, rows)
     cells_told = texts | {name: lay_over(texts[name], cell, texts[name].filled) for name, cell in lost.items()}
     if rules.template.processing.replaces:
@@ -67,12 +69,13 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         marked = find_cleared(raw, cells_told, values, faults)
     said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
     spoiled = {name: column.filled for name, column in unread.items()}
-    for name, column in (*nothing.items(), *cut.items()):
+    for name, column in (*nothing.items(), *cut.items(), *broken.items()):
         spoiled[name] = column.filled | spoiled.get(name, False)
     keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
     report_unread(nothing, keyring, faults, "nothing")
     report_unread(cut, keyring, faults, "cut_number")
+    report_unread({n: c for n, c in broken.items() if n not in rules.template.required}, keyring, faults, "broken")
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)

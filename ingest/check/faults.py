@@ -50,6 +50,8 @@ _SENTENCES = MappingProxyType(
         "cut_number": "A spreadsheet has cut this number; format its column as text and write all its digits.",
         "key_cut_number": "A spreadsheet has cut this number, and records are matched by it; format its column as text "
         "and write all its digits.",
+        "broken": "The cell holds a formula's error and no value.",
+        "key_broken": "The cell holds a formula's error and no value, and records are matched by it.",
         "unread_payment": "The payment was not taken: payments are matched by this cell, which cannot be read.",
         "bad_yes_no": "The cell says neither yes nor no.",
         "unknown_code": "The template's table does not hold this code; it was kept as it is.",
@@ -86,6 +88,8 @@ WORDS = MappingProxyType(
         "key_partial": "half of what records are matched by",
         "key_nothing": "a cell of which the template makes nothing",
         "key_cut_number": "a number that a spreadsheet has cut",
+        "broken": "a formula's error where a value is needed",
+        "key_broken": "a formula's error where records are matched by the value",
         "refused_code": "a code that the template's table does not hold",
         "refused_twice": "a time that comes twice",
         "refused_never": "a time that never comes",

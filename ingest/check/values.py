@@ -30,7 +30,6 @@ _NO_PIECE = frozenset({"NULL", "(NULL)", "N/A", "NONE"})
 _NO_REFERENCE = _NO_PIECE | {
     *("NIL", "NAN", "<NULL>", "[NULL]", "NA", "N.A.", "(NONE)", "UNK", "UNKNOWN", "TBD", "TBA"),
     *("NOT AVAILABLE", "NOT APPLICABLE", "NOT ASSIGNED", "UNASSIGNED", "NO NUMBER"),
-    *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"),
 }
 """The same for a whole reference or case number; taken for one, it would make one person of many."""
 _SIGNS_AND_ZEROS = f"{string.punctuation} –—0"

@@ -17,28 +17,24 @@ from xml.etree import ElementTree
 from ingest.archive import open_archive, open_member, unfold
 from ingest.errors import IngestError
 from ingest.limits import Limits
+from ingest.workbook.formulas import Formulas, find_formulas, uncomputed
 
 READY = b"ready to read a workbook\n"
 """What the process that reads a workbook says when it has started."""
 
 _BOOK, _RELATIONS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 _SMALL = 8 * 1024 * 1024  # a list of sheets, with room to spare
-_LONGEST_TAG = 64 * 1024
 _OUTSIDE = re.compile(rb"<!DOCTYPE|<!ENTITY")
-_FORMULA = re.compile(
-    rb"<(?:\w+:)?c\b([^<>]*)>\s*<(?:\w+:)?f\b(?:[^<>]*/>|[^<>]*>[^<]*</(?:\w+:)?f>)\s*"
-    rb"(<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
-)
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """The sheet to read, the visible sheets in their order, how many cells of it hold a formula's error, and whether
-    the workbook counts its days from 1904 on."""
+    """The sheet to read, the visible sheets in their order, what the formulas of it gave, and whether the workbook
+    counts its days from 1904 on."""
 
     name: str
     sheets: tuple[str, ...]
-    errors: int
+    formulas: Formulas
     from_1904: bool
 
 
@@ -56,14 +52,17 @@ def inspect(source: BinaryIO, wanted: str | int | None, limits: Limits) -> Inspe
             if not each.startswith("xl/worksheets/") and each != part:
                 for _ in _blocks(archive, each, limits):
                     pass
-        errors = _look_at(_blocks(archive, part, limits)) if part in archive.namelist() else 0
-        from_1904 = _counts_from_1904(_tree(archive, _BOOK, limits))
-    return Inspected(name, tuple(name for name, _, visible in sheets if visible), errors, from_1904)
+        formulas = find_formulas(_blocks(archive, part, limits) if part in archive.namelist() else ())
+        book = _tree(archive, _BOOK, limits)
+    if formulas.all_zero and _says(book, "calcPr", "fullCalcOnLoad"):
+        raise uncomputed()  # programs that compute none write 0 for each, and leave the rest to Excel
+    visible = tuple(name for name, _, visible in sheets if visible)
+    return Inspected(name, visible, formulas, _says(book, "workbookPr", "date1904"))
 
 
-def _counts_from_1904(book: ElementTree.Element) -> bool:
-    properties = (each for each in book if _local(each.tag) == "workbookPr")
-    return any(each.get("date1904") in ("1", "true") for each in properties)
+def _says(book: ElementTree.Element, part: str, what: str) -> bool:
+    """Whether the workbook says so of itself."""
+    return any(_local(each.tag) == part and each.get(what) in ("1", "true") for each in book)
 
 
 def _refuse_far(archive: zipfile.ZipFile, limits: Limits) -> None:
@@ -142,32 +141,6 @@ def _blocks(archive: zipfile.ZipFile, part: str, limits: Limits) -> Iterator[byt
                 yield block
         except (EOFError, zipfile.BadZipFile, zlib.error, OSError, ValueError) as error:
             raise damaged() from error
-
-
-def _look_at(blocks: Iterator[bytes]) -> int:
-    """How many cells hold an error. Raises IngestError for a formula without its result."""
-    errors, carried = 0, b""
-    for block in blocks:
-        text = carried + block
-        cut = text.rfind(b"<", 0, max(text.rfind(b"</c>"), text.rfind(b":c>")) + 1)
-        end = text.find(b">", cut) + 1 if cut >= 0 else 0
-        if not end and len(text) > 2 * _LONGEST_TAG:
-            end = len(text) - _LONGEST_TAG
-        whole, carried = text[:end], text[end:]
-        errors += whole.count(b't="e"')
-        if b"<f" in whole or b":f" in whole:
-            _refuse_uncomputed(whole)
-    return errors
-
-
-def _refuse_uncomputed(text: bytes) -> None:
-    for cell in _FORMULA.finditer(text):
-        if not (cell[2] and b't="str"' in cell[1]):  # a text that is empty is a result
-            raise IngestError(
-                "uncomputed_formulas",
-                "The workbook holds formulas whose results were never computed.",
-                "Open it in Excel, save it and send that; or export values instead of formulas.",
-            )
 
 
 def _local(name: str) -> str:

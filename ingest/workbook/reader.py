@@ -20,15 +20,21 @@ _START = "from ingest.workbook.writer import main; main()"
 @dataclass(frozen=True)
 class Sheet:
     """What is known of the sheet that was read: its name, the names of all, its width, its merged ranges near the top
-    (first and last row and column of each, from 0), how many of its cells hold a formula's error, and whether the days
-    that its numbers may be are counted from 1904 on."""
+    (first and last row and column of each, from 0) and all that reach over several rows (first row, column, last row),
+    how many of its cells hold a formula's error, how many rows at its end held nothing else and are read as empty, how
+    many formulas give 0, whether the days that its numbers may be are counted from 1904 on, and how many of its cells
+    were given the value of the one above that they are merged with."""
 
     name: str
     sheets: tuple[str, ...]
     columns: int
     merged: tuple[tuple[int, int, int, int], ...]
+    down: tuple[tuple[int, int, int], ...]
     errors: int
+    spent: int = 0
+    zeros: int = 0
     from_1904: bool = False
+    filled: int = 0
 
 
 def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limits: Limits) -> Sheet:
@@ -55,9 +61,8 @@ def read_workbook(source: BinaryIO, out: BinaryIO, sheet: str | int | None, limi
     if done.returncode or not report:
         raise _too_large(limits) if done.returncode < 0 else damaged()
     out.seek(0)
-    merged = tuple((a, b, c, d) for a, b, c, d in report["merged"])
-    sheets = tuple(report["sheets"])
-    return Sheet(report["name"], sheets, report["columns"], merged, report["errors"], report["from_1904"])
+    lists = {name: tuple(map(tuple, report.pop(name))) for name in ("merged", "down")}
+    return Sheet(**report | lists | {"sheets": tuple(report["sheets"])})
 
 
 def _run(source: BinaryIO, out: BinaryIO, order: str, limits: Limits) -> "subprocess.CompletedProcess[bytes]":

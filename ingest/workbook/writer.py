@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from io import TextIOWrapper
@@ -20,9 +20,10 @@ import python_calamine as calamine
 
 from ingest.errors import IngestError
 from ingest.limits import Limits
+from ingest.workbook.formulas import ErrorCells, Formulas
+from ingest.workbook.merged import MOST_RANGES, RECORD, UNIT, too_many
 from ingest.workbook.parts import READY, damaged, encrypted, inspect
 
-UNIT, RECORD = "\x1f", "\x1e"
 _FOREIGN = str.maketrans({UNIT: "\ufffd", RECORD: "\ufffd"})
 _PDEATHSIG = 1
 _GRACE = 5  # seconds
@@ -67,8 +68,9 @@ def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limit
     try:
         with calamine.CalamineWorkbook.from_filelike(source) as book:
             sheet = book.get_sheet_by_name(about.name)
-            merged = [(*first, *last) for first, last in sheet.merged_cell_ranges or () if first[0] < _HEADING]
-            columns = _write(sheet, out, limits)
+            merged = [(*first, *last) for first, last in sheet.merged_cell_ranges or ()]
+            columns, spent = _write(sheet, about.formulas, out, limits)
+            down = _merged_down(merged, sheet, columns)
     except calamine.PasswordError as error:
         raise encrypted() from error
     except (calamine.CalamineError, calamine.XmlError, calamine.ZipError, calamine.WorksheetNotFound) as error:
@@ -77,30 +79,45 @@ def write_sheet(source: BinaryIO, out: BinaryIO, wanted: str | int | None, limit
         "name": about.name,
         "sheets": about.sheets,
         "columns": columns,
-        "merged": merged[:_HEADING],
-        "errors": about.errors,
+        "merged": [each for each in merged if each[0] < _HEADING][:_HEADING],
+        "down": down,
+        "errors": len(about.formulas.errors),
+        "spent": spent,
+        "zeros": about.formulas.zeros,
         "from_1904": about.from_1904,
     }
 
 
-def _write(sheet: Any, out: BinaryIO, limits: Limits) -> int:
-    """Write all rows; how many columns they have. Rows before the first cell and columns left of it are empty."""
+def _merged_down(merged: Sequence[tuple[int, int, int, int]], sheet: Any, columns: int) -> list[tuple[int, int, int]]:
+    """First row, first column and last row of the ranges that reach over more than one row of the table."""
+    last = sheet.end[0] if sheet.end else -1
+    down = [(top, left, min(bottom, last)) for top, left, bottom, _ in merged if left < columns and top < bottom]
+    down = [each for each in down if each[0] < last]
+    if len(down) > MOST_RANGES:
+        raise too_many()
+    return down
+
+
+def _write(sheet: Any, formulas: Formulas, out: BinaryIO, limits: Limits) -> tuple[int, int]:
+    """Write all rows; how many columns they have, and how many at the end hold a formula's error and nothing else. Rows
+    before the first cell and columns left of it are empty."""
     start = sheet.start
     if start is None:
-        return 0
+        return 0, 0
     if start[1] + int(sheet.width) > limits.columns:
         raise IngestError(
             "too_many_columns",
             f"The sheet reaches to column {start[1] + int(sheet.width):,}; {limits.columns:,} are taken.",
             "Delete what stands far to the right, or look whether this is the right sheet.",
         )
-    left = [""] * start[1]
+    left, errors = [""] * start[1], ErrorCells(formulas.errors, start[1])
+    rows = errors.put_in(sheet.iter_rows()) if formulas.errors else sheet.iter_rows()
     text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
-    for record in _records(sheet.iter_rows(), UNIT * len(left)):
+    for record in _records(rows, UNIT * len(left)):
         text.write(record)
     text.flush()
     text.detach()
-    return len(left) + int(sheet.width)
+    return len(left) + int(sheet.width), errors.spent
 
 
 def _records(rows: Iterable[list[Any]], left: str) -> Iterator[str]:

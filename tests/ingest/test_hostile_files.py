@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ingest.errors import IngestError
 from ingest.format import FileFormat
 from ingest.limits import Limits
+from ingest.workbook.formulas import find_formulas
 from tests.ingest.tables import as_xlsx, read
 from tests.ingest.test_format_samples import FOLDER, NAMES
 
@@ -74,6 +75,30 @@ def test_an_archive_of_a_million_names_is_not_even_listed(file: Path) -> None:
 def test_an_archive_inside_an_archive_is_not_opened(file: Path) -> None:
     file.write_bytes(gzip.compress(gzip.compress(b"a|b\n1|2\n")))
     assert refusal(file) == "nested"
+
+
+@pytest.mark.parametrize("front", ["archive", "program"])
+def test_what_stands_in_front_of_an_archive_is_not_left_out_untold(file: Path, front: str) -> None:
+    first = io.BytesIO()
+    with zipfile.ZipFile(first, "w") as archive:
+        archive.writestr("civil.csv", b"Party ID|Name\n1|x\n")
+    before = first.getvalue() if front == "archive" else b"PK\x03\x04" + b"MZ" * 50
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("criminal.csv", b"Party ID|Name\n2|y\n")
+    alone = file.read_bytes()
+    file.write_bytes(before + alone)
+    assert refusal(file) == "joined_archives"
+    file.write_bytes(alone)
+    assert read(file, FileFormat(), ["Party ID"]).rows == [(2, ["2", "y"])]
+
+
+@pytest.mark.parametrize(("old", "new"), [("xl/workbook.xml", "xl/workbook2.xml"), ("/", "\\")])
+def test_a_workbook_with_other_names_inside_is_called_one(file: Path, tmp_path: Path, old: str, new: str) -> None:
+    as_xlsx(tmp_path / "ecr.xlsx", {"ECR": [["Party ID", "Name"], ["1", "x"]]})
+    with zipfile.ZipFile(tmp_path / "ecr.xlsx") as book, zipfile.ZipFile(file, "w") as copy:
+        for name in book.namelist():
+            copy.writestr(name.replace(old, new), book.read(name))
+    assert refusal(file) == "unusual_workbook"
 
 
 def test_an_archive_with_a_password_is_told(file: Path) -> None:
@@ -213,12 +238,58 @@ def test_a_formula_with_its_result_is_a_value(file: Path) -> None:
             assert read(target, FileFormat(), ["Party ID"]).rows[0] == (2, ["41", "x"])
 
 
-def test_an_empty_text_is_the_result_of_a_formula(file: Path) -> None:
+SPACES = b" " * 900_000
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b"<c><f>1</f>" + SPACES + b"<v>1</v></c>",
+        b"<c><f/>" + SPACES + b"<x/></c>",
+        b"<c" + SPACES + b"><f>1</f><v>1</v></c>",
+        b"<c><f>1</f><v>" + SPACES + b"1</v>" + SPACES + b"</c>",
+        b"<c " + b't="e" ' * 150_000 + b"<f/></c>",
+        b"<c " + b't="e' * 220_000 + b"></c>",
+        b"<c><f>" * 150_000 + b"</c>",
+        b"<c" * 450_000 + b"<f></c>",
+        b"<" + b"c" * 900_000 + b":c><f/></c>",
+    ],
+    ids=range(9),
+)
+def test_a_sheet_of_few_bytes_costs_no_more_than_its_length(cell: bytes) -> None:
+    began = time.process_time()
+    with suppress(IngestError):
+        find_formulas([cell])
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "cell", [b'<c t="e"><v>#N/A</v></c>', b'<c r="A0" t="e"><v>#N/A</v></c>', b'<c r="A1" t="e"><v>#SPILL!</v></c>']
+)
+def test_an_error_of_which_the_place_or_the_name_is_not_known_is_told(cell: bytes) -> None:
+    with pytest.raises(IngestError) as caught:
+        find_formulas([cell])
+    assert caught.value.code == "unread_error"
+
+
+@pytest.mark.parametrize("prefix", [b"", b"x:"])
+def test_formulas_are_found_wherever_the_sheet_is_cut_into_blocks(prefix: bytes) -> None:
+    cells = b"""<c r="A1"><f>1</f><v>0</v></c><c r="B1" t='e'><f>1</f><v>#REF!</v></c><c r="C1" t="e"><v>#N/A</v></c>"""
+    sheet = cells.replace(b"</", b"</" + prefix).replace(b"<c", b"<" + prefix + b"c")
+    sheet = sheet.replace(b"<f", b"<" + prefix + b"f").replace(b"<v", b"<" + prefix + b"v")
+    whole = find_formulas([sheet])
+    assert (len(whole.errors), whole.zeros, whole.others) == (2, 1, 1)
+    for at in range(len(sheet)):
+        assert find_formulas([sheet[:at], sheet[at:]]) == whole
+
+
+@pytest.mark.parametrize("empty", [b"<v></v>", b"<v/>"])
+def test_an_empty_text_is_the_result_of_a_formula(file: Path, empty: bytes) -> None:
     as_xlsx(file, {"ECR": [["Party ID", "Name"], ["1", "x"]]})
     with zipfile.ZipFile(file) as archive:
         sheet = archive.read("xl/worksheets/sheet1.xml")
     cell = sheet[sheet.index(b'<c r="B2"') : sheet.index(b"</c>", sheet.index(b'<c r="B2"')) + 4]
-    rewritten(file, "xl/worksheets/sheet1.xml", b'<c r="B2" t="str"><f>""</f><v></v></c>', cell)
+    rewritten(file, "xl/worksheets/sheet1.xml", b'<c r="B2" t="str"><f>""</f>' + empty + b"</c>", cell)
     assert read(file, FileFormat(), ["Party ID"]).rows == [(2, ["1", ""])]
 
 

@@ -11,7 +11,7 @@ from tests.ingest.test_mapping import HEAD, load, select
 CLIENTS = "SELECT identity FROM clients ORDER BY 1"
 
 
-@pytest.mark.parametrize("nothing", ["-", "--", "0", "000000", "UNKNOWN", "na", "#N/A", "TBD", "[null]", "."])
+@pytest.mark.parametrize("nothing", ["-", "--", "0", "000000", "UNKNOWN", "na", "NIL", "TBD", "[null]", "."])
 def test_two_people_of_whom_the_court_has_no_reference_stay_two(court: Court, nothing: str) -> None:
     upload = court.push(ecr(row(nothing, "C-1", first="Ana"), row(nothing, "C-2", first="Bob")))
     assert (upload.status, upload.counts["clients"].created) == ("processed", 2)
@@ -19,6 +19,25 @@ def test_two_people_of_whom_the_court_has_no_reference_stay_two(court: Court, no
         ("alder\x1fana\x1fC-1", "C-1"),
         ("alder\x1fbob\x1fC-2", "C-2"),
     ]
+
+
+@pytest.mark.parametrize("broken", ["#N/A", "#REF!", "#name?"])
+def test_a_formulas_error_is_neither_a_reference_nor_none(court: Court, broken: str) -> None:
+    upload = court.push(ecr(row(broken, "C-1"), row("2", broken), row("3", "C-3", judge=broken), row("4", "C-4")))
+    assert codes(court.errors(upload)) == [
+        (2, "Party ID", "key_broken", "error"),
+        (3, "Case Number", "broken", "error"),
+        (4, "Judge Name", "broken", "warning"),
+    ]
+    assert select(court, CLIENTS) == [("#3",), ("#4",)]
+    assert select(court, "SELECT coalesce(judge, '') FROM events ORDER BY 1") == [("",), ("Alvarez, M.",)]
+
+
+def test_a_formulas_error_is_no_name_and_no_piece_of_a_number(court: Court) -> None:
+    toml = 'name = "t"\n[columns]\nclient.last_name = "last"\ncase.number = { join = ["year", "no"], with = "-" }\n'
+    upload = load(court, toml, "last,year,no\nAsh,26,1\n#N/A,26,2\nElm,26,#REF!\n")
+    assert [error[2:] for error in codes(court.errors(upload))] == [("key_broken", "error")] * 2
+    assert select(court, "SELECT number FROM cases") == [("26-1",)]
 
 
 def test_a_word_for_no_case_number_is_no_case(court: Court) -> None:
