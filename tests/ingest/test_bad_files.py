@@ -186,3 +186,20 @@ def test_a_title_above_the_header_is_no_row(court: Court, title: str) -> None:
 def test_what_stands_above_a_header_whose_place_is_told_is_none_of_our_business(court: Court) -> None:
     court.template(ABOVE.format(form="[file]\nheader = 2\n"), "/t")
     assert court.push("7,8,9\nid,last,no\n1,Ash,C1\n", "/t/a.csv").status == "processed"
+
+
+def test_the_end_of_a_file_under_dos_makes_no_second_hearing(court: Court) -> None:
+    one, two, three = row("1", "CR-1"), row("2", "CR-2"), row("3", "CR-3")
+    court.push(ecr(one, two).removesuffix(b"\r\n") + b"\x1a")
+    upload = court.push(ecr(one, "\x1a" + two, three) + b"\x1a")
+    assert (upload.status, upload.rows, upload.counts["events"].created) == ("processed", 3, 1)
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1", "CR-2", "CR-3"]
+    assert [client[1] for client in court.dump()["clients"]] == ["1", "2", "3"]
+
+
+def test_the_row_in_which_a_stray_quote_closes_makes_no_second_hearing(court: Court) -> None:
+    rows = [row("1", "CR-1"), row("2", "CR-2"), row("3", "CR-3")]
+    upload = court.push(ecr(rows[0].replace("CR-1", '"CR-1'), rows[1] + '"', rows[2]))
+    assert codes(court.errors(upload)) == [(2, "", "unclosed_quote", "error"), (3, "", "stray_quote", "error")]
+    court.push(ecr(*rows))
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1", "CR-2", "CR-3"]
