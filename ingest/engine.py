@@ -328,7 +328,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         warning_rows=tally.warning_rows,
         counts=counts_of(reading.known, tally.rows, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
-        notes=upload.notes + notes_of(outcome, stage, upload.id),
+        notes=upload.notes + notes_of(outcome, stage, upload.id, tally),
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not reading.good) if outcome.withdrawn else None
     if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):

@@ -48,6 +48,9 @@ _SENTENCES = MappingProxyType(
         "cut_number": "A spreadsheet has cut this number; format its column as text and write all its digits.",
         "key_cut_number": "A spreadsheet has cut this number, and records are matched by it; format its column as text "
         "and write all its digits.",
+        "float_number": "A program has written this number as a fraction; write it without the .0, as text.",
+        "key_float_number": "A program has written this number as a fraction, and records are matched by it: it would "
+        "be another one. Write it without the .0, or let the template take what stands before the dot.",
         "unread_payment": "The payment was not taken: payments are matched by this cell, which cannot be read.",
         "bad_yes_no": "The cell says neither yes nor no.",
         "unknown_code": "The template's table does not hold this code; it was kept as it is.",
@@ -85,6 +88,7 @@ WORDS = MappingProxyType(
         "key_partial": "half of what records are matched by",
         "key_nothing": "a cell of which the template makes nothing",
         "key_cut_number": "a number that a spreadsheet has cut",
+        "key_float_number": "a number with .0 behind it",
         "refused_code": "a code that the template's table does not hold",
         "refused_twice": "a time that comes twice",
         "refused_never": "a time that never comes",
