@@ -288,7 +288,7 @@ def _mark(
     if b"\0" in text:
         kind[np.searchsorted(stop, np.flatnonzero(codes == 0))] = Kind.NUL
     for each, rows in ((Kind.UNCLOSED, unclosed), (Kind.STRAY, stray)):
-        kind[rows & (kind != Kind.NUL) & (kind != Kind.UNREADABLE)] = each
+        kind[rows & (kind != Kind.NUL)] = each
     kind[readable[kind[readable] <= Kind.ODD]] |= _BEYOND
     return len(readable), unreadable
 

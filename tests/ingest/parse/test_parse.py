@@ -270,6 +270,13 @@ def test_two_stray_quotes_in_neighbouring_rows_hide_nothing(file: Path) -> None:
     assert [cells[0] for _, cells in rows] == ["a", "3"]
 
 
+def test_stray_quotes_are_told_in_rows_of_any_encoding(file: Path) -> None:
+    file.write_bytes(b'a|b|c|d\n1|"Pe\xf1a|c|d\n2|Pe\xf1a"|c|d\n3|Pe\xf1a|c|d\n')
+    rows, refused = parse(file, WIDE, 4)
+    assert refused == [(2, "unclosed_quote"), (3, "stray_quote")]
+    assert [cells[1] for _, cells in rows] == ["b", "Peña"]
+
+
 @pytest.mark.parametrize("between", [0, 1, 5])
 @pytest.mark.parametrize("columns", [2, 3])
 @pytest.mark.parametrize("more", ["", ","])
