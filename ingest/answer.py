@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import SequenceMatcher
-from itertools import groupby, islice, zip_longest
+from itertools import groupby, islice
 from types import MappingProxyType
 from typing import Any
 
 from ingest.errors import IngestError
 from ingest.guard import guarded, unguarded
 from ingest.moments import clock_time
+from ingest.sides import VALUE_IN_TEXT, side_by_side
 
 RECEIPT_ERRORS = 100
 RECEIPT_MOVED = 100
@@ -28,7 +28,9 @@ RECEIPT_LISTED = RECEIPT_ERRORS + EXCLUDED_LISTED
 REST_TAKEN = "; the rest of the row was taken"
 """What the message of a warning ends with."""
 ROWS_REFUSED = "rows_refused"
-VALUE_IN_TEXT = 40
+STRAY_QUOTE = "stray_quote"
+UNREAD = "Nothing was taken of"
+"""What the note on rows begins with that hold something, but nothing in the columns that are read."""
 NAME_BYTES = 255
 ANSWER_COLUMNS = ("row number", "reasons")
 """What the error file puts before the court's own columns, where rows of any length leave them in their place; ignored
@@ -41,8 +43,6 @@ ANSWERS: Mapping[tuple[str, ...], str] = MappingProxyType(
 )
 """How error files begin, and what they are of: a workbook has its own way of writing dates and times."""
 
-_POSITION = re.compile(r"column \d+(?: \((\w+)\))?")
-"""What a column without a header is called, with what it holds if it is known (`ingest.shape.positions`)."""
 _GUARDED = "An apostrophe in front of a cell keeps a spreadsheet from changing it; leave it there."
 _BLOCK = 100  # rows of an error file that are written at once; each may have a megabyte
 
@@ -257,7 +257,7 @@ def _result(upload: Upload) -> str:
     bad = upload.error_rows + upload.warning_rows
     need = f"{bad:,} of {upload.rows:,} rows {'needs' if bad == 1 else 'need'} a look"
     return {
-        "processed": "Thank you, every row was taken.",
+        "processed": f"Thank you, every row was {_all(upload)}.",
         "partially_processed": f"The good rows were taken; {need}.",
         "duplicate": " ".join([*upload.notes, "Nothing was changed."]),
         "undone": "It was taken, and undone later: what it had changed was put back. The file may be sent again.",
@@ -266,48 +266,16 @@ def _result(upload: Upload) -> str:
     }.get(upload.status, "The file could not be taken; nothing was changed.")
 
 
+def _all(upload: Upload) -> str:
+    """What was done with all rows of a file that was processed."""
+    but = " but for what a note tells of" if any(note.startswith(UNREAD) for note in upload.notes) else ""
+    if not upload.excluded:
+        return f"taken{but}"
+    return f"read{but}; the template's filters leave out {upload.excluded:,} of {upload.rows:,}"
+
+
 def _failure(error: IngestError) -> list[str]:
     return [error.message, *([error.hint] if error.hint else [])]
-
-
-def beside(expected: Sequence[str], found: Sequence[str]) -> list[tuple[str, str]]:
-    """Two headers side by side, what is the same, or in the same place, on one line; "" where one has nothing."""
-    if all(map(_POSITION.fullmatch, (*expected, *found))):
-        return list(zip_longest(expected, found, fillvalue=""))
-    pairs: list[tuple[str, str]] = []
-    for tag, a, b, c, d in SequenceMatcher(None, expected, found, autojunk=False).get_opcodes():
-        left, right = list(expected[a:b]), list(found[c:d])
-        if tag == "equal":
-            pairs += zip(left, right, strict=True)
-        else:
-            pairs += [(name, "") for name in left] + [("", name) for name in right]
-    return pairs
-
-
-def side_by_side(expected: Sequence[str], found: Sequence[str]) -> list[str]:
-    """Lines for people: what was expected, what was found, and which of them has no fellow."""
-    if not expected or not found:
-        return []
-    pairs = [(_shortened(left), _shortened(right)) for left, right in beside(expected, found)]
-    width = max(len("expected"), *(len(left) for left, _ in pairs))
-    other = max(len("found"), *(len(right) for _, right in pairs))
-    lines = ["", f"  {'expected':<{width}}  found", f"  {'-' * width}  {'-' * other}"]
-    for left, right in pairs:
-        mark = ("other" if _differ(left, right) else "") if left and right else "missing" if left else "new"
-        lines.append(f"  {left or '-':<{width}}  {right or '-':<{other if mark else 0}}  {mark}".rstrip())
-    return lines
-
-
-def _differ(left: str, right: str) -> bool:
-    """Whether two columns that stand at the same place hold something else; of one, nobody may know."""
-    kinds = [match[1] for match in map(_POSITION.fullmatch, (left, right)) if match]
-    return len(kinds) == 2 and None not in kinds and kinds[0] != kinds[1]
-
-
-def _shortened(name: str) -> str:
-    """On one line, and no longer than a page is wide."""
-    plain = "".join(character if character.isprintable() else "\ufffd" for character in name)
-    return plain if len(plain) <= VALUE_IN_TEXT else plain[: VALUE_IN_TEXT - 1] + "…"
 
 
 def _taken(upload: Upload) -> list[str]:
@@ -342,8 +310,9 @@ def error_blocks(upload: Upload, errors: Iterable[RowError]) -> Iterator[bytes]:
 
     CSV in UTF-8 with commas and a byte order mark, which every spreadsheet opens rightly: `row number` and `reasons`,
     which the engine ignores, then the court's own columns. Cells that a spreadsheet would execute or change begin with
-    an apostrophe, which the engine takes off again (`ingest.guard`). What a short row lacks is U+FFFD, as is a NUL, so
-    that neither passes by accident. `errors` must be all of the upload's, in row order.
+    an apostrophe, which the engine takes off again (`ingest.guard`). What a short row lacks is U+FFFD, as is a NUL, and
+    a quote that closes one of another row, so that none passes by accident. `errors` must be all of the upload's, in
+    row order.
     """
     lines = _error_lines(upload, errors)
     mark = b"\xef\xbb\xbf"
@@ -363,6 +332,8 @@ def _error_lines(upload: Upload, errors: Iterable[RowError]) -> Iterator[list[st
         told = list(group)
         cells = cells_of(told[0].raw.replace("\0", "\ufffd"), delimiter, upload.quoting)[own:]
         cells = [unguarded(cell) for cell in cells] if own else cells
+        if told[0].code == STRAY_QUOTE:
+            cells = [cell.replace('"', "\ufffd") for cell in cells]
         cells += ["\ufffd"] * (len(names) - len(cells))
         reasons = "; ".join(dict.fromkeys(f"{e.column}: {e.message}" if e.column else e.message for e in told))
         yield [str(row), guarded(reasons), *map(guarded, cells)]

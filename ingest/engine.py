@@ -54,7 +54,7 @@ from ingest.task import Reading, Task, Work
 from ingest.template import REPLACE_TEMPLATE, TemplateVersion, load_template
 from ingest.verdict import counts_of, detail_of, notes_of, status_of
 
-VERSION = "7"
+VERSION = "8"
 """Raised whenever the meaning of a row changes, so that no skip index of before is used."""
 
 
@@ -326,7 +326,7 @@ def _take_effect(conn: Connection, task: Task, stage: Stage, reading: Reading, i
         warning_rows=tally.warning_rows,
         counts=counts_of(reading.known, tally.rows, outcome, stage, upload.id),
         error=no_good_rows(tally.codes) if not used else None,
-        notes=upload.notes + notes_of(outcome, stage, upload.id),
+        notes=upload.notes + notes_of(outcome, stage, upload.id, tally),
     )
     doubt = judge(outcome.withdrawn, processing.guard, empty=not reading.good) if outcome.withdrawn else None
     if doubt and not is_confirmed(conn, arrival, doubt.code, upload.counts):

@@ -154,12 +154,10 @@ def _is_row(cells: Sequence[str], width: int) -> bool:
 
 
 def without_trailer(rows: range, top: Top, pattern: str | None) -> range:
-    """The rows without the trailer that `pattern` wants at the end of the file, and without DOS's end of file.
+    """The rows without the trailer that `pattern` wants at the end of the file.
 
     Raises IngestError if there is none, so that the file is cut off, or if it counts other rows than there are.
     """
-    if len(rows) and top.text(rows[-1]) == "\x1a":
-        rows = rows[:-1]
     if pattern is None or top.answered:
         return rows
     while len(rows) and top.is_blank(rows[-1]):

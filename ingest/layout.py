@@ -96,6 +96,8 @@ def _laid_out(outline: Outline, template: Template, zone: str, region: str, limi
             "Correct the rows where they come from and send the whole file.",
         )
     beginning = outline.names if template.header or plan.answered else plan.width
+    if template.header:
+        plan = replace(plan, line=int(outline.records.line[outline.rows.start - 1]))
     alike = replace(outline.dialect, begin=0, line=1, columns=0)
     encoding = outline.records.encoding
     dialect = replace(outline.dialect, sheet=_told(outline.sheet))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ingest.answer import Counts, RowError
-from ingest.check import Batch
+from ingest.check import Batch, Passed
 from ingest.ledger import Ledger
 from ingest.parse import Records
 from ingest.parse.records import Ints
@@ -20,6 +20,7 @@ class Tally:
     """Grows with every batch. To be closed. `names` are those of the keys; `good` rows have no error and are taken."""
 
     def __init__(self, records: Records, names: tuple[str, ...]) -> None:
+        self.repeated = self.unread = Passed()
         self._records, self._names = records, names
         self.rows = Ledger(names)
         self.good = self.error_rows = self.warning_rows = self.excluded = 0
@@ -35,6 +36,7 @@ class Tally:
         rows = Known(self._names, np.where(batch.clean, hashes[batch.index], FORGOTTEN), tuple(batch.keys))
         self.good += len(batch)
         self.excluded += len(batch.left)
+        self.repeated, self.unread = self.repeated + batch.repeated, self.unread + batch.unread
         self._count(batch.errors)
         if not len(batch.left):
             self.rows.add(batch.index, rows)

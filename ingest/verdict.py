@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ingest.answer import Counts, Upload
+from ingest.answer import UNREAD, Counts, Upload
 from ingest.inbox.renamed import find_renamed
 from ingest.inbox.uploads import count_rescheduled
 from ingest.ledger import Ledger
@@ -35,8 +35,26 @@ def _moved(outcome: Outcome, stage: Stage, upload_id: str) -> int:
     return instead + (count_rescheduled(stage.conn, upload_id) if touched else 0)
 
 
-def notes_of(outcome: Outcome, stage: Stage, upload_id: str) -> tuple[str, ...]:
+def notes_of(outcome: Outcome, stage: Stage, upload_id: str, tally: Tally) -> tuple[str, ...]:
     """What the agency should look at, though every row of it is good; in the transaction of the merge."""
+    return (*_passed_over(tally), *_renamed(outcome, stage, upload_id))
+
+
+def _passed_over(tally: Tally) -> list[str]:
+    """The rows that are no errors, and of which nothing was taken."""
+    notes, again, unread = list[str](), tally.repeated, tally.unread
+    if again.count:
+        more = f" and in {again.count - 1:,} more" if again.count > 1 else ""
+        notes.append(f"The header stands again in line {again.first:,}{more}: passed over.")
+    if unread.count:
+        which = f"1 row (line {unread.first:,})" if unread.count == 1 else f"{unread.count:,} rows"
+        first = f"; line {unread.first:,} is the first" if unread.count > 1 else ""
+        notes.append(f"{UNREAD} {which}, with nothing in the columns that the template reads{first}.")
+    return notes
+
+
+def _renamed(outcome: Outcome, stage: Stage, upload_id: str) -> tuple[str, ...]:
+    """Clients of another name than before: it may be somebody else."""
     merged = outcome.merged["clients"]
     if not merged.updated and not merged.restored:
         return ()

@@ -21,6 +21,7 @@ from ingest.check.batch import Batch, Contacts, Refused, Said, say, together
 from ingest.check.broken import find_broken
 from ingest.check.faults import NUMBER_LENGTH, WORDS, Faults, Rules
 from ingest.check.filters import expiries, left_out
+from ingest.check.passed import NONE_PASSED, Passed, find_blank, find_unread, without_headers
 from ingest.check.people import Keyring, find_keys, key_names, misread_contacts, misread_payment
 from ingest.check.unsaid import find_unsaid
 from ingest.check.values import (
@@ -39,13 +40,14 @@ from ingest.parse import Cells, Column, Records
 from ingest.parse.records import Ints
 from ingest.template import split_party
 
-__all__ = ["WORDS", "Batch", "Contacts", "Refused", "Rules", "Said", "check", "key_names", "together"]
+__all__ = ["WORDS", "Batch", "Contacts", "Passed", "Refused", "Rules", "Said", "check", "key_names", "together"]
 
 
 def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     """Normalise and check the rows of one chunk."""
+    cells, repeated = without_headers(cells, records, rules.plan) if rules.template.header else (cells, NONE_PASSED)
     faults, rows = Faults(cells, records, rules), len(cells.index)
-    blank = _blank(cells)
+    blank = find_blank(cells)
     raw = {slot: cells.columns[place] for slot, place in rules.plan.columns.items()}
     if rules.plan.answered:
         raw = {slot: column.map(_unguarded) for slot, column in raw.items()}
@@ -59,6 +61,7 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         _refuse_missing(field, texts, blank, faults)
     values = dict(texts)
     cut, partial = find_cut(raw, values, faults), find_partial(raw, values, faults)
+    floats = find_cut(raw, values, faults, "float_number")
     unread, nothing = partial | read_values(values, faults), find_nothing(lost, partial, faults)
     broken = find_broken(raw, values, faults)
     values |= _constants(rules, rows)
@@ -69,33 +72,24 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
         marked = find_cleared(raw, cells_told, values, faults)
     said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
     spoiled = {name: column.filled for name, column in unread.items()}
-    for name, column in (*nothing.items(), *cut.items(), *broken.items()):
+    for name, column in (*nothing.items(), *cut.items(), *floats.items(), *broken.items()):
         spoiled[name] = column.filled | spoiled.get(name, False)
     keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
     report_unread(nothing, keyring, faults, "nothing")
     report_unread(cut, keyring, faults, "cut_number")
     report_unread({n: c for n, c in broken.items() if n not in rules.template.required}, keyring, faults, "broken")
+    report_unread(floats, keyring, faults, "float_number")
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
-    return _batch(values | marked, keyring, blank, left, faults, texts)
+    batch = _batch(values | marked, keyring, blank, left, faults, texts)
+    return replace(batch, repeated=repeated, unread=find_unread(cells, blank, records, rules.plan))
 
 
 def _unguarded(texts: Sequence[str]) -> list[str]:
     return [unguarded(text) for text in texts]
-
-
-def _blank(cells: Cells) -> NDArray[np.bool_]:
-    """Rows of which every mapped cell holds nothing but spaces."""
-    blank = np.ones(len(cells.index), dtype=bool)
-    for column in sorted(cells.columns.values(), key=lambda column: len(column.values)):
-        if not blank.any():
-            break
-        empty = np.array([not value.strip() for value in column.values] + [True], dtype=bool)
-        blank &= empty[column.codes]
-    return blank
 
 
 def _refuse_long(field: str, column: Column, faults: Faults) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.answer import RowError
+from ingest.check.passed import NONE_PASSED, Passed
 from ingest.check.people import Contact, Keyring, Person, personal
 from ingest.keys import Keys
 from ingest.parse import Column
@@ -68,7 +69,8 @@ class Batch:
     `index` is each good row's place among the file's records, `clean` is False where it has a warning, and `keys` are
     those of `key_names`. `said` is what they say. `left` are the places of rows that filters leave out, `filters` the
     numbers, from 1, of those filters. `errors` are those of all rows of the chunk, `excluded` the rows that are left
-    out. `refused` is there if the template replaces and a row has an error.
+    out. `refused` is there if the template replaces and a row has an error. `repeated` are headers that stand again,
+    `unread` the rows that hold something, but nothing in the columns that are read.
     """
 
     index: Ints
@@ -80,6 +82,8 @@ class Batch:
     filters: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     excluded: tuple[RowError, ...] = ()
     refused: Refused | None = None
+    repeated: Passed = NONE_PASSED
+    unread: Passed = NONE_PASSED
 
     def __len__(self) -> int:
         return len(self.index)

@@ -7,6 +7,7 @@ import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,11 @@ _LONGEST_NONE = max(map(len, _NO_REFERENCE))
 _CUT = re.compile(r"\d(?:\.\d+)?E\+\d{2,3}|\d{1,3}\.\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
 """How a spreadsheet writes a long number, of which nobody can tell the last digits any more: 2.02601E+11. A case number
 such as 12E345 is one."""
+_FLOAT = re.compile(r"[1-9]\d*\.0", re.ASCII)
+"""How programs write whole numbers of a column in which some row has none: 1000231.0 is 1000231."""
+_SPOILT = MappingProxyType({"cut_number": ("+", _CUT), "float_number": (".0\n", _FLOAT)})
+"""Numbers that are not as the court has written them any more, by what is said of them: what stands in one, for a look
+at many in one go, and how it is written."""
 
 
 def make_texts(raw: Mapping[str, Column], faults: Faults) -> tuple[dict[str, Column], dict[str, Column]]:
@@ -144,29 +150,35 @@ def find_partial(raw: Mapping[str, Column], values: dict[str, Column], faults: F
     return partial
 
 
-def find_cut(raw: Mapping[str, Column], values: dict[str, Column], faults: Faults) -> dict[str, Column]:
-    """Take references and case numbers out of `values` that a spreadsheet has cut: others would be the same. The cells
-    of those that records are matched by, by field; others are only reported."""
+def find_cut(
+    raw: Mapping[str, Column], values: dict[str, Column], faults: Faults, code: str = "cut_number"
+) -> dict[str, Column]:
+    """Take references and case numbers out of `values` that a spreadsheet has cut (others would be the same), or a
+    program has made fractions of (they would be others), but where the template keeps spaces: it wants the text as it
+    is. The cells of those that records are matched by, by field; others are only reported."""
     template, found = faults.rules.template, {}
+    sign, written = _SPOILT[code]
     for name in (name for name in sorted(values) if split_party(name)[1] in EXACT):
         rule = template.rules.get(name)
+        if rule and rule.spaces and code == "float_number":
+            continue
         pieces = (
             (raw[slot].map(coerce.tidy) for slot in rule.slots if slot in raw) if rule and rule.way == "join" else ()
         )
         cut = Column(np.full(len(values[name].codes), -1, dtype=np.int32), ())
         for column in (values[name], *pieces):
-            if "+" in "\n".join(column.values):  # looked at in one go, for most hold none
-                cut = lay_over(cut, column.map(_cut), cut.filled)
+            if sign in "\n".join((*column.values, "")):  # looked at in one go, for most hold none
+                cut = lay_over(cut, column.map(lambda texts: _cut(texts, written)), cut.filled)
         if cut.filled.any():
             values[name] = _without(values[name], cut.filled)
             found[name] = cut
     for name in found.keys() - matched_fields(template):
-        faults.add(np.flatnonzero(found[name].filled).tolist(), name, "cut_number", found.pop(name), "warning")
+        faults.add(np.flatnonzero(found[name].filled).tolist(), name, code, found.pop(name), "warning")
     return found
 
 
-def _cut(texts: Sequence[str]) -> list[str | None]:
-    return [text if _CUT.fullmatch(text) else None for text in texts]
+def _cut(texts: Sequence[str], written: re.Pattern[str]) -> list[str | None]:
+    return [text if written.fullmatch(text) else None for text in texts]
 
 
 def find_nothing(lost: Mapping[str, Column], partial: Mapping[str, Column], faults: Faults) -> dict[str, Column]:

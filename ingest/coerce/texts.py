@@ -9,14 +9,20 @@ from types import MappingProxyType
 from ingest.guard import as_sent
 from ingest.record import NO, YES
 
+_CONTROLS = (*range(32), *range(0x7F, 0xA0))
 _NOTHING = MappingProxyType(
     dict.fromkeys(
-        (0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A), 0xFEFF)
+        (
+            *(code for code in _CONTROLS if not chr(code).isspace()),
+            *(0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A)),
+            0xFEFF,
+        )
     )
 )
 """Unseen and unmeant, and brought along by copying: byte order marks, marks of direction, soft hyphens, spaces and
-operators without width. The joiners (U+200C, U+200D) belong to how some names are written."""
-_CONTROLS = MappingProxyType(dict.fromkeys((*range(32), 127), " "))
+operators without width, control characters such as DOS's end of file. The joiners (U+200C, U+200D) belong to how some
+names are written."""
+_SPACES = MappingProxyType({code: " " for code in _CONTROLS if chr(code).isspace()})
 _TOGETHER = 500
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SUFFIXES = frozenset({"JR", "SR", "II", "III", "IV"})
@@ -40,13 +46,14 @@ def _are_tidy(texts: Sequence[str]) -> bool:
 
 
 def _tidied(text: str) -> str:
-    text = " ".join(as_sent(text if text.isascii() else text.translate(_NOTHING)).split())
+    seen = text.isascii() and text.isprintable()
+    text = " ".join(as_sent(text if seen else text.translate(_NOTHING)).split())
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def keep_spaces(texts: Sequence[str]) -> list[str]:
     """As `tidy`, but spaces inside stay as they are; other white space becomes spaces."""
-    kept = (as_sent(text.translate(_NOTHING)).translate(_CONTROLS).strip() for text in texts)
+    kept = (as_sent(text.translate(_NOTHING)).translate(_SPACES).strip() for text in texts)
     return [unicodedata.normalize("NFC", text) for text in kept]
 
 

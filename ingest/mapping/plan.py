@@ -20,9 +20,9 @@ NO_HEADER = "Send the file with its header, the names of the columns, in the fir
 @dataclass(frozen=True)
 class Plan:
     """`columns` gives the place (from 0) of each slot of the template (`ingest.template.model`); `names` what people
-    call each column of the file; `header` is the file's first row, or the row that would be; `notes` are sentences for
-    the receipt. `answered` means that this is our error file sent again: its first two columns are ours, and nobody's
-    field."""
+    call each column of the file; `header` is the file's first row, or the row that would be, and `line` the number of
+    its line; `notes` are sentences for the receipt. `answered` means that this is our error file sent again: its first
+    two columns are ours, and nobody's field."""
 
     columns: Mapping[str, int]
     names: tuple[str, ...]
@@ -31,6 +31,7 @@ class Plan:
     answered: bool = False
     shown: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """For a field that is made of several columns, or of a part of one: the place of the first of them."""
+    line: int = 1
 
     @property
     def width(self) -> int:
@@ -181,14 +182,21 @@ def _mismatch(template: Template, missing: list[str], header: tuple[str, ...], w
 
 
 def _advice(template: Template, header: tuple[str, ...]) -> str:
-    if template.header and not template.headers & set(header):
+    if template.header and not _is_header(template, header):
         return NO_HEADER
     return "Export the file with these columns, or change the template."
 
 
+def _is_header(template: Template, header: tuple[str, ...]) -> bool:
+    """Whether a first row holds a name that the template reads, or two that differ from one in case and spaces alone:
+    one may be a word among people's data."""
+    wanted = {_squeezed(name) for name in template.headers}
+    return bool(template.headers & set(header)) or len(wanted & set(map(_squeezed, header)) - {""}) > 1
+
+
 def _shown_header(template: Template, header: tuple[str, ...], width: int) -> tuple[str, ...]:
     """The columns that there are, for people; nothing of a first row that may be people's data."""
-    if not template.header or not template.headers & set(header):
+    if not template.header or not _is_header(template, header):
         return tuple(f"column {number}" for number in range(1, width + 1))
     return header
 
@@ -196,9 +204,10 @@ def _shown_header(template: Template, header: tuple[str, ...], width: int) -> tu
 def _found(template: Template, header: tuple[str, ...], width: int) -> str:
     """What there is instead; not a word of a first row that may be people's data."""
     columns = f"{width:,} {'column' if width == 1 else 'columns'}"
-    if not template.header:
+    near = [spec for spec in template.columns.values() if _alike(spec, header)]
+    if not template.header or (near and not _is_header(template, header)):
         return f"Found: {columns}."
-    if not template.headers & set(header):
+    if not _is_header(template, header):
         return f"{UNLIKE} ({columns})."
     return f"Found: {_listed(header)}."
 
@@ -226,7 +235,8 @@ def _first(spec: Place) -> str:
 
 
 def _notes(template: Template, columns: Mapping[str, int], header: tuple[str, ...]) -> tuple[str, ...]:
-    extra = [name for place, name in enumerate(header) if place not in columns.values()] if template.headers else []
+    names = enumerate(header if template.headers else ())
+    extra = [name for place, name in names if name.strip() and place not in columns.values()]
     notes = [f"Columns that the template does not read: {_listed(extra)}."] if extra else []
     there = {slot_owner(slot) for slot in columns}
     notes += [

@@ -159,6 +159,8 @@ def _split(raw: str, dialect: Dialect, kind: int) -> list[str] | str:
         return "bad_encoding"
     if kind == Kind.UNCLOSED:
         return "unclosed_quote"
+    if kind == Kind.STRAY:
+        return "stray_quote"
     return cells_of(raw, dialect)
 
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from ingest.errors import IngestError
 from ingest.limits import Limits
 from ingest.parse.dialect import BOM, Dialect
-from ingest.parse.fields import enclosed_cells, record_end, split_alone
+from ingest.parse.fields import record_end
+from ingest.parse.quotes import quoted_lines, swallows
 from ingest.parse.refusals import too_long, too_many, unclosed
 
 Ints = NDArray[np.int64]
@@ -40,16 +41,16 @@ class Kind(IntEnum):
     NUL = 3
     UNREADABLE = 4
     UNCLOSED = 5
+    STRAY = 6
 
 
+DOS_END = b"\x1a"
+"""How DOS ends a file: also between files that were put together."""
 _BEYOND = np.uint8(128)
 """Beside the kind of a record, until the encoding is told: it is UTF-8, and more than ASCII."""
 
 _LINES = 500_000
 """Lines that a piece of a file has, about, at most."""
-
-_TELLING = 4
-"""Columns from which on a line inside a cell is told from a row by its delimiters; in fewer, prose has as many."""
 
 
 @dataclass
@@ -148,6 +149,7 @@ def _blocks(file: BinaryIO, dialect: Dialect, limits: Limits) -> Iterator[_Block
     for piece in _pieces(file, dialect.newline, limits):
         text += piece
         final = not piece
+        text = text.rstrip(DOS_END) if final else text
         block, used, lines = _split(text, base, line, dialect, limits, final)
         yield block
         base, line, text = base + used, line + lines, text[used:]
@@ -170,6 +172,7 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
     if final and len(text) and (not len(ends) or ends[-1] != len(text) - 1):
         ends = np.append(ends, len(text))
     starts = np.concatenate([np.zeros(min(1, len(ends)), dtype=np.int64), ends[:-1] + 1])
+    starts = _behind_end(text, codes, starts, ends)
     kind = np.zeros(len(ends), dtype=np.uint8)
     first = last = np.arange(len(ends))
     if dialect.quoting and b'"' in text:
@@ -198,6 +201,13 @@ def _split(text: bytes, base: int, line: int, dialect: Dialect, limits: Limits, 
     return block, min(used, len(text)), lines
 
 
+def _behind_end(text: bytes, codes: NDArray[np.uint8], starts: Ints, ends: Ints) -> Ints:
+    """Where lines start that begin with the end of another file: DOS puts files together so."""
+    if DOS_END not in text:
+        return starts
+    return np.asarray(starts + ((starts < ends) & (codes[np.minimum(starts, len(codes) - 1)] == DOS_END[0])))
+
+
 def _offsets(places: Ints) -> Offsets:
     return places.astype(np.uint32) if not len(places) or places[-1] < 1 << 32 else places
 
@@ -216,12 +226,12 @@ def _join(
     """First and last line of each record, and where the last whole record ends; marks `kind` by line."""
     single = np.ones(len(ends), dtype=bool)  # lines that begin a record
     closing = np.arange(len(ends))
-    quoted, odd = _quoted_lines(codes, starts, ends, dialect)
+    quoted, odd = quoted_lines(codes, starts, ends, dialect)
     kind[quoted] = Kind.QUOTED
     consumed, whole = 0, len(ends)
     for index in odd.tolist():
         start = int(starts[index])
-        if start < consumed:
+        if start < consumed or kind[index] == Kind.STRAY:
             continue
         end, opening = record_end(text, start, dialect.separator, dialect.newline)
         last = int(np.searchsorted(ends, end)) if end >= 0 else len(ends)
@@ -230,8 +240,8 @@ def _join(
                 whole = index  # what closes it may come with the next block
                 break
             raise unclosed(line + text.count(dialect.newline, 0, max(opening, start)))
-        if last > index and _swallows(text, starts, ends, index, last, dialect):
-            kind[index] = Kind.UNCLOSED
+        if last > index and swallows(text, starts, ends, index, last, dialect):
+            kind[index], kind[last] = Kind.UNCLOSED, Kind.STRAY
             consumed = int(ends[index]) + 1
             continue
         kind[index] = Kind.ODD
@@ -241,28 +251,6 @@ def _join(
     first = np.flatnonzero(single[:whole])
     last_lines = closing[first]
     return first, last_lines, int(ends[last_lines[-1]]) + 1 if len(first) else 0
-
-
-def _swallows(text: bytes, starts: Ints, ends: Ints, index: int, last: int, dialect: Dialect) -> bool:
-    """Whether a quote that opens on line `index` and closes on line `last` looks like two stray ones, each in its row.
-
-    Such a pair is as good as any other to RFC 4180, and would hide the rows between. But then most lines between have
-    all the delimiters of a row (a line of prose may, now and then), or there are none and both ends have. The first row
-    is refused, and the others are read.
-    """
-    if dialect.columns < _TELLING:
-        return False
-
-    enclosed = enclosed_cells(dialect.separator, dialect.newline)
-
-    def is_row(line: int) -> bool:
-        bare = enclosed.sub(b"", text[int(starts[line]) : int(ends[line])])
-        return bare.count(dialect.separator) >= dialect.columns - 1
-
-    between = [whole for line in range(index + 1, last) if (whole := text[starts[line] : ends[line]]).strip()]
-    if not between:
-        return is_row(index) and is_row(last)
-    return 2 * sum(len(split_alone(line, dialect.separator)) >= dialect.columns for line in between) > len(between)
 
 
 def _begins_with_mark(text: bytes, codes: NDArray[np.uint8], starts: Ints) -> NDArray[np.bool_]:
@@ -276,27 +264,6 @@ def _begins_with_mark(text: bytes, codes: NDArray[np.uint8], starts: Ints) -> ND
     return marked
 
 
-def _quoted_lines(codes: NDArray[np.uint8], starts: Ints, ends: Ints, dialect: Dialect) -> tuple[Ints, Ints]:
-    """Lines whose quotes pair up as RFC 4180 wants them, and lines with any other quote."""
-    quotes = np.flatnonzero(codes == ord('"'))
-    if not len(ends):
-        return quotes[:0], quotes[:0]
-    quotes = quotes[quotes < ends[-1]]
-    lines = np.searchsorted(ends, quotes)
-    counts = np.bincount(lines, minlength=len(ends))
-    before = np.cumsum(counts) - counts
-    closes = (np.arange(len(quotes)) - before[lines]) % 2 == 1
-    previous = codes[np.maximum(quotes - 1, 0)]
-    following = codes[np.minimum(quotes + 1, len(codes) - 1)]
-    separator = ord(dialect.delimiter)
-    opens_well = (quotes == starts[lines]) | (previous == separator) | (previous == ord('"'))
-    at_end = (quotes + 1 >= ends[lines]) | ((following == 13) & (quotes + 2 >= ends[lines]))
-    closes_well = at_end | (following == separator) | (following == ord('"'))
-    bad = np.bincount(lines, weights=~np.where(closes, closes_well, opens_well), minlength=len(ends)) > 0
-    odd = bad | (counts % 2 == 1)
-    return np.flatnonzero((counts > 0) & ~odd), np.flatnonzero(odd)
-
-
 def _mark(
     text: bytes,
     codes: NDArray[np.uint8],
@@ -308,17 +275,20 @@ def _mark(
 ) -> tuple[int, int]:
     """Set the kinds that do not come from quotes; how many records beyond ASCII are, and are not, UTF-8."""
     codes = codes[: len(text)]
-    unclosed = kind == Kind.UNCLOSED
+    stray, unclosed = kind == Kind.STRAY, kind == Kind.UNCLOSED
     for other in {b"\n", b"\r"} - {newline}:  # the columnar reader would end a record there
         if other in text:
             kind[_owners(np.flatnonzero(codes == other[0]), starts, ends, stop)] = Kind.ODD
     kind[_begins_with_mark(text, codes, starts)] = Kind.ODD
+    if DOS_END in text:  # the columnar reader takes neighbours in one go
+        kind[(starts > 0) & (codes[starts - 1] == DOS_END[0])] = Kind.ODD
     readable, unreadable = np.empty(0, dtype=np.int64), 0
     if not text.isascii():
         readable, unreadable = _mark_unreadable(text, codes, starts, ends, stop, kind)
     if b"\0" in text:
         kind[np.searchsorted(stop, np.flatnonzero(codes == 0))] = Kind.NUL
-    kind[unclosed & (kind != Kind.NUL) & (kind != Kind.UNREADABLE)] = Kind.UNCLOSED
+    for each, rows in ((Kind.UNCLOSED, unclosed), (Kind.STRAY, stray)):
+        kind[rows & (kind != Kind.NUL)] = each
     kind[readable[kind[readable] <= Kind.ODD]] |= _BEYOND
     return len(readable), unreadable
 

@@ -12,9 +12,10 @@ import typer
 from sqlalchemy import Engine
 
 from ingest import inbox, tables
-from ingest.answer import RowError, Upload, error_file, left_out, side_by_side, wrong
+from ingest.answer import RowError, Upload, error_file, left_out, wrong
 from ingest.arrival import Arrival, ArrivalState
 from ingest.limits import Limits
+from ingest.sides import side_by_side
 from ingest.template import TemplateVersion, load_template
 from server.agencies import find_agency
 from server.cli.output import Json, aligned, counted, print_json, print_text, printable, say, state_word

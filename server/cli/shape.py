@@ -6,8 +6,9 @@ import typer
 from sqlalchemy import Connection
 
 from ingest import inbox
-from ingest.answer import Upload, side_by_side
+from ingest.answer import Upload
 from ingest.limits import Limits
+from ingest.sides import side_by_side
 from server.agencies import find_agency
 from server.cli.output import Json, print_json, printable, say
 from server.errors import AppError, Code

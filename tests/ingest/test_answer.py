@@ -126,6 +126,13 @@ def test_the_error_file_sent_again_as_it_is_gets_the_same_answer(court: Court) -
     assert third.header == ("row number", "reasons", *first.header)
 
 
+def test_a_stray_quote_is_no_part_of_a_number_when_it_comes_back(court: Court) -> None:
+    upload = court.push(ecr(row("1", '"CR-1'), row("2", 'CR-2"')))
+    again = sent_again(court, upload)
+    assert codes(court.errors(again)) == [(3, "Case Number", "lost_characters", "error")]
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1"]
+
+
 def test_quotes_that_are_data_stay_so_in_the_error_file(court: Court) -> None:
     toml = 'name = "raw"\n[file]\nquoting = false\ndelimiter = ","\n[columns]\n'
     court.template(toml + 'case.number = "n"\ncase.style = "s"\ncase.file_date = "d"\nevent.date = "e"', "/raw")

@@ -1,6 +1,7 @@
 """What bad files get: one clear sentence, a failed upload, and nothing changed. No bytes at all give a traceback."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from ingest import inbox
 from ingest.answer import receipt_text
 from ingest.arrival import ArrivalState
 from ingest.limits import Limits
+from tests.ingest.conftest import CourtAt
 from tests.ingest.court import HEADER, Court, codes, ecr, row
 
 pytestmark = pytest.mark.sqlite_only  # what is tried here ends before the database
@@ -186,3 +188,82 @@ def test_a_title_above_the_header_is_no_row(court: Court, title: str) -> None:
 def test_what_stands_above_a_header_whose_place_is_told_is_none_of_our_business(court: Court) -> None:
     court.template(ABOVE.format(form="[file]\nheader = 2\n"), "/t")
     assert court.push("7,8,9\nid,last,no\n1,Ash,C1\n", "/t/a.csv").status == "processed"
+
+
+def test_the_end_of_a_file_under_dos_makes_no_second_hearing(court: Court) -> None:
+    one, two, three = row("1", "CR-1"), row("2", "CR-2"), row("3", "CR-3")
+    court.push(ecr(one, two).removesuffix(b"\r\n") + b"\x1a")
+    upload = court.push(ecr(one, "\x1a" + two, three) + b"\x1a")
+    assert (upload.status, upload.rows, upload.counts["events"].created) == ("processed", 3, 1)
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1", "CR-2", "CR-3"]
+    assert [client[1] for client in court.dump()["clients"]] == ["1", "2", "3"]
+
+
+def test_the_row_in_which_a_stray_quote_closes_makes_no_second_hearing(court: Court) -> None:
+    rows = [row("1", "CR-1"), row("2", "CR-2"), row("3", "CR-3")]
+    upload = court.push(ecr(rows[0].replace("CR-1", '"CR-1'), rows[1] + '"', rows[2]))
+    assert codes(court.errors(upload)) == [(2, "", "unclosed_quote", "error"), (3, "", "stray_quote", "error")]
+    court.push(ecr(*rows))
+    assert [case[0] for case in court.dump()["cases"]] == ["CR-1", "CR-2", "CR-3"]
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(chunk=1)])
+def test_a_header_that_stands_again_is_passed_over(tmp_path: Path, court_at: CourtAt, limits: Limits) -> None:
+    court = court_at(tmp_path, limits=limits)
+    for night in (1, 2):
+        upload = court.push(ecr(row("1", "CR-1"), HEADER, row("2", "CR-2"), "\ufeff" + HEADER, row(str(night), "CR-3")))
+        assert (upload.status, upload.rows, upload.error_rows) == ("processed", 5, 0)
+        assert upload.notes == ("The header stands again in line 3 and in 1 more: passed over.",)
+    assert {client[1] for client in court.dump()["clients"]} == {"1", "2"}
+
+
+def test_a_second_header_of_another_order_stops_the_file(court: Court) -> None:
+    names, cells = HEADER.split("|"), row("2", "CR-2").split("|")
+    error = court.push(ecr(row("1", "CR-1"), "|".join(names[::-1]), "|".join(cells[::-1]))).error
+    assert error is not None
+    assert (error.code, "line 3" in error.message, "line 1" in error.message) == ("second_header", True, True)
+    assert not court.dump()["clients"]
+
+
+def test_a_second_header_with_another_column_stops_the_file(court: Court) -> None:
+    second = HEADER.replace("Phone", "Fax")
+    error = court.push(ecr(row("1", "CR-1"), second, row("2", "CR-2"))).error
+    assert error is not None
+    assert error.code == "second_header"
+
+
+def test_cells_that_hold_names_of_columns_are_no_header(court: Court) -> None:
+    upload = court.push(ecr(row("1", "CR-1", first="First Name", last="Last Name", role="Email")))
+    assert (upload.status, upload.notes) == ("processed", ())
+    assert upload.counts["events"].created == 1
+
+
+def test_a_row_that_holds_nothing_but_in_columns_that_are_not_read_is_told(court: Court) -> None:
+    lines = [
+        HEADER + "|Extra|",
+        row() + "||",
+        "|" * 13 + "CR-2 Birch, Bob 03/17/2026|",
+        "|" * 14,
+        "|" * 13 + "0.00|",
+        "|  |",
+    ]
+    upload = court.push(ecr(lines[1], *lines[2:]).replace(HEADER.encode(), lines[0].encode()))
+    assert [note for note in upload.notes if "Nothing was taken" in note] == [
+        "Nothing was taken of 1 row (line 3), with nothing in the columns that the template reads."
+    ]
+    assert "every row was taken but for what a note tells of." in receipt_text(upload, [])
+
+
+def test_spare_delimiters_of_a_header_are_no_names(court: Court) -> None:
+    upload = court.push(ecr(row() + "||||").replace(HEADER.encode(), HEADER.encode() + b"||Room| |"))
+    assert upload.notes == ("Columns that the template does not read: 'Room'.",)
+
+
+def test_a_header_in_capitals_is_one(court: Court) -> None:
+    error = court.push(ecr(row()).replace(HEADER.encode(), HEADER.upper().encode())).error
+    assert error is not None
+    assert "Found: 'PARTY ID', 'FIRST NAME'" in error.message
+    assert "'PARTY ID' meant for 'Party ID'" in error.hint
+    one = court.push(ecr(row()).replace(HEADER.encode(), row(last="EMAIL").encode())).error
+    assert one is not None
+    assert one.message.endswith("Found: 13 columns.")

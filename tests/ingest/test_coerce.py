@@ -1,5 +1,6 @@
 """Cells become values, or nothing; never a guess."""
 
+import re
 from datetime import date
 from unicodedata import normalize
 
@@ -309,11 +310,13 @@ def test_letters_are_not_dialled(text: str, value: str | None) -> None:
 
 def test_what_cannot_be_seen_does_not_make_two_of_one() -> None:
     assert coerce.tidy(["\ufeffZoe\u0308\u200b", "Zoë", "\u200b", "\ufeff'=1"]) == ["Zoë", "Zoë", "", "=1"]
+    assert coerce.tidy(["C-2\x1a", "\x02C-2", "C\x7f-2", "C-2\x9f", "a\x85b\x1fc"]) == [*["C-2"] * 4, "a b c"]
+    assert coerce.keep_spaces(["C  2\x1a\t3\x9f", "\x1a "]) == ["C  2 3", ""]
 
 
 @given(st.lists(st.text("aZ'=+é\u0301 \t\n\x1f\x00\x7f\u00a0\u200b", max_size=4), max_size=6))
 def test_texts_are_tidied_whatever_stands_beside_them(texts: list[str]) -> None:
-    seen = [as_sent(text.replace("\u200b", "")) for text in texts]
+    seen = [as_sent(re.sub("[\u200b\0\x7f]", "", text)) for text in texts]
     assert coerce.tidy(texts) == [normalize("NFC", " ".join(text.split())) for text in seen]
 
 

@@ -431,6 +431,7 @@ def test_a_file_of_which_everything_is_left_out_is_processed(court: Court) -> No
     toml = HEAD + '[[exclude]]\ncolumn = "x"\nis = "no"'
     upload = load(court, toml, "id,no,x\n1,C1,no\n")
     assert (upload.status, upload.excluded, upload.error) == ("processed", 1, None)
+    assert "every row was read; the template's filters leave out 1 of 1." in receipt_text(upload, [])
     assert court.push("id,no,x\n1,C1,No\n1,C1,no\n", "/t/b.csv").excluded == 2
 
 

@@ -114,6 +114,33 @@ def test_a_cut_number_in_a_snapshot_withdraws_nobody(court: Court) -> None:
     assert select(court, "SELECT count(*) FROM events WHERE withdrawn_upload IS NULL") == [(2,)]
 
 
+def test_a_number_of_which_a_program_has_made_a_fraction_is_nobody_else(court: Court) -> None:
+    court.push(ecr(row("1000231", "C-1")))
+    upload = court.push(ecr(row("1000231.0", "C-1"), row("2", "1.0", last="Birch")))
+    assert codes(court.errors(upload)) == [
+        (2, "Party ID", "key_float_number", "error"),
+        (3, "Case Number", "key_float_number", "error"),
+    ]
+    assert [event[:2] for event in court.dump()["events"]] == [("#1000231", "C-1")]
+
+
+@pytest.mark.parametrize("number", ["1000231.00", "1.01", "12.0-A", "A.0", "0012.0"])
+def test_a_number_with_a_dot_is_one(court: Court, number: str) -> None:
+    load(court, HEAD, f"id,no\n{number},C1\n")
+    assert select(court, CLIENTS) == [(f"#{number}",)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reference"), [('split = ".", take = 1', "#1000231"), ('spaces = "keep"', "#1000231.0")]
+)
+def test_a_template_may_take_the_fraction_off_or_take_it_for_the_courts_own(
+    court: Court, rule: str, reference: str
+) -> None:
+    toml = f'name = "t"\n[columns]\nclient.reference = {{ column = "id", {rule} }}\ncase.number = "no"\n'
+    load(court, toml, "id,no\n1000231.0,C1\n")
+    assert select(court, CLIENTS) == [(reference,)]
+
+
 def test_words_behind_a_phone_number_cost_the_number_and_are_told(court: Court) -> None:
     phones = ("404-555-0110 DO NOT CALL", "404-555-0101 / 404-555-0102", "x", "404-555-0103 cell", "404-555-0104 MOM")
     upload = court.push(

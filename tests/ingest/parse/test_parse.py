@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,15 +259,41 @@ def test_two_stray_quotes_do_not_hide_the_rows_between(file: Path, limits: Limit
     between = [f"{i}|b|c|d" for i in range(20)]
     file.write_text("\n".join(["a|b|c|d", '1|"b|c|d', *between, '2|b"|c|d', '3|"b|c|d', '4|b"|c|d', "5|b|c|d", ""]))
     rows, refused = parse(file, WIDE, 4, limits)
-    assert refused == [(2, "unclosed_quote"), (24, "unclosed_quote")]
-    assert [cells[0] for _, cells in rows] == ["a", *map(str, range(20)), "2", "4", "5"]
+    assert refused == [(2, "unclosed_quote"), (23, "stray_quote"), (24, "unclosed_quote"), (25, "stray_quote")]
+    assert [cells[0] for _, cells in rows] == ["a", *map(str, range(20)), "5"]
 
 
 def test_two_stray_quotes_in_neighbouring_rows_hide_nothing(file: Path) -> None:
     file.write_text('a|b|c|d\n1|"b|c|d\n2|b"|c|d\n3|b|c|d\n')
     rows, refused = parse(file, WIDE, 4)
-    assert refused == [(2, "unclosed_quote")]
-    assert [cells[0] for _, cells in rows] == ["a", "2", "3"]
+    assert refused == [(2, "unclosed_quote"), (3, "stray_quote")]
+    assert [cells[0] for _, cells in rows] == ["a", "3"]
+
+
+def test_stray_quotes_are_told_in_rows_of_any_encoding(file: Path) -> None:
+    file.write_bytes(b'a|b|c|d\n1|"Pe\xf1a|c|d\n2|Pe\xf1a"|c|d\n3|Pe\xf1a|c|d\n')
+    rows, refused = parse(file, WIDE, 4)
+    assert refused == [(2, "unclosed_quote"), (3, "stray_quote")]
+    assert [cells[1] for _, cells in rows] == ["b", "Peña"]
+
+
+@pytest.mark.parametrize("between", [0, 1, 5])
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("more", ["", ","])
+def test_two_stray_quotes_hide_no_rows_of_few_columns(file: Path, between: int, columns: int, more: str) -> None:
+    lines = [",".join([str(i), *"bc"[: columns - 1]]) for i in range(between + 4)]
+    lines[1], lines[-2] = lines[1][:-1] + '"c', lines[-2] + '"'
+    file.write_text(f"{more}\n".join([*lines, ""]))
+    rows, refused = parse(file, replace(WIDE, delimiter=",", columns=columns), columns + len(more))
+    assert refused == [(2, "unclosed_quote"), (len(lines) - 1, "stray_quote")]
+    assert [cells[0] for _, cells in rows] == ["0", *map(str, range(2, between + 2)), lines[-1][0]]
+
+
+@pytest.mark.parametrize("prose", ["Bring:\nan id, a passport, and all", "One\ntwo, or three\nfour, five, six\nseven"])
+def test_prose_of_some_lines_is_a_cell_of_few_columns(file: Path, prose: str) -> None:
+    file.write_text(f'C-1,9:00,"{prose}"\nC-2,9:30,none\n')
+    rows, refused = parse(file, replace(WIDE, delimiter=",", columns=3), 3)
+    assert (refused, [cells[2] for _, cells in rows]) == ([], [prose, "none"])
 
 
 def test_two_notes_of_one_row_are_not_two_stray_quotes(file: Path) -> None:
@@ -310,3 +337,13 @@ def test_a_line_feed_far_down_in_a_file_of_carriage_returns_is_a_character(file:
     file.write_bytes(b"a|b\r1|2\r3|4\n5\r6|7\r")
     rows, _ = parse(file, Dialect("|", b"\r", True, 0), 2)
     assert rows == [(1, ["a", "b"]), (2, ["1", "2"]), (3, ["3", "4\n5"]), (4, ["6", "7"])]
+
+
+@pytest.mark.parametrize("limits", [LIMITS, TINY])
+def test_the_end_of_a_file_under_dos_belongs_to_no_cell(file: Path, limits: Limits) -> None:
+    file.write_bytes(b'a|b\r\n1|x\r\n\x1a"2"|"y"\r\n\x1a\r\n3|z\r\n4|"p\r\nq"\x1a\x1a')
+    rows, refused = parse(file, replace(WIDE, delimiter="|", columns=2), 2, limits)
+    assert (rows, refused) == (
+        [(1, ["a", "b"]), (2, ["1", "x"]), (3, ["2", "y"]), (5, ["3", "z"]), (6, ["4", "p\r\nq"])],
+        [],
+    )
