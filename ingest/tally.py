@@ -7,17 +7,21 @@ import numpy as np
 
 from ingest.answer import Counts, RowError
 from ingest.check import Batch, Passed
+from ingest.check.shared import find_shared
 from ingest.ledger import Ledger
 from ingest.parse import Records
 from ingest.parse.records import Ints
 from ingest.record import KINDS
 from ingest.skip import FORGOTTEN, Known, concatenate, count_distinct
 
+_SHARED = 10_000
+"""References of several people that are counted, about; there may be millions."""
 _KEYS = {"clients": "client", "contacts": "contact", "cases": "case", "events": "event", "payments": "payment"}
 
 
 class Tally:
-    """Grows with every batch. To be closed. `names` are those of the keys; `good` rows have no error and are taken."""
+    """Grows with every batch. To be closed. `names` are those of the keys; `good` rows have no error and are taken.
+    `shared` are the references that rows of one batch use for several people, by key."""
 
     def __init__(self, records: Records, names: tuple[str, ...]) -> None:
         self.repeated = self.unread = Passed()
@@ -25,6 +29,7 @@ class Tally:
         self.rows = Ledger(names)
         self.good = self.error_rows = self.warning_rows = self.excluded = 0
         self.codes: Counter[str] = Counter()
+        self.shared: dict[int, str] = {}
 
     def close(self) -> None:
         """Let go of the rows."""
@@ -38,6 +43,8 @@ class Tally:
         self.excluded += len(batch.left)
         self.repeated, self.unread = self.repeated + batch.repeated, self.unread + batch.unread
         self._count(batch.errors)
+        if len(self.shared) < _SHARED:
+            self.shared |= find_shared(batch.said)
         if not len(batch.left):
             self.rows.add(batch.index, rows)
             return

@@ -1,5 +1,6 @@
 """What is said of a run: its status, its counts, and the sentence that the arrival gets."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ingest.answer import UNREAD, Counts, Upload
@@ -13,6 +14,7 @@ from ingest.tally import Tally, count_records
 
 SHOWN = 3
 """References of whom a sentence speaks."""
+_ONE_PERSON = "the hearings and contacts of all are one person's now: give each person a reference of their own."
 
 
 def counts_of(known: Known, fresh: Ledger, outcome: Outcome, stage: Stage, upload_id: str) -> dict[str, Counts]:
@@ -37,7 +39,7 @@ def _moved(outcome: Outcome, stage: Stage, upload_id: str) -> int:
 
 def notes_of(outcome: Outcome, stage: Stage, upload_id: str, tally: Tally) -> tuple[str, ...]:
     """What the agency should look at, though every row of it is good; in the transaction of the merge."""
-    return (*_passed_over(tally), *_renamed(outcome, stage, upload_id))
+    return (*_passed_over(tally), *_shared(tally), *_renamed(outcome, stage, upload_id))
 
 
 def _passed_over(tally: Tally) -> list[str]:
@@ -53,6 +55,20 @@ def _passed_over(tally: Tally) -> list[str]:
     return notes
 
 
+def _shared(tally: Tally) -> list[str]:
+    """References that this file uses for several people."""
+    if not tally.shared:
+        return []
+    number, references = len(tally.shared), list(filter(None, tally.shared.values()))
+    who = "1 client has" if number == 1 else f"{number:,} clients have"
+    which = f" (reference {_some(references, number)})" if references else ""
+    return [f"{who} different first and last names in this file{which}. If those are several people, {_ONE_PERSON}"]
+
+
+def _some(references: Sequence[str], number: int) -> str:
+    return ", ".join(references[:SHOWN]) + (", ..." if number > min(len(references), SHOWN) else "")
+
+
 def _renamed(outcome: Outcome, stage: Stage, upload_id: str) -> tuple[str, ...]:
     """Clients of another name than before: it may be somebody else."""
     merged = outcome.merged["clients"]
@@ -62,11 +78,8 @@ def _renamed(outcome: Outcome, stage: Stage, upload_id: str) -> tuple[str, ...]:
     if not number:
         return ()
     who = f"{number:,} {'client has' if number == 1 else 'clients have'}"
-    which = f" (reference {', '.join(references)}{', ...' if number > len(references) else ''})" if references else ""
-    return (
-        f"{who} another first and last name than before{which}. If that is somebody else, the hearings and contacts of "
-        "both are one person's now: give each person a reference of their own.",
-    )
+    which = f" (reference {_some(references, number)})" if references else ""
+    return (f"{who} another first and last name than before{which}. If that is somebody else, {_ONE_PERSON}",)
 
 
 def status_of(used: bool, tally: Tally) -> str:

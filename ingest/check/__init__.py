@@ -71,21 +71,27 @@ def check(cells: Cells, records: Records, rules: Rules) -> Batch:
     else:
         marked = find_cleared(raw, cells_told, values, faults)
     said_of_contacts = {name: column for name, column in marked.items() if split_party(name)[1].startswith("contact.")}
-    spoiled = {name: column.filled for name, column in unread.items()}
-    for name, column in (*nothing.items(), *cut.items(), *floats.items(), *broken.items()):
-        spoiled[name] = column.filled | spoiled.get(name, False)
+    spoiled = _spoiled(unread, nothing, cut, floats, broken)
     keyring = find_keys(values | said_of_contacts, rules, rows, spoiled)
     report_unread(unread, keyring, faults)
-    report_unread(nothing, keyring, faults, "nothing")
-    report_unread(cut, keyring, faults, "cut_number")
-    report_unread({n: c for n, c in broken.items() if n not in rules.template.required}, keyring, faults, "broken")
-    report_unread(floats, keyring, faults, "float_number")
+    needless = {name: column for name, column in broken.items() if name not in rules.template.required}
+    for code, odd in (("nothing", nothing), ("cut_number", cut), ("broken", needless), ("float_number", floats)):
+        report_unread(odd, keyring, faults, code)
     _refuse_nobody(keyring, blank, faults)
     _refuse_lost_hearings(keyring, blank, faults)
     _report_nobody(keyring, texts, faults)
     left = left_out(rules, texts, values.get("event.date"), rows) * ~blank
     batch = _batch(values | marked, keyring, blank, left, faults, texts)
     return replace(batch, repeated=repeated, unread=find_unread(cells, blank, records, rules.plan))
+
+
+def _spoiled(*found: Mapping[str, Column]) -> dict[str, NDArray[np.bool_]]:
+    """The rows in which each field is nothing that records could be matched by."""
+    spoiled: dict[str, NDArray[np.bool_]] = {}
+    for columns in found:
+        for name, column in columns.items():
+            spoiled[name] = column.filled | spoiled.get(name, False)
+    return spoiled
 
 
 def _unguarded(texts: Sequence[str]) -> list[str]:

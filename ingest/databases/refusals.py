@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 _MEND = "Mend DROPSLOT_DATABASE (postgresql://USER:PASSWORD@HOST/NAME; write odd characters of the password as %XX)."
 _ASK = "Is it running, and is DROPSLOT_DATABASE its address? What is received meanwhile is kept."
-_LATER = "What was asked for is tried again."
+_LATER = "The server tries again by itself; a command has to be given once more."
 
 _TEXTS = (
     ("password authentication failed", "The database server refuses the user's password.", _MEND),

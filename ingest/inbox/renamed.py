@@ -1,22 +1,18 @@
 """Clients that an upload gave another name: perhaps their reference stands for somebody else now."""
 
 import json
-import unicodedata
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from ingest.check.shared import is_other
 from ingest.tables import changes, clients
 
 _FIRST, _LAST = "first_name", "last_name"
 
 
 def find_renamed(conn: Connection, upload_id: str, shown: int) -> tuple[int, list[str]]:
-    """How many clients had another first name and another last name before, and `shown` of their references.
-
-    One of the two changes by marriage or is spelled otherwise; both at once mostly mean another person.
-    """
+    """How many clients had another first name and another last name before, and `shown` of their references."""
     change = changes.c
     query = (
         select(clients.c.reference, change.before, change.after)
@@ -27,19 +23,11 @@ def find_renamed(conn: Connection, upload_id: str, shown: int) -> tuple[int, lis
     )
     found, references = 0, list[str]()
     for reference, before, after in conn.execute(query):
-        if _is_other(json.loads(before), json.loads(after)):
+        if is_other(_names(json.loads(before)), _names(json.loads(after))):
             found += 1
             references += [reference] if reference and len(references) < shown else []
     return found, references
 
 
-def _is_other(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    old, new = list(_folded(before)), list(_folded(after))
-    return all(old) and all(new) and not set(old) & set(new)
-
-
-def _folded(names: dict[str, Any]) -> Iterator[str]:
-    """First and last name, for a comparison: a name that is written in capitals or without its accents is no other."""
-    for column in (_FIRST, _LAST):
-        plain = unicodedata.normalize("NFKD", names.get(column) or "")
-        yield "".join(letter for letter in plain if letter.isalnum()).casefold()
+def _names(values: dict[str, Any]) -> tuple[str, str]:
+    return values.get(_FIRST) or "", values.get(_LAST) or ""

@@ -19,6 +19,22 @@ def test_another_person_under_a_known_reference_is_told(court: Court) -> None:
     assert told(court.push(ecr(row("1", first="Mary", last="Jones"), row("2", "CR-2")), "/upload/next.txt")) == []
 
 
+def test_people_who_share_a_reference_in_one_file_are_told(court: Court) -> None:
+    people = [("1", "Ann", "Ash"), ("2", "Bo", "Birch"), ("1", "Cy", "Cole"), ("2", "BO", "BIRCH"), ("3", "Di", "Dow")]
+    rows = [row(id_, f"CR-{number}", first=first, last=last) for number, (id_, first, last) in enumerate(people)]
+    upload = court.push(ecr(*rows))
+    [note] = [note for note in upload.notes if "in this file" in note]
+    assert note.startswith("1 client has different first and last names in this file (reference 1).")
+    assert note in receipt_text(upload, [])
+
+
+def test_a_person_of_several_spellings_shares_no_reference(court: Court) -> None:
+    people = [("Ann", "Ash"), ("Anna", "Ash"), ("ASH", "ANN"), ("Änn", "Ash"), ("", "Birch"), ("Bo", "")]
+    rows = [row("1", f"CR-{number}", first=first, last=last) for number, (first, last) in enumerate(people)]
+    upload = court.push(ecr(*rows))
+    assert [note for note in upload.notes if "in this file" in note] == []
+
+
 @pytest.mark.parametrize(
     ("first", "last"),
     [("John", "Jones"), ("Jon", "Smith"), ("SMITH", "JOHN"), ("JOHN", "SMITH"), ("Jöhn", "Smith-"), ("", "")],
